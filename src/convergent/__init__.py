@@ -1,0 +1,1 @@
+"""Compare networks with brains, and networks with networks."""

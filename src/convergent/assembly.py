@@ -1,0 +1,580 @@
+"""Responses of a population: stimuli x units, from a network's layer or from a brain."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError, examples, unknown
+
+__all__ = ["Assembly", "align", "first_half", "open_assembly", "write_whole"]
+
+DIMS = ("stimulus", "unit", "repeat", "time")
+BLOCK_BYTES = 64 * 2**20  # how much of an array is looked at in one go
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Assembly:
+    """Responses of a population of units to stimuli, with a name for each stimulus and unit.
+
+    A layer's activations and a brain's responses are the same thing here, so that whatever can
+    be asked of one can be asked of the other.
+
+    Parameters
+    ----------
+    data : xarray.DataArray
+        Float values, numpy or dask, of shape (stimulus, unit), then optionally ``repeat`` and
+        ``time``; dims may come in any order. ``stimulus`` and ``unit`` carry unique strings.
+        Every other coordinate is plain and lies along one dim (``region`` along ``unit``,
+        ``category`` along ``stimulus``). NaN means "not recorded" and only that.
+
+    Raises
+    ------
+    InputError
+        Where the above does not hold; the message says what was found and what to do.
+
+    Notes
+    -----
+    Infinite values are looked for at once in numpy arrays, and when they are first read in dask
+    arrays.
+    """
+
+    data: xr.DataArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", _checked(self.data))
+
+    @classmethod
+    def from_array(
+        cls,
+        values: ArrayLike,
+        *,
+        stimuli: Iterable[str],
+        units: Iterable[str] | None = None,
+        dims: Iterable[str] = ("stimulus", "unit"),
+        name: str | None = None,
+        attrs: Mapping[str, Any] | None = None,
+        **coords: Any,
+    ) -> Assembly:
+        """Label an array.
+
+        Parameters
+        ----------
+        values : array
+            Float array; its dims, in the order of ``dims``.
+        stimuli : iterable of str
+            One name a stimulus; stimuli are matched by name, never by position.
+        units : iterable of str, optional
+            One name a unit; numbered where left out (``unit000``...).
+        dims : iterable of str
+            What each axis of ``values`` is: ``stimulus``, ``unit``, ``repeat``, ``time``.
+        name : str, optional
+            What to call the population in tables and figures.
+        attrs : mapping, optional
+            Notes about the whole (plain values: they are saved as JSON).
+        **coords
+            Further labels: a single value for all units (``region="V4"``), an array as long as
+            the stimuli or the units, or ``(dim, array)``.
+
+        Raises
+        ------
+        InputError
+            Where names, dims or labels do not fit the array.
+        """
+        array = values if hasattr(values, "dtype") and hasattr(values, "ndim") else np.asarray(values)
+        dims = tuple(dims)
+        if len(dims) != array.ndim:
+            raise InputError(
+                f"the array has {array.ndim} axes of shape {tuple(array.shape)}, but dims names "
+                f"{len(dims)}: {dims}. Name each axis once."
+            )
+        sizes = dict(zip(dims, array.shape, strict=True))
+        if units is None and "unit" in sizes:
+            width = len(str(max(sizes["unit"] - 1, 0)))
+            units = [f"unit{i:0{width}d}" for i in range(sizes["unit"])]
+        labels: dict[str, Any] = {}
+        for dim, names in (("stimulus", stimuli), ("unit", units)):
+            if names is not None:
+                labels[dim] = _along(dim, list(names), dim, sizes)
+        for key, label in coords.items():
+            labels[key] = label if key in sizes else _place(key, label, sizes)
+        return cls(xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {})))
+
+    @property
+    def stimuli(self) -> NDArray[Any]:
+        """Names of the stimuli."""
+        return np.asarray(self.data["stimulus"].values)
+
+    @property
+    def units(self) -> NDArray[Any]:
+        """Names of the units."""
+        return np.asarray(self.data["unit"].values)
+
+    @property
+    def name(self) -> str | None:
+        """What the population is called in tables and figures."""
+        return None if self.data.name is None else str(self.data.name)
+
+    @property
+    def repeats(self) -> int:
+        """Largest number of repeats of a stimulus (1 where there is no such dim)."""
+        return int(self.data.sizes.get("repeat", 1))
+
+    def average(self) -> Assembly:
+        """Mean over repeats, of those that were recorded.
+
+        Returns
+        -------
+        Assembly
+            Without ``repeat``; how many repeats went in stands in the coordinates ``n_repeats``
+            (mean over units, along ``stimulus``) and ``n_repeats_of_unit`` (mean over stimuli,
+            along ``unit``). What was never recorded stays NaN.
+        """
+        if "repeat" not in self.data.dims:
+            return self
+        count = self.data.notnull().sum("repeat")
+        mean = self.data.sum("repeat", skipna=True) / count.where(count > 0)
+        mean = mean.astype(self.data.dtype).assign_attrs(self.data.attrs).rename(self.data.name)
+        rest = [dim for dim in count.dims if dim != "stimulus"]
+        by_unit = [dim for dim in count.dims if dim != "unit"]
+        return Assembly(
+            mean.assign_coords(
+                n_repeats=("stimulus", count.mean(rest).values),
+                n_repeats_of_unit=("unit", count.mean(by_unit).values),
+            )
+        )
+
+    def halves(self, seed: int = 0) -> tuple[Assembly, Assembly]:
+        """Means of two random halves of each stimulus's repeats.
+
+        Parameters
+        ----------
+        seed : int
+            Draws the halves; where a stimulus has an odd number, chance gives the extra repeat
+            to one of them.
+
+        Raises
+        ------
+        InputError
+            Where no stimulus has two repeats.
+        """
+        if self.repeats < 2:
+            raise InputError(
+                "halves need at least two repeats of a stimulus, and this assembly has one: load "
+                "single trials (dims 'stimulus', 'unit', 'repeat') instead of their mean."
+            )
+        trials = self.data.transpose("stimulus", "unit", ..., "repeat")
+        first = xr.DataArray(
+            first_half(~np.isnan(trials.values), np.random.default_rng(seed)), dims=trials.dims
+        )
+        return Assembly(self.data.where(first)).average(), Assembly(self.data.where(~first)).average()
+
+    def where(self, **labels: Any) -> Assembly:
+        """Part of the assembly that carries these labels.
+
+        Parameters
+        ----------
+        **labels
+            Coordinate and value, or a list of values: ``where(region="V4", subject=["a", "b"])``.
+
+        Raises
+        ------
+        InputError
+            Where a coordinate or a value is not there, or nothing is left.
+        """
+        data = self.data
+        for key, wanted in labels.items():
+            coordinate = self._coordinate(key)
+            values = [wanted] if np.isscalar(wanted) else list(wanted)
+            present = set(coordinate.values.tolist())
+            absent = [value for value in values if value not in present]
+            if absent or not values:
+                raise InputError(
+                    f"no {coordinate.dims[0]} has {key} = {examples(absent)}: "
+                    f"{key} holds {examples(sorted(present, key=str), 12)}."
+                )
+            keep = np.isin(data[key].values, values)
+            data = data.isel({coordinate.dims[0]: keep})
+        if 0 in data.shape:
+            raise InputError(f"nothing carries all of {labels}: loosen one of them.")
+        return Assembly(data)
+
+    def by(self, label: str) -> dict[str, Assembly]:
+        """Split by a label, in the order in which its values first appear.
+
+        Parameters
+        ----------
+        label : str
+            A coordinate, such as ``region`` or ``subject``.
+
+        Raises
+        ------
+        InputError
+            Where there is no such coordinate.
+        """
+        coordinate = self._coordinate(label)
+        (dim,) = coordinate.dims
+        values = coordinate.values
+        return {
+            str(value): Assembly(self.data.isel({dim: values == value}).rename(str(value)))
+            for value in dict.fromkeys(values.tolist())
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write to ``.nc`` (netCDF-4) or ``.zarr``, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Replaced where it exists. `convergent.open` reads it back exactly.
+
+        Raises
+        ------
+        InputError
+            Where the suffix is another, or an attribute is not a plain value.
+        """
+        path = Path(path)
+        try:
+            attrs = json.dumps(self.data.attrs)
+        except TypeError as error:
+            raise InputError(
+                f"attrs cannot be saved ({error}): keep numbers, strings, lists and dicts in attrs, "
+                "and arrays in coordinates."
+            ) from None
+        dataset = self.data.drop_attrs(deep=False).to_dataset(name="values")
+        dataset.attrs = {"convergent_assembly": 1, "name": json.dumps(self.name), "attrs": attrs}
+        floats = [key for key in dataset.variables if dataset[key].dtype.kind == "f"]
+        encoding = {key: {"_FillValue": None} for key in floats}
+        for variable in dataset.variables.values():
+            variable.encoding = {}
+        if path.suffix == ".nc":
+            write_whole(
+                path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+            )
+        elif path.suffix == ".zarr":
+            with warnings.catch_warnings():  # strings have no Zarr 3 specification yet; we read our own
+                warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
+                write_whole(
+                    path,
+                    lambda temporary: dataset.to_zarr(temporary, consolidated=False, encoding=encoding),
+                )
+        else:
+            raise InputError(f"cannot save {path.name!r}: name it .nc (netCDF) or .zarr.")
+        return path
+
+    def fingerprint(self) -> str:
+        """SHA-256 of dims, names, dtype and values; labels and attrs do not enter."""
+        digest = hashlib.sha256()
+        digest.update(repr((self.data.dims, self.data.shape, self.data.dtype.str)).encode())
+        for names in (self.stimuli, self.units):
+            digest.update("\0".join(names.tolist()).encode())
+        for rows in _row_blocks(self.data):
+            digest.update(np.ascontiguousarray(self.data.isel(stimulus=rows).values).data)
+        return digest.hexdigest()
+
+    def _coordinate(self, key: str) -> xr.DataArray:
+        if key not in self.data.coords:
+            raise unknown("coordinate", key, [str(name) for name in self.data.coords])
+        return self.data.coords[key]
+
+    def __repr__(self) -> str:
+        labels = "\n".join(f"  {key} ({dim}): {what}" for key, dim, what in _labels(self.data))
+        return f"{_headline(self)}\n{labels}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(key)}</th><td>{html.escape(dim)}</td>"
+            f"<td style='text-align:left'>{html.escape(what)}</td></tr>"
+            for key, dim, what in _labels(self.data)
+        )
+        return (
+            f"<div><b>{html.escape(_headline(self))}</b>"
+            f"<table><tr><th style='text-align:left'>label</th><th>along</th>"
+            f"<th style='text-align:left'>values</th></tr>{rows}</table></div>"
+        )
+
+
+def open_assembly(path: str | os.PathLike[str]) -> Assembly:
+    """Read an assembly that `Assembly.save` wrote; values stay on disk until they are needed.
+
+    Parameters
+    ----------
+    path : path
+        A ``.nc`` file or a ``.zarr`` folder.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file, or it is not an assembly.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no {path}.")
+    if path.suffix not in {".nc", ".zarr"}:
+        raise InputError(f"cannot open {path.name!r}: expected .nc (netCDF) or .zarr.")
+    try:
+        dataset = (
+            xr.open_dataset(path, engine="h5netcdf")
+            if path.suffix == ".nc"
+            else xr.open_zarr(path, consolidated=False)
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a readable {path.suffix} file ({error}).") from error
+    if "convergent_assembly" not in dataset.attrs:
+        raise InputError(
+            f"{path} was not written by Assembly.save: read it with xarray and wrap the array, "
+            "convergent.Assembly(xarray.open_dataset(path)['name'])."
+        )
+    data = dataset["values"].rename(json.loads(dataset.attrs["name"]))
+    data = data.assign_coords({key: coordinate.load() for key, coordinate in data.coords.items()})
+    data.attrs = json.loads(dataset.attrs["attrs"])
+    if path.suffix == ".nc":
+        data = data.load()
+        dataset.close()
+    return Assembly(data)
+
+
+def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
+    """Bring assemblies to the same stimuli, matched by name and sorted by name.
+
+    Parameters
+    ----------
+    *assemblies : Assembly
+        Any number of them.
+
+    Returns
+    -------
+    tuple of Assembly
+        With the stimuli that all share, in the same order.
+
+    Raises
+    ------
+    InputError
+        Where they share none.
+
+    Warns
+    -----
+    UserWarning
+        Where some stimuli are not shared, and so left out.
+    """
+    names = [set(assembly.stimuli.tolist()) for assembly in assemblies]
+    shared, every = set.intersection(*names), set.union(*names)
+    what = " and ".join(
+        f"{assembly.name or f'assembly {i + 1}'} ({len(own)} stimuli)"
+        for i, (assembly, own) in enumerate(zip(assemblies[:4], names, strict=False))
+    )
+    if not shared:
+        shown = " against ".join(examples(sorted(own), 2) for own in names[:2])
+        raise InputError(
+            f"{what} share 0 of {len(every)} stimuli ({shown}): stimuli are matched by name, so "
+            "rename one side to the other's names."
+        )
+    if len(shared) < len(every):
+        warnings.warn(
+            f"{what} share {len(shared)} of {len(every)} stimuli; left out are "
+            f"{examples(sorted(every - shared))}.",
+            stacklevel=2,
+        )
+    order = sorted(shared)
+    return tuple(
+        assembly
+        if assembly.stimuli.tolist() == order
+        else Assembly(assembly.data.sel(stimulus=order))
+        for assembly in assemblies
+    )
+
+
+def first_half(recorded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Choose a random half of the recorded repeats of each stimulus.
+
+    Repeats are put in a random order, one for each stimulus and common to its units (so that
+    noise shared by units stays shared), and those recorded are dealt alternately.
+
+    Parameters
+    ----------
+    recorded : bool array (stimulus, ..., repeat)
+        Which responses are there.
+    rng : numpy.random.Generator
+        Draws the order, and which half is dealt to first.
+
+    Returns
+    -------
+    bool array, the shape of ``recorded``
+        True for the responses of the first half.
+    """
+    n, repeats = recorded.shape[0], recorded.shape[-1]
+    between = (1,) * (recorded.ndim - 2)
+    order = np.argsort(rng.random((n, repeats)), axis=1).reshape(n, *between, repeats)
+    shuffled = np.take_along_axis(recorded, order, axis=-1)
+    place = np.cumsum(shuffled, axis=-1) + rng.integers(0, 2, (n, *between, 1))
+    half = np.empty_like(recorded)
+    np.put_along_axis(half, np.broadcast_to(order, recorded.shape), shuffled & (place % 2 == 0), axis=-1)
+    return half
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file or folder under a temporary name beside ``path``, then move it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        temporary = Path(folder) / path.name
+        write(temporary)
+        if path.is_dir():  # a folder cannot be replaced in one step: the old one steps aside first
+            path.replace(Path(folder) / "old")
+        os.replace(temporary, path)
+
+
+def _checked(data: xr.DataArray) -> xr.DataArray:
+    """Assembly's data with dims in order and labels checked, or an error."""
+    if not isinstance(data, xr.DataArray):
+        raise InputError(
+            f"an Assembly wraps an xarray.DataArray, not {type(data).__name__}: use "
+            "Assembly.from_array for bare arrays."
+        )
+    strange = [str(dim) for dim in data.dims if dim not in DIMS]
+    missing = [dim for dim in DIMS[:2] if dim not in data.dims]
+    if strange or missing:
+        raise InputError(
+            f"dims are {tuple(map(str, data.dims))}: an assembly has 'stimulus' and 'unit', then "
+            f"optionally 'repeat' and 'time'; rename or average away {examples(strange or missing)}."
+        )
+    if 0 in data.shape:
+        raise InputError(f"the assembly is empty: its sizes are {dict(data.sizes)}.")
+    if data.dtype.kind != "f":
+        raise InputError(
+            f"values are {data.dtype}: an assembly holds floats, with NaN for what was not "
+            "recorded. Convert them (values.astype('float32')) once you know that they are numbers."
+        )
+    for key, coordinate in data.coords.items():
+        data = data.assign_coords({key: _checked_coordinate(str(key), coordinate)})
+    for dim in DIMS[:2]:
+        _check_names(data, dim)
+    _check_finite(data)
+    return data.transpose(*(dim for dim in DIMS if dim in data.dims))
+
+
+def _checked_coordinate(key: str, coordinate: xr.DataArray) -> xr.DataArray:
+    if coordinate.ndim != 1:
+        raise InputError(
+            f"coordinate {key!r} has dims {coordinate.dims}: every label lies along one dim. Drop it "
+            f"(.drop_vars({key!r})) or keep it in attrs."
+        )
+    if len(getattr(coordinate.to_index(), "levels", ())) or coordinate.dtype.kind not in "biufOUTM":
+        raise InputError(
+            f"coordinate {key!r} is a {'MultiIndex' if coordinate.dtype.kind == 'O' else coordinate.dtype}: "
+            "labels are plain strings, numbers or flags. With xarray: .reset_index(...)."
+        )
+    if coordinate.dtype.kind not in "OUT":
+        return coordinate
+    values = coordinate.values.tolist()
+    strange = next((value for value in values if not isinstance(value, str)), None)
+    if strange is not None or None in values:
+        raise InputError(
+            f"coordinate {key!r} holds {strange!r} ({type(strange).__name__}) among strings: labels "
+            "are all strings or all numbers. Write '' where there is none."
+        )
+    return coordinate.copy(data=np.array(values, dtype=str)) if coordinate.dtype.kind != "U" else coordinate
+
+
+def _check_names(data: xr.DataArray, dim: str) -> None:
+    if dim not in data.coords:
+        raise InputError(
+            f"no names along {dim!r}: give one string a {dim}; they are matched by name, never by "
+            "position."
+        )
+    if data[dim].dtype.kind != "U":
+        raise InputError(
+            f"names along {dim!r} are {data[dim].dtype} (e.g. {data[dim].values[0]!r}): use strings, "
+            f"such as {f'image{0:04d}.jpg' if dim == 'stimulus' else 'unit0'!r}."
+        )
+    index = data.indexes[dim]
+    if not index.is_unique:
+        twice = index[index.duplicated()].unique().tolist()
+        raise InputError(
+            f"{len(twice)} names along {dim!r} come more than once: {examples(twice)}. Name each "
+            f"{dim} once"
+            + ("; presentations of one stimulus go along 'repeat'." if dim == "stimulus" else ".")
+        )
+
+
+def _check_finite(data: xr.DataArray) -> None:
+    if data.chunks is not None:
+        return
+    for rows in _row_blocks(data):
+        block = data.isel(stimulus=rows)
+        infinite = np.isinf(block.values)
+        if infinite.any():
+            place = dict(zip(block.dims, np.argwhere(infinite)[0].tolist(), strict=True))
+            raise InputError(
+                f"{int(infinite.sum())} or more values are infinite, the first at stimulus "
+                f"{block['stimulus'].values[place['stimulus']]!s}, unit "
+                f"{block['unit'].values[place['unit']]!s}: mend them, or set them to NaN if they were "
+                "not recorded."
+            )
+
+
+def _row_blocks(data: xr.DataArray) -> list[slice]:
+    """Slices of stimuli that hold about BLOCK_BYTES each."""
+    rows = max(1, int(BLOCK_BYTES // max(1, data.nbytes // data.sizes["stimulus"])))
+    return [slice(start, start + rows) for start in range(0, data.sizes["stimulus"], rows)]
+
+
+def _along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> tuple[str, Any]:
+    if dim not in sizes:
+        raise InputError(f"{key!r} lies along {dim!r}, but the array's dims are {tuple(sizes)}.")
+    if len(values) != sizes[dim]:
+        raise InputError(
+            f"{len(values)} values of {key!r} for {sizes[dim]} along {dim!r}: give one each."
+        )
+    return dim, values
+
+
+def _place(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]:
+    """Find the dim that a label of `Assembly.from_array` lies along."""
+    if isinstance(label, tuple) and len(label) == 2 and label[0] in DIMS:
+        return _along(key, label[1], label[0], sizes)
+    if np.isscalar(label):
+        return "unit", [label] * sizes.get("unit", 0)
+    fits = [dim for dim in DIMS[:2] if sizes.get(dim) == len(label)]
+    if len(fits) != 1:
+        raise InputError(
+            f"{len(label)} values of {key!r} fit {' and '.join(fits) or 'no dim'} of {dict(sizes)}: "
+            f"say which, {key}=('unit', values)."
+        )
+    return fits[0], label
+
+
+def _headline(assembly: Assembly) -> str:
+    data = assembly.data
+    shape = " x ".join(f"{size} {dim}{'' if dim == 'time' else 's'}" for dim, size in data.sizes.items())
+    shape = shape.replace("stimuluss", "stimuli")
+    where = "on disk" if data.chunks is not None else "in memory"
+    title = f"Assembly {assembly.name}" if assembly.name else "Assembly"
+    return f"{title}: {shape}, {data.dtype}, {data.nbytes / 2**20:.3g} MiB {where}"
+
+
+def _labels(data: xr.DataArray) -> list[tuple[str, str, str]]:
+    """Rows of the readable summary: label, dim, what it holds."""
+    rows = []
+    for key, coordinate in data.coords.items():
+        values = coordinate.values
+        distinct = list(dict.fromkeys(values.tolist()))
+        if len(distinct) <= 6 < len(values):
+            what = ", ".join(f"{value} ({int((values == value).sum())})" for value in distinct)
+        else:
+            what = ", ".join(str(value) for value in values[:3].tolist())
+            what += ", ..." if len(values) > 3 else ""
+        rows.append((str(key), str(coordinate.dims[0]), what))
+    return rows

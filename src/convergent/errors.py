@@ -1,0 +1,27 @@
+"""How bad input is answered: one exception, and the words that its messages share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from itertools import islice
+
+__all__ = ["InputError", "examples", "unknown"]
+
+
+class InputError(ValueError):
+    """What was given cannot be used; the message says why, what was found and what to do."""
+
+
+def examples(names: Iterable[object], most: int = 3) -> str:
+    """First few names for a message: ``'a', 'b', 'c' and 637 more``."""
+    names = names if isinstance(names, Collection) else list(names)
+    shown = ", ".join(repr(str(name)) for name in islice(names, most))
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def unknown(kind: str, name: str, known: Collection[str]) -> InputError:
+    """Error for a name that is not known, with the closest names that are."""
+    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    hint = f"did you mean {examples(close, 5)}?" if close else f"known: {examples(known, 12)}"
+    return InputError(f"there is no {kind} {name!r}: {hint}")
