@@ -1,0 +1,459 @@
+"""Cross-validated scores: labelled assemblies in, a labelled Dataset out, bare arrays between."""
+
+from __future__ import annotations
+
+import json
+import platform
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold
+
+from .assembly import Assembly, align
+from .ceiling import CEILINGS, Reliability
+from .errors import InputError, examples, unknown
+from .metrics import METRICS, FoldScore, Metric, named_metrics
+from .population import Population, Split
+from .progress import track
+
+__all__ = ["Folds", "score", "summary"]
+
+LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
+LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How the stimuli are split: each is predicted once, by maps fitted without it.
+
+    Parameters
+    ----------
+    n : int
+        Number of folds.
+    seed : int
+        Draws them, over the stimuli sorted by name.
+    group : str, optional
+        A coordinate along ``stimulus`` (category, photo, session) whose values stay together.
+    """
+
+    n: int = 5
+    seed: int = 0
+    group: str | None = None
+
+    def split(
+        self, n_stimuli: int, groups: NDArray[Any] | None = None
+    ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Positions of the training and test stimuli of each fold.
+
+        Parameters
+        ----------
+        n_stimuli : int
+            Number of stimuli, sorted by name.
+        groups : array (n_stimuli,), optional
+            What stays together.
+
+        Raises
+        ------
+        InputError
+            Where the stimuli are too few, or a group is too large, for so many folds.
+        """
+        if self.n < 2 or n_stimuli // self.n < LEAST_TEST_STIMULI:
+            raise InputError(
+                f"{n_stimuli} stimuli cannot be split in {self.n} folds: each needs at least "
+                f"{LEAST_TEST_STIMULI} test stimuli, and there must be two folds or more. Use fewer "
+                "folds, or more stimuli."
+            )
+        folds = KFold(self.n, shuffle=True, random_state=self.seed)
+        if groups is None:
+            return list(folds.split(np.arange(n_stimuli)))
+        names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        largest, room = int(sizes.argmax()), n_stimuli / self.n
+        if len(names) < self.n or sizes[largest] > room:
+            raise InputError(
+                f"{self.group!r} has {len(names)} groups, the largest {str(names[largest])!r} with "
+                f"{sizes[largest]} of {n_stimuli} stimuli; one of {self.n} folds holds {room:.0f}. "
+                "Use fewer folds, or finer groups."
+            )
+        return [
+            (np.flatnonzero(np.isin(member, train)), np.flatnonzero(np.isin(member, test)))
+            for train, test in folds.split(names)
+        ]
+
+
+def score(
+    source: Assembly | Mapping[str, Assembly],
+    target: Assembly | Mapping[str, Assembly],
+    metrics: Any = tuple(METRICS),
+    *,
+    folds: Folds = Folds(),
+    ceiling: str | None = "split-half",
+    min_reliability: float = 0.1,
+    units: bool = True,
+    device: str | None = None,
+    progress: bool | None = None,
+) -> xr.Dataset:
+    """Score how well each source predicts each target, cross-validated over stimuli.
+
+    Parameters
+    ----------
+    source, target : Assembly, or dict of them
+        The populations that are mapped, and those that are predicted. Repeats are averaged.
+        Stimuli are matched by name; those that all share are used.
+    metrics : str, metric, or a list or dict of them
+        Names of `METRICS`, or values such as ``Linear(penalties=...)``.
+    folds : Folds
+        How the stimuli are split.
+    ceiling : {"split-half", None}
+        Noise ceiling of the targets; None where they have no noise (networks), or no repeats.
+    min_reliability : float
+        Units whose reliability is below are left out of the aggregate, and counted.
+    units : bool
+        Keep the score of each unit; otherwise only the median over units.
+    device : str, optional
+        Compute with torch there (``"cuda"``); with numpy where left out.
+    progress : bool, optional
+        Draw a progress bar; where left out, only in a terminal.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``r`` (metric, source, fold, unit): Pearson r for linear and Procrustes, the unit score of
+        soft matching; ``ceiling`` (unit): square root of ``reliability``, the r of a perfect
+        model; ``normalized``: r / ceiling; ``explained_variance``: sign(r) r^2 / reliability;
+        ``similarity`` (metric, source, target_population, fold): one number for the two populations;
+        ``silent_source``, ``silent_target``: units that soft matching set aside in a fold. Along
+        ``unit``: ``target``, and ``excluded`` (why a unit is left out of the aggregate, or '').
+        With ``units=False`` r, ceiling, normalized and explained_variance are aggregated, (metric,
+        source, target) and (target). Attrs hold what is needed to do it again.
+
+    Raises
+    ------
+    InputError
+        Where the input cannot be scored: no shared stimuli, NaN in a source, no repeats where a
+        ceiling is asked, too few stimuli for the folds, an unknown metric or ceiling.
+
+    References
+    ----------
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    """
+    chosen = named_metrics(metrics)
+    if ceiling is not None and ceiling not in CEILINGS:
+        raise unknown("ceiling", ceiling, CEILINGS)
+    sources, targets = _named("source", source), _named("target", target)
+    sources, targets = _aligned(sources, targets)
+    first = next(iter(targets.values()))
+    n = len(first.stimuli)
+    splits = folds.split(n, _groups(folds.group, [*targets.values(), *sources.values()]))
+    prepared = {
+        name: _Target.prepare(name, assembly, ceiling, min_reliability, folds.seed, device)
+        for name, assembly in targets.items()
+    }
+    views = {
+        name: [each.population.split(*split) for split in splits] for name, each in prepared.items()
+    }
+    results: dict[tuple[str, str, str], list[FoldScore]] = {}
+    steps = [(name, k) for name in sources for k in range(len(splits))]
+    population: Population | None = None
+    for name, k in track(steps, "scoring", len(steps), progress):
+        if k == 0:
+            population = _source_population(name, sources[name], device)
+        assert population is not None
+        view = population.split(*splits[k])
+        for goal in targets:
+            for metric, fitted in chosen.items():
+                found = fitted.fit(view, views[goal][k]).score()
+                results.setdefault((metric, name, goal), []).append(found)
+    dataset = _dataset(results, chosen, list(sources), prepared, units)
+    dataset.attrs = {
+        "n_stimuli": n,
+        "simulated": int(any(a.data.attrs.get("simulated") for a in [*targets.values(), *sources.values()])),
+        "made_with": json.dumps(
+            {
+                "folds": asdict(folds),
+                "metrics": {name: _parameters(metric) for name, metric in chosen.items()},
+                "ceiling": ceiling,
+                "min_reliability": min_reliability,
+                "device": device or "numpy",
+                "sources": {name: _provenance(assembly) for name, assembly in sources.items()},
+                "targets": {name: _provenance(assembly) for name, assembly in targets.items()},
+                "python": platform.python_version(),
+                "versions": {library: version(library) for library in LIBRARIES},
+            },
+            default=str,
+        ),
+    }
+    return dataset
+
+
+def summary(scores: xr.Dataset) -> pd.DataFrame:
+    """Tidy table of scores: mean over folds, then median over units.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        From `score`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a (metric, source, target): ``r``, ``ceiling``, ``normalized``,
+        ``explained_variance``, ``reliability``, ``n_stimuli``, ``n_units`` (in the aggregate) and
+        ``n_units_excluded`` (left out of it).
+    """
+    if "unit" in scores.dims:
+        scores = _aggregate(scores)
+    rows = []
+    for metric in scores["metric"].values:
+        for source in scores["source"].values:
+            for target in scores["target"].values:
+                cell = scores.sel(metric=metric, source=source, target=target)
+                numbers = {
+                    name: float(cell[name])
+                    for name in ("r", "ceiling", "normalized", "explained_variance", "reliability")
+                }
+                rows.append(
+                    {"metric": str(metric), "source": str(source), "target": str(target)}
+                    | numbers
+                    | {"n_stimuli": int(scores.attrs["n_stimuli"])}
+                    | {name: int(cell[name]) for name in ("n_units", "n_units_excluded")}
+                )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """A target as it is scored: complete units, their ceiling, and why others are left out."""
+
+    population: Population
+    units: NDArray[Any]
+    scored: NDArray[np.intp]
+    excluded: NDArray[Any]
+    reliability: Reliability
+
+    @classmethod
+    def prepare(
+        cls,
+        name: str,
+        assembly: Assembly,
+        ceiling: str | None,
+        min_reliability: float,
+        seed: int,
+        device: str | None,
+    ) -> _Target:
+        n_units = len(assembly.units)
+        nothing = np.full(n_units, np.nan)
+        reliability = Reliability(nothing, nothing)
+        if ceiling is not None:
+            if assembly.repeats < 2:
+                raise InputError(
+                    f"ceiling={ceiling!r} needs at least two repeats of a stimulus, and target "
+                    f"{name!r} has one: load single trials instead of their mean, or pass "
+                    "ceiling=None (--ceiling none)."
+                )
+            reliability = CEILINGS[ceiling](assembly.data.values, seed=seed)
+        values = assembly.average().data.values
+        missing = np.isnan(values).sum(0)
+        excluded = np.full(n_units, "", dtype="U64")
+        with np.errstate(invalid="ignore"):
+            excluded[values.max(0) == values.min(0)] = "constant"
+            excluded[(excluded == "") & (reliability.full < min_reliability)] = (
+                f"reliability below {min_reliability:g}"
+            )
+        if ceiling is not None:
+            excluded[(excluded == "") & np.isnan(reliability.full)] = "too few repeats"
+        excluded[missing > 0] = "not recorded for all stimuli"
+        excluded[missing == len(values)] = "not recorded"
+        partly = (missing > 0) & (missing < len(values))
+        if partly.any():
+            warnings.warn(
+                f"{int(partly.sum())} of {n_units} units of target {name!r} were not recorded for all "
+                f"{len(values)} stimuli ({examples(assembly.units[partly].tolist())}) and are left out: "
+                "score the stimuli, or the sessions, that they share.",
+                stacklevel=3,
+            )
+        scored = np.flatnonzero((missing == 0) & (excluded != "constant"))
+        if not len(scored):
+            raise InputError(
+                f"target {name!r} has no unit that can be scored: "
+                + ", ".join(f"{why} ({(excluded == why).sum()})" for why in np.unique(excluded))
+                + "."
+            )
+        population = Population(_on_device(values[:, scored], device))
+        return cls(population, assembly.units, scored, excluded, reliability)
+
+
+def _source_population(name: str, assembly: Assembly, device: str | None) -> Population:
+    data = assembly.average().data
+    if data.chunks is None:
+        missing = int(np.isnan(data.values.sum(0)).sum())
+        if missing:
+            raise InputError(
+                f"source {name!r} has NaN in {missing} of {data.sizes['unit']} units: a source must be "
+                "complete. Keep the units (or stimuli) that were recorded throughout, with "
+                ".data.dropna('unit')."
+            )
+    return Population(_on_device(data.data, device))
+
+
+def _dataset(
+    results: Mapping[tuple[str, str, str], Sequence[FoldScore]],
+    metrics: Mapping[str, Metric],
+    sources: Sequence[str],
+    targets: Mapping[str, _Target],
+    units: bool,
+) -> xr.Dataset:
+    """Label the results of all folds."""
+    n_folds = len(next(iter(results.values())))
+    shape = (len(metrics), len(sources), len(targets), n_folds)
+    keys = [(m, s, t) for m in metrics for s in sources for t in targets]
+    per_fold = {
+        name: np.array([[getattr(fold, name) for fold in results[key]] for key in keys]).reshape(shape)
+        for name in ("similarity", "silent_source", "silent_target")
+    }
+    starts = np.cumsum([0, *(len(target.units) for target in targets.values())])
+    r = np.full((*shape[:2], n_folds, starts[-1]), np.nan)
+    for (metric, source, goal), folds in results.items():
+        place = list(targets).index(goal)
+        columns = starts[place] + targets[goal].scored
+        i, j = list(metrics).index(metric), list(sources).index(source)
+        r[i, j, :, columns] = np.stack([fold.r for fold in folds]).T
+    everything = list(targets.values())
+    reliability = np.concatenate([target.reliability.full for target in everything])
+    halves = np.concatenate([target.reliability.halves for target in everything])
+    ceiling = np.sqrt(np.where(reliability > 0, reliability, np.nan))
+    owner = np.repeat(list(targets), [len(target.units) for target in everything])
+    names = np.concatenate([target.units for target in everything])
+    if len(np.unique(names)) < len(names):
+        names = np.array([f"{target}/{unit}" for target, unit in zip(owner, names, strict=True)])
+    scores = xr.Dataset(
+        {
+            "r": (("metric", "source", "fold", "unit"), r),
+            "ceiling": ("unit", ceiling),
+            "normalized": (("metric", "source", "fold", "unit"), r / ceiling),
+            "explained_variance": (
+                ("metric", "source", "fold", "unit"),
+                np.sign(r) * r**2 / np.where(reliability > 0, reliability, np.nan),
+            ),
+            "reliability": ("unit", reliability),
+            "split_half_r": ("unit", halves),
+            **{name: (("metric", "source", "target_population", "fold"), v) for name, v in per_fold.items()},
+        },
+        coords={
+            "metric": list(metrics),
+            "source": list(sources),
+            "fold": np.arange(n_folds),
+            "unit": names,
+            "target": ("unit", owner),
+            "excluded": ("unit", np.concatenate([target.excluded for target in everything])),
+            "target_population": list(targets),
+        },
+    )
+    return scores if units else _aggregate(scores)
+
+
+def _aggregate(scores: xr.Dataset) -> xr.Dataset:
+    """Mean over folds, then median over the units that are not excluded, for each target."""
+    names = scores["target_population"].values
+    kept = [
+        np.flatnonzero((scores["target"].values == name) & (scores["excluded"].values == ""))
+        for name in names
+    ]
+    totals = np.array([(scores["target"].values == name).sum() for name in names])
+    data: dict[str, Any] = {}
+    for name in ("r", "normalized", "explained_variance"):
+        over_folds = _mean_over_folds(scores[name].transpose("metric", "source", "fold", "unit").values)
+        data[name] = (
+            ("metric", "source", "target"),
+            np.stack([_median(over_folds[..., units]) for units in kept], axis=-1),
+        )
+    for name in ("ceiling", "reliability", "split_half_r"):
+        data[name] = ("target", np.array([_median(scores[name].values[units]) for units in kept]))
+    n_units = np.array([len(units) for units in kept])
+    data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
+    rest = scores[["similarity", "silent_source", "silent_target"]]
+    rest = rest.drop_vars(["target", "excluded", "unit"], errors="ignore")
+    return rest.rename(target_population="target").assign(data).assign_attrs(scores.attrs)
+
+
+def _mean_over_folds(r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over axis 2 of the folds in which a unit could be scored."""
+    known = ~np.isnan(r)
+    count = known.sum(2)
+    return np.where(count > 0, np.where(known, r, 0.0).sum(2) / np.maximum(count, 1), np.nan)
+
+
+def _median(values: NDArray[np.float64]) -> Any:
+    """Median over the last axis, without NaN; NaN where nothing is left."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)
+        return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)
+
+
+def _named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
+    """The populations of one side by name, checked."""
+    several = {given.name or side: given} if isinstance(given, Assembly) else dict(given)
+    if not several:
+        raise InputError(f"there is no {side}: give an Assembly, or a dict of them.")
+    for name, assembly in several.items():
+        if not isinstance(assembly, Assembly):
+            raise InputError(
+                f"{side} {name!r} is a {type(assembly).__name__}, not an Assembly: wrap arrays with "
+                "Assembly.from_array."
+            )
+        if "time" in assembly.data.dims:
+            raise InputError(
+                f"{side} {name!r} has {assembly.data.sizes['time']} time bins, and a score compares "
+                'stimuli x units: average them, Assembly(a.data.mean("time")), or score each bin.'
+            )
+    return several
+
+
+def _aligned(
+    sources: dict[str, Assembly], targets: dict[str, Assembly]
+) -> tuple[dict[str, Assembly], dict[str, Assembly]]:
+    both = align(*sources.values(), *targets.values())
+    return (
+        dict(zip(sources, both[: len(sources)], strict=True)),
+        dict(zip(targets, both[len(sources) :], strict=True)),
+    )
+
+
+def _groups(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] | None:
+    """The first coordinate of this name along ``stimulus``."""
+    if label is None:
+        return None
+    labels: set[str] = set()
+    for assembly in assemblies:
+        along = {str(k): c for k, c in assembly.data.coords.items() if c.dims == ("stimulus",)}
+        if label in along:
+            return np.asarray(along[label].values)
+        labels |= set(along)
+    raise unknown("coordinate along 'stimulus'", label, sorted(labels))
+
+
+def _on_device(values: Any, device: str | None) -> Any:
+    if device is None or hasattr(values, "compute"):
+        return values
+    return torch.as_tensor(np.ascontiguousarray(values), device=device)
+
+
+def _parameters(metric: Metric) -> dict[str, Any]:
+    kind = type(metric).__name__
+    return {"metric": kind} | (asdict(metric) if is_dataclass(metric) else {"value": repr(metric)})
+
+
+def _provenance(assembly: Assembly) -> dict[str, Any]:
+    return {
+        "sha256": assembly.fingerprint(),
+        "n_units": len(assembly.units),
+        "repeats": assembly.repeats,
+        "attrs": assembly.data.attrs,
+    }

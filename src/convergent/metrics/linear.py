@@ -1,0 +1,142 @@
+"""Linear regression: how much of each target unit an affine map of the source predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import array_api_compat as array_api
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..population import Array, Split, correlate
+from .fold_score import FoldScore
+
+__all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
+
+TARGETS_AT_ONCE = 4096  # keeps memory flat for targets of many units
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Ridge regression with intercept; ignores shifts, scales and (but for the penalty) linear maps.
+
+    Parameters
+    ----------
+    penalties : tuple of float
+        Relative penalties, in units of the mean squared norm of a centred training response of
+        the source, so that rescaling the source changes nothing. One is chosen for each target
+        unit, by exact leave-one-out on the training stimuli.
+
+    Raises
+    ------
+    InputError
+        Where there is no penalty, or one is not positive.
+
+    References
+    ----------
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    """
+
+    penalties: tuple[float, ...] = tuple(np.logspace(-4, 6, 21).tolist())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "penalties", tuple(map(float, self.penalties)))
+        if not self.penalties or not all(0 < penalty < np.inf for penalty in self.penalties):
+            raise InputError(f"penalties must be positive numbers, at least one; got {self.penalties}.")
+
+    def fit(self, source: Split, target: Split) -> LinearMap:
+        """Fit the map on the training stimuli of a fold.
+
+        Parameters
+        ----------
+        source, target : Split
+            The two populations under the same split.
+        """
+        axes = source.coordinates
+        response, _ = target.responses
+        n = response.shape[0]
+        xp = array_api.array_namespace(response)
+        power = float(xp.sum(axes.singular**2)) / n
+        penalties = np.asarray(self.penalties) * (power or 1.0)
+        weights, chosen = [], []
+        for start in range(0, response.shape[1], TARGETS_AT_ONCE):
+            block = response[:, start : start + TARGETS_AT_ONCE]
+            weight, choice = ridge_leave_one_out(axes.left, axes.singular, block, penalties)
+            weights.append(weight)
+            chosen.append(choice)
+        return LinearMap(source, target, xp.concat(weights, axis=1), np.concatenate(chosen) / (power or 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """A fitted affine map.
+
+    Attributes
+    ----------
+    source, target : Split
+        What it was fitted on.
+    weights : array (r, q)
+        From the source's principal axes to the target's units.
+    penalties : float array (q,)
+        The relative penalty chosen for each target unit.
+    """
+
+    source: Split
+    target: Split
+    weights: Array
+    penalties: NDArray[np.float64]
+
+    def predict(self) -> Array:
+        """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
+        return self.source.coordinates.test @ self.weights
+
+    def score(self) -> FoldScore:
+        """Pearson r of prediction and response over the test stimuli, for each target unit."""
+        return FoldScore(correlate(self.predict(), self.target.responses[1]))
+
+
+def ridge_leave_one_out(
+    left: Array, singular: Array, response: Array, penalties: NDArray[np.float64]
+) -> tuple[Array, NDArray[np.float64]]:
+    r"""Ridge weights, with the penalty of each target that predicts left-out stimuli best.
+
+    With centred source :math:`X = U S V^\top` and centred target y, the fitted values are
+    :math:`H_\lambda y` with :math:`H_\lambda = U \frac{S^2}{S^2 + \lambda} U^\top`, and the error
+    on stimulus i when it is left out of the fit, intercept included, is
+
+    .. math:: e_i = \frac{y_i - (H_\lambda y)_i}{1 - \frac{1}{n} - (H_\lambda)_{ii}}.
+
+    Parameters
+    ----------
+    left : array (n, r)
+        U.
+    singular : array (r,)
+        S.
+    response : array (n, q)
+        Centred targets.
+    penalties : float array (k,)
+        Candidate :math:`\lambda`.
+
+    Returns
+    -------
+    weights : array (r, q)
+        :math:`\frac{S}{S^2 + \lambda} U^\top y`, to be applied to coordinates :math:`X V`.
+    chosen : float array (q,)
+        The penalty with the least mean squared left-out error.
+    """
+    xp = array_api.array_namespace(left, response)
+    n = response.shape[0]
+    projected = left.T @ response
+    squares, leverage = singular**2, left**2
+    best = xp.full_like(response[0, :], float("inf"))
+    penalty = xp.zeros_like(best)
+    for candidate in penalties.tolist():
+        shrink = squares / (squares + candidate)
+        remaining = xp.clip(1 - 1 / n - leverage @ shrink, min=1e-12)
+        left_out = (response - left @ (shrink[:, None] * projected)) / remaining[:, None]
+        error = xp.mean(left_out**2, axis=0)
+        penalty = xp.where(error < best, xp.full_like(best, candidate), penalty)
+        best = xp.minimum(best, error)
+    weights = singular[:, None] / (squares[:, None] + penalty) * projected
+    return weights, np.asarray(penalty.cpu() if hasattr(penalty, "cpu") else penalty)

@@ -1,0 +1,109 @@
+"""Procrustes: how much of each target unit a rotation of the source predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import array_api_compat as array_api
+
+from ..population import Array, Split, correlate
+from .fold_score import FoldScore
+
+__all__ = ["Procrustes", "ProcrustesMap", "rotation"]
+
+
+@dataclass(frozen=True)
+class Procrustes:
+    """Orthogonal map; ignores shift, scale, rotation and reflection.
+
+    Where unit counts differ, or stimuli are fewer than units, the map is a partial isometry: zero
+    outside the span of the training stimuli, where the data say nothing.
+
+    References
+    ----------
+    Schönemann 1966, Psychometrika 31; Williams, Kunz, Kornblith and Linderman 2021, NeurIPS;
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    """
+
+    def fit(self, source: Split, target: Split) -> ProcrustesMap:
+        """Fit the map on the training stimuli of a fold.
+
+        Parameters
+        ----------
+        source, target : Split
+            The two populations under the same split.
+        """
+        x, y = source.coordinates.train, target.coordinates.train
+        turned, nuclear = rotation(x, y)
+        xp = array_api.array_namespace(x)
+        power = float(xp.sum(x**2))
+        return ProcrustesMap(source, target, turned, nuclear / power if power else 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ProcrustesMap:
+    """A fitted orthogonal map.
+
+    Attributes
+    ----------
+    source, target : Split
+        What it was fitted on.
+    rotation : array (r_source, r_target)
+        From the source's principal axes to the target's.
+    scale : float
+        Factor that brings the turned source closest to the target.
+    """
+
+    source: Split
+    target: Split
+    rotation: Array
+    scale: float
+
+    def predict(self) -> Array:
+        """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
+        return self.target.expand(self.scale * self.source.coordinates.test @ self.rotation)
+
+    def score(self) -> FoldScore:
+        """Pearson r of each target unit, and the cosine of the two test matrices after the map.
+
+        The arccos of this `similarity` is the angular shape distance, cross-validated.
+        """
+        x, y = self.source.coordinates, self.target.coordinates
+        xp = array_api.array_namespace(x.test)
+        lengths = x.test_norm * y.test_norm
+        inner = float(xp.sum((x.test @ self.rotation) * y.test))
+        return FoldScore(
+            correlate(self.predict(), self.target.responses[1]),
+            similarity=inner / lengths if lengths else float("nan"),
+        )
+
+
+def rotation(x: Array, y: Array) -> tuple[Array, float]:
+    r"""Orthogonal map that brings two sets of responses closest.
+
+    .. math:: Q = \arg\max_{Q} \operatorname{tr}(Q^\top X^\top Y) = A B^\top
+              \quad\text{with}\quad X^\top Y = A \Sigma B^\top,
+
+    over the directions with :math:`\Sigma > 0`.
+
+    Parameters
+    ----------
+    x : array (n, r)
+        Centred source.
+    y : array (n, s)
+        Centred target.
+
+    Returns
+    -------
+    rotation : array (r, s)
+        Q, a partial isometry.
+    nuclear : float
+        :math:`\operatorname{tr} \Sigma`; over :math:`\|X\| \|Y\|` it is the cosine of the angular
+        shape distance.
+    """
+    xp = array_api.array_namespace(x, y)
+    if 0 in (x.shape[1], y.shape[1]):
+        return x.T @ y, 0.0
+    a, sigma, b = xp.linalg.svd(x.T @ y, full_matrices=False)
+    rank = int(xp.sum(sigma > 1e-13 * sigma[0]))
+    return a[:, :rank] @ b[:rank], float(xp.sum(sigma))

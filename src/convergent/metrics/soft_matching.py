@@ -1,0 +1,334 @@
+"""Soft matching: how alike single units are, once each has found its partners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import gcd
+from typing import Any, Literal
+
+import array_api_compat as array_api
+import numpy as np
+import ot
+import scipy.sparse
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..population import BLOCK_BYTES, Array, Split, correlate, to_numpy
+from .fold_score import FoldScore
+
+__all__ = ["Plan", "SoftMatching", "SoftMatchingMap", "transport_plan"]
+
+CANDIDATES = 6  # best partners of each unit that a round adds to the transport problem
+SAMPLE = 3000  # source units whose matching gives first prices, where they far outnumber the targets
+TOLERANCE = 1e-9  # of a correlation: a left-out pair that would gain less is no violation
+HELD_BYTES = 512 * 2**20  # a smaller matrix of correlations is kept, a larger one made block by block
+
+Units = slice | NDArray[np.intp]
+Correlations = Callable[[Units], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class SoftMatching:
+    """Matching of units; ignores their order and, unit by unit, shift and (positive) scale.
+
+    With equal counts each source unit has one partner: a permutation. Otherwise every unit of a
+    side has the same mass, spread over one or several partners.
+
+    Parameters
+    ----------
+    unit_score : {"pairwise", "barycentric"}
+        The mean correlation with the partners, weighted by mass, or the correlation with the
+        partners' mean response (each in standard deviations).
+
+    Raises
+    ------
+    InputError
+        Where `unit_score` is neither.
+
+    References
+    ----------
+    Khosla and Williams 2024, "Soft matching distance", PMLR 243; Li et al. 2015, arXiv 1511.07543;
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    """
+
+    unit_score: Literal["pairwise", "barycentric"] = "pairwise"
+
+    def __post_init__(self) -> None:
+        if self.unit_score not in ("pairwise", "barycentric"):
+            raise InputError(
+                f"unit_score is 'pairwise' or 'barycentric', not {self.unit_score!r}."
+            )
+
+    def fit(self, source: Split, target: Split) -> SoftMatchingMap:
+        """Fit the plan on the training stimuli of a fold, without silent units.
+
+        Parameters
+        ----------
+        source, target : Split
+            The two populations under the same split.
+        """
+        x, y = _heard(source), _heard(target)
+        partners = y.standardized(slice(None))
+
+        def correlations(units: Units) -> NDArray[np.float64]:
+            return to_numpy(x.standardized(units).T @ partners)
+
+        shape = (len(x.units), len(y.units))
+        if 8 * shape[0] * shape[1] <= HELD_BYTES:
+            held = np.concatenate([correlations(rows) for rows in _blocks(shape[0], len(source.train))])
+            correlations = held.__getitem__
+        return SoftMatchingMap(x, y, transport_plan(correlations, shape), self.unit_score)
+
+
+@dataclass(frozen=True, eq=False)
+class SoftMatchingMap:
+    """A fitted matching of units.
+
+    Attributes
+    ----------
+    source, target : HeardUnits
+        The units that were matched, the silent ones left out.
+    plan : Plan
+        Who is whose partner, as positions among those units.
+    """
+
+    source: _HeardUnits
+    target: _HeardUnits
+    plan: Plan
+    unit_score: Literal["pairwise", "barycentric"]
+
+    def predict(self) -> NDArray[np.float64]:
+        """Mean response (n_test, q) of each target unit's partners, in standard deviations."""
+        n, q = len(self.source.split.test), self.target.split.population.n_units
+        total = np.zeros((n, q))
+        for pairs in _blocks(len(self.plan.mass), n):
+            units = self.plan.source[pairs]
+            shown = to_numpy(self.source.test_responses(units)) - self.source.mean[units]
+            partner = self.target.units[self.plan.target[pairs]]
+            share = self.plan.mass[pairs] / self.source.deviation[units]
+            total += shown @ scipy.sparse.csr_array(
+                (share, (np.arange(len(units)), partner)), shape=(len(units), q)
+            )
+        return total * len(self.target.units)
+
+    def score(self) -> FoldScore:
+        """Score of each target unit on the test stimuli, and the plan's total correlation there."""
+        observed = to_numpy(self.target.split.responses[1])
+        matched = np.zeros(observed.shape[1])
+        for pairs in _blocks(len(self.plan.mass), len(observed)):
+            shown = to_numpy(self.source.test_responses(self.plan.source[pairs]))
+            partner = self.target.units[self.plan.target[pairs]]
+            alike = np.nan_to_num(correlate(shown, observed[:, partner]))
+            matched += np.bincount(partner, self.plan.mass[pairs] * alike, minlength=len(matched))
+        if self.unit_score == "pairwise":
+            r = matched * len(self.target.units)
+        else:
+            r = correlate(self.predict(), observed)
+        scored = np.zeros(len(r), dtype=bool)
+        scored[self.target.units] = True
+        scored &= ~np.isnan(correlate(observed, observed))
+        return FoldScore(
+            np.where(scored, r, np.nan),
+            similarity=float(matched.sum()),
+            silent_source=self.source.split.population.n_units - len(self.source.units),
+            silent_target=self.target.split.population.n_units - len(self.target.units),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Which units were matched, and how much.
+
+    Attributes
+    ----------
+    source, target : int arrays (k,)
+        The units of each pair.
+    mass : float array (k,)
+        Share of each pair; all shares sum to 1.
+    violation : float
+        Certificate: how much correlation the best pair left out would still gain; the plan is
+        optimal where this is no more than rounding error.
+    rounds : int
+        How often left-out pairs were priced.
+    """
+
+    source: NDArray[np.intp]
+    target: NDArray[np.intp]
+    mass: NDArray[np.float64]
+    violation: float
+    rounds: int
+
+
+def transport_plan(correlations: Correlations, shape: tuple[int, int]) -> Plan:
+    r"""Matching of units with the greatest total correlation, exact.
+
+    .. math:: \max_{T \ge 0} \sum_{ij} T_{ij} c_{ij}
+              \quad\text{with}\quad \sum_j T_{ij} = \frac{1}{p}, \; \sum_i T_{ij} = \frac{1}{q}.
+
+    The network simplex is given the few best pairs of each unit, and one arbitrary plan that
+    makes the problem feasible. Its dual prices tell which of all other pairs would gain; the best
+    of these are added, and it is solved again, until no pair would gain.
+
+    Parameters
+    ----------
+    correlations : function
+        From positions of b source units to their correlations (b, q) with all target units.
+    shape : tuple of int
+        p and q, the numbers of source and target units.
+
+    Raises
+    ------
+    RuntimeError
+        Where the transport solver gives up.
+    """
+    p, q = shape
+    if 0 in shape:
+        nobody = np.zeros(0, dtype=np.intp)
+        return Plan(nobody, nobody, np.zeros(0), 0.0, 0)
+    common = gcd(p, q)  # whole numbers as masses: sums are exact, and equal counts give a permutation
+    supply, demand = np.full(p, q / common), np.full(q, p / common)
+    prices = np.zeros(p), _first_prices(correlations, shape)
+    pairs, values, _ = _best_pairs(correlations, shape, prices, -np.inf, _corner_plan(p, q))
+    for rounds in range(1, 1000):
+        costs = scipy.sparse.coo_array((1 - values, (pairs // q, pairs % q)), shape=shape)
+        flow, prices = _solve(supply, demand, costs)
+        gaining, gains, violation = _best_pairs(
+            correlations, shape, prices, TOLERANCE, np.zeros(0, dtype=np.intp)
+        )
+        gaining, where = np.setdiff1d(gaining, pairs), gaining
+        if violation <= TOLERANCE or not len(gaining):
+            break
+        values = np.concatenate([values, gains[np.searchsorted(where, gaining)]])
+        pairs = np.concatenate([pairs, gaining])
+    flow = scipy.sparse.coo_array(flow)
+    return Plan(
+        flow.row.astype(np.intp), flow.col.astype(np.intp), flow.data / flow.data.sum(), violation, rounds
+    )
+
+
+Prices = tuple[NDArray[np.float64], NDArray[np.float64]]  # of each source and each target unit
+
+
+def _solve(supply: NDArray[np.float64], demand: NDArray[np.float64], costs: Any) -> tuple[Any, Prices]:
+    """Cheapest plan by the network simplex, and dual prices: a pair gains its correlation plus them."""
+    plan, log = ot.emd(supply, demand, costs, numItermax=10**9, log=True, center_dual=False)
+    if log["warning"]:
+        raise RuntimeError(f"the transport solver gave up: {log['warning']}")
+    return plan, (log["u"] - 1, log["v"])
+
+
+def _first_prices(correlations: Correlations, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Prices of the target units, from a sample of the source units where there are very many."""
+    p, q = shape
+    if p < 4 * max(q, SAMPLE // 2):
+        return np.zeros(q)
+    sample = np.sort(np.random.default_rng(0).choice(p, SAMPLE, replace=False))
+    demand = np.full(q, SAMPLE / q)
+    _, (_, prices) = _solve(np.ones(SAMPLE), demand, 1 - correlations(sample))
+    return prices
+
+
+def _best_pairs(
+    correlations: Correlations,
+    shape: tuple[int, int],
+    prices: Prices,
+    least: float,
+    also: NDArray[np.intp],
+) -> tuple[NDArray[np.intp], NDArray[np.float64], float]:
+    """Pairs that would gain most, a few for each unit of either side, out of all p x q.
+
+    Returns
+    -------
+    pairs : int array (k,)
+        ``row * q + column``, sorted, with those of ``also``.
+    values : float array (k,)
+        Their correlations.
+    most : float
+        The greatest gain, correlation plus prices, of any pair.
+    """
+    p, q = shape
+    row_price, column_price = prices
+    most = -np.inf
+    found, values = [], []
+    column_best = np.full((0, q), -np.inf)
+    for rows in _blocks(p, q):
+        value = correlations(rows)
+        gain = value + row_price[rows, None] + column_price
+        most = max(most, float(gain.max()))
+        by_row = _largest(gain, axis=1)
+        by_column = _largest(gain, axis=0)
+        best = np.concatenate([column_best, np.take_along_axis(gain, by_column, axis=0)])
+        column_best = np.take_along_axis(best, _largest(best, axis=0), axis=0)
+        worthy = np.zeros(gain.shape, dtype=bool)
+        np.put_along_axis(worthy, by_row, True, axis=1)
+        # what an earlier block beats in its column is of no use
+        beats = np.take_along_axis(gain, by_column, axis=0) >= column_best.min(axis=0)
+        np.put_along_axis(worthy, by_column, beats | np.take_along_axis(worthy, by_column, axis=0), axis=0)
+        worthy &= gain > least
+        here = also[(also >= rows.start * q) & (also < rows.stop * q)] - rows.start * q
+        worthy.ravel()[here] = True
+        flat = np.flatnonzero(worthy)
+        found.append(flat + rows.start * q)
+        values.append(value.ravel()[flat])
+    return np.concatenate(found), np.concatenate(values), most
+
+
+def _largest(values: NDArray[np.float64], axis: int) -> NDArray[np.intp]:
+    """Positions of the CANDIDATES largest values along an axis."""
+    size = values.shape[axis]
+    if size <= CANDIDATES:
+        shape = (1, size) if axis == 1 else (size, 1)
+        return np.broadcast_to(np.arange(size).reshape(shape), values.shape)
+    order = np.argpartition(values, size - CANDIDATES, axis=axis)
+    return np.take(order, np.arange(size - CANDIDATES, size), axis=axis)
+
+
+def _corner_plan(p: int, q: int) -> NDArray[np.intp]:
+    """Pairs of the plan that fills units in order (the north-west corner rule): always feasible."""
+    starts = np.union1d(np.arange(p) * q, np.arange(q) * p)
+    return (starts // q) * q + starts // p
+
+
+def _blocks(length: int, width: int) -> Iterator[slice]:
+    """Slices of ``length`` things that have ``width`` float64 values each."""
+    step = max(1, BLOCK_BYTES // (8 * max(width, 1)))
+    return (slice(start, min(start + step, length)) for start in range(0, length, step))
+
+
+@dataclass(frozen=True, eq=False)
+class _HeardUnits:
+    """The units of a population that vary over the training stimuli, and how they do."""
+
+    split: Split
+    units: NDArray[np.intp]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def standardized(self, which: Units) -> Array:
+        """Training responses (n_train, b), centred, of norm 1: products are correlations."""
+        everything = len(self.units) == self.split.population.n_units  # a slice is read faster
+        units = which if everything else self.units[which]
+        block = self.split.population.columns(units, self.split.train)
+        xp = array_api.array_namespace(block)
+        block = block - xp.mean(block, axis=0)
+        return block / xp.sqrt(xp.sum(block**2, axis=0))
+
+    def test_responses(self, which: NDArray[np.intp]) -> Array:
+        """Test responses (n_test, b) of some of the units."""
+        return self.split.population.columns(self.units[which], self.split.test)
+
+
+def _heard(split: Split) -> _HeardUnits:
+    """Set silent units aside."""
+    means, deviations = [], []
+    for block in split.population.blocks(split.train):
+        xp = array_api.array_namespace(block)
+        mean = xp.mean(block, axis=0)
+        deviation = xp.sqrt(xp.mean((block - mean) ** 2, axis=0))
+        rounding = 1e-12 * xp.sqrt(xp.mean(block**2, axis=0))
+        means.append(to_numpy(mean))
+        deviations.append(to_numpy(xp.where(deviation > rounding, deviation, 0 * deviation)))
+    mean, deviation = np.concatenate(means), np.concatenate(deviations)
+    units = np.flatnonzero(deviation > 0)
+    return _HeardUnits(split, units, mean[units], deviation[units])

@@ -1,0 +1,224 @@
+"""One population, read once: its geometry serves every fold, metric, penalty and partner.
+
+Ridge and Procrustes see a population only through the inner products of its responses. With n
+stimuli and p units, p > n, these are an n x n matrix G. The centred G of a fold's training
+stimuli, U S^2 U', gives the training responses in their principal axes, U S, and any test
+response x in the same axes, x V = (x X' U) / S, without V ever being formed. Where p <= n the
+axes come from the responses themselves. Either way the maths is exact and the small side pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import array_api_compat as array_api
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+__all__ = ["Array", "Coordinates", "Population", "Split", "correlate", "to_numpy"]
+
+Array = Any  # numpy array or torch tensor
+BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
+
+# Axes shorter than these, relative to the longest, are rounding error: eigenvalues of a Gram matrix
+# are squares, so half of the digits are lost there.
+SHORTEST_FROM_GRAM = 1e-6
+SHORTEST_FROM_UNITS = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """A population in the principal axes of the training stimuli of one fold.
+
+    Attributes
+    ----------
+    left : array (n_train, r)
+        Orthonormal columns U; the training responses are ``left * singular``.
+    singular : array (r,)
+        Length of the training responses along each axis, longest first.
+    test : array (n_test, r)
+        The test responses along the same axes, less the training mean.
+    test_norm : float
+        Norm of the test responses less the training mean, with what lies outside the axes.
+    """
+
+    left: Array
+    singular: Array
+    test: Array
+    test_norm: float
+
+    @property
+    def train(self) -> Array:
+        """Training responses along the axes, (n_train, r)."""
+        return self.left * self.singular
+
+
+class Population:
+    """Responses of p units to n stimuli, as bare numbers.
+
+    Parameters
+    ----------
+    values : array (n, p)
+        numpy, torch or dask; float. Complete: no NaN.
+    """
+
+    def __init__(self, values: Array) -> None:
+        if values.ndim != 2:
+            raise InputError(f"a population is stimuli x units; found {values.ndim} axes.")
+        self.values = values
+        self.n_stimuli, self.n_units = (int(size) for size in values.shape)
+
+    def blocks(self, rows: NDArray[np.intp] | None = None) -> Iterator[Array]:
+        """Float64 responses (n, b), a block of units at a time, to all stimuli or to ``rows``."""
+        n = self.n_stimuli if rows is None else len(rows)
+        width = max(1, BLOCK_BYTES // (8 * n))
+        for start in range(0, self.n_units, width):
+            yield self.columns(slice(start, start + width), rows)
+
+    def columns(
+        self, columns: slice | NDArray[np.intp], rows: NDArray[np.intp] | None = None
+    ) -> Array:
+        """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
+        if hasattr(self.values, "compute"):
+            block = self.values[:, columns].compute()
+        elif isinstance(columns, slice) or rows is None:
+            block = self.values[:, columns]
+        else:
+            return _double(self.values[rows[:, None], columns])
+        return _double(block if rows is None else _take(block, rows))
+
+    @cached_property
+    def gram(self) -> Array:
+        """Inner products (n, n) of the responses, each unit centred over all stimuli."""
+        total: Array = 0.0
+        for block in self.blocks():
+            xp = array_api.array_namespace(block)
+            block = block - xp.mean(block, axis=0)
+            total = total + block @ block.T
+        if not bool(xp.all(xp.isfinite(total))):
+            raise InputError("the responses hold NaN or infinite values: a source must be complete.")
+        return total
+
+    def split(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
+        """The population as one fold shows it.
+
+        Parameters
+        ----------
+        train, test : int arrays
+            Positions of the fold's stimuli.
+        """
+        return Split(self, train, test)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A population under one split of the stimuli; what is derived from it is computed once."""
+
+    population: Population
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Responses in the principal axes of the training stimuli."""
+        if self.population.n_units > self.population.n_stimuli:
+            return self._from_gram()
+        return self._from_units()
+
+    @cached_property
+    def responses(self) -> tuple[Array, Array]:
+        """Float64 responses to training and test stimuli, less the training mean."""
+        everything = slice(0, self.population.n_units)
+        train = self.population.columns(everything, self.train)
+        mean = array_api.array_namespace(train).mean(train, axis=0)
+        return train - mean, self.population.columns(everything, self.test) - mean
+
+    def expand(self, values: Array) -> Array:
+        """Turn coordinates (m, r) back into responses of units (m, p), less the training mean."""
+        axes = self.coordinates
+        weights = (values / axes.singular) @ axes.left.T
+        xp = array_api.array_namespace(weights)
+        return xp.concat([weights @ block for block in self.population.blocks(self.train)], axis=1)
+
+    def _from_gram(self) -> Coordinates:
+        gram = self.population.gram
+        xp = array_api.array_namespace(gram)
+        train_rows = _take(gram, self.train)
+        inner = _take(train_rows.T, self.train)
+        across = _take(train_rows.T, self.test)  # test x train
+        train_mean = xp.mean(inner, axis=0)
+        grand_mean = xp.mean(train_mean)
+        test_mean = xp.mean(across, axis=1)
+        inner = inner - train_mean - train_mean[:, None] + grand_mean
+        across = across - train_mean - test_mean[:, None] + grand_mean
+        own = _take(xp.linalg.diagonal(gram), self.test) - 2 * test_mean + grand_mean
+
+        squares, left = xp.linalg.eigh(inner)
+        squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
+        rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
+        left, singular = left[:, :rank], xp.sqrt(squares[:rank])
+        test_norm = float(xp.sum(xp.clip(own, min=0.0))) ** 0.5
+        return Coordinates(left, singular, (across @ left) / singular, test_norm)
+
+    def _from_units(self) -> Coordinates:
+        train, test = self.responses
+        xp = array_api.array_namespace(train)
+        left, singular, right = xp.linalg.svd(train, full_matrices=False)
+        rank = int(xp.sum(singular > singular[0] * SHORTEST_FROM_UNITS)) if singular[0] > 0 else 0
+        test_norm = float(xp.sum(test**2)) ** 0.5
+        return Coordinates(
+            left[:, :rank], singular[:rank], test @ right[:rank].T, test_norm
+        )
+
+
+def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
+    """Pearson correlation of each column.
+
+    Parameters
+    ----------
+    predicted, observed : arrays (n, q)
+        Predictions and responses over the same stimuli.
+
+    Returns
+    -------
+    float64 array (q,)
+        0 where a prediction is constant (it says nothing), NaN where a response is (there is
+        nothing to say).
+    """
+    xp = array_api.array_namespace(predicted, observed)
+    a, a_length = _centred(predicted)
+    b, b_length = _centred(observed)
+    product = xp.sum(a * b, axis=0)
+    r = to_numpy(product) / np.where(
+        (lengths := to_numpy(a_length) * to_numpy(b_length)) > 0, lengths, 1.0
+    )
+    return np.where(to_numpy(b_length) > 0, np.clip(r, -1.0, 1.0), np.nan)
+
+
+def to_numpy(values: Array) -> NDArray[Any]:
+    """The values as a numpy array in this machine's memory."""
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
+
+
+def _centred(values: Array) -> tuple[Array, Array]:
+    """Columns less their mean, and their lengths, 0 where only rounding error is left."""
+    xp = array_api.array_namespace(values)
+    centred = values - xp.mean(values, axis=0)
+    length = xp.sqrt(xp.sum(centred**2, axis=0))
+    rounding = 1e-12 * xp.sqrt(xp.sum(values**2, axis=0))
+    return centred, xp.where(length > rounding, length, xp.zeros_like(length))
+
+
+def _double(values: Array) -> Array:
+    xp = array_api.array_namespace(values)
+    return xp.astype(values, xp.float64)
+
+
+def _take(values: Array, rows: NDArray[np.intp]) -> Array:
+    xp = array_api.array_namespace(values)
+    return xp.take(values, xp.asarray(rows, device=array_api.device(values)), axis=0)
