@@ -8,28 +8,44 @@
 
 from importlib.metadata import version
 
+from . import formats, plot, simulate
 from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
+from .catalog import card, cards, fetch, load
 from .ceiling import split_half
 from .crossval import Folds, score, summary
 from .errors import InputError
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
+from .networks import NETWORKS, Network, extract, network
+from .report import report
 from .stimuli import Stimuli
 
 __version__ = version("convergent")
 
 __all__ = [
     "METRICS",
+    "NETWORKS",
     "Assembly",
     "Folds",
     "InputError",
     "Linear",
+    "Network",
     "Procrustes",
     "SoftMatching",
     "Stimuli",
     "align",
+    "card",
+    "cards",
+    "extract",
+    "fetch",
+    "formats",
+    "load",
+    "network",
     "open",
+    "plot",
+    "report",
     "score",
+    "simulate",
     "split_half",
     "summary",
 ]

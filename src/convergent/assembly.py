@@ -6,7 +6,6 @@ import hashlib
 import html
 import json
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -94,12 +93,12 @@ class Assembly:
         InputError
             Where names, dims or labels do not fit the array.
         """
-        array = values if hasattr(values, "dtype") and hasattr(values, "ndim") else np.asarray(values)
+        array: Any = values if hasattr(values, "dtype") else np.asarray(values)
         dims = tuple(dims)
-        if len(dims) != array.ndim:
+        if len(set(dims)) != array.ndim:
             raise InputError(
-                f"the array has {array.ndim} axes of shape {tuple(array.shape)}, but dims names "
-                f"{len(dims)}: {dims}. Name each axis once."
+                f"the array has {array.ndim} axes of shape {tuple(array.shape)}, but dims are "
+                f"{dims}: name each axis once."
             )
         sizes = dict(zip(dims, array.shape, strict=True))
         if units is None and "unit" in sizes:
@@ -111,7 +110,8 @@ class Assembly:
                 labels[dim] = _along(dim, list(names), dim, sizes)
         for key, label in coords.items():
             labels[key] = label if key in sizes else _place(key, label, sizes)
-        return cls(xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {})))
+        data = xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {}))
+        return cls(data)
 
     @property
     def stimuli(self) -> NDArray[Any]:
@@ -180,7 +180,8 @@ class Assembly:
         first = xr.DataArray(
             first_half(~np.isnan(trials.values), np.random.default_rng(seed)), dims=trials.dims
         )
-        return Assembly(self.data.where(first)).average(), Assembly(self.data.where(~first)).average()
+        one, other = Assembly(self.data.where(first)), Assembly(self.data.where(~first))
+        return one.average(), other.average()
 
     def where(self, **labels: Any) -> Assembly:
         """Part of the assembly that carries these labels.
@@ -198,12 +199,12 @@ class Assembly:
         data = self.data
         for key, wanted in labels.items():
             coordinate = self._coordinate(key)
-            values = [wanted] if np.isscalar(wanted) else list(wanted)
+            values: list[Any] = [wanted] if np.isscalar(wanted) else list(wanted)
             present = set(coordinate.values.tolist())
             absent = [value for value in values if value not in present]
             if absent or not values:
                 raise InputError(
-                    f"no {coordinate.dims[0]} has {key} = {examples(absent)}: "
+                    f"no {coordinate.dims[0]} has {key} = {examples(absent) or 'one of none'}: "
                     f"{key} holds {examples(sorted(present, key=str), 12)}."
                 )
             keep = np.isin(data[key].values, values)
@@ -251,25 +252,28 @@ class Assembly:
             attrs = json.dumps(self.data.attrs)
         except TypeError as error:
             raise InputError(
-                f"attrs cannot be saved ({error}): keep numbers, strings, lists and dicts in attrs, "
-                "and arrays in coordinates."
+                f"attrs cannot be saved ({error}): keep numbers, strings, lists and dicts in "
+                "attrs, and arrays in coordinates."
             ) from None
         dataset = self.data.drop_attrs(deep=False).to_dataset(name="values")
         dataset.attrs = {"convergent_assembly": 1, "name": json.dumps(self.name), "attrs": attrs}
-        floats = [key for key in dataset.variables if dataset[key].dtype.kind == "f"]
-        encoding = {key: {"_FillValue": None} for key in floats}
+        encoding: dict[Any, dict[str, Any]] = {
+            key: {"_FillValue": None}
+            for key, variable in dataset.variables.items()
+            if variable.dtype.kind == "f"
+        }
         for variable in dataset.variables.values():
             variable.encoding = {}
         if path.suffix == ".nc":
+            encoding["values"]["fletcher32"] = True  # a checksum: damage is noticed when read
             write_whole(
-                path, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+                path, lambda part: dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
             )
         elif path.suffix == ".zarr":
-            with warnings.catch_warnings():  # strings have no Zarr 3 specification yet; we read our own
+            with warnings.catch_warnings():  # strings have no Zarr 3 specification yet
                 warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
                 write_whole(
-                    path,
-                    lambda temporary: dataset.to_zarr(temporary, consolidated=False, encoding=encoding),
+                    path, lambda part: dataset.to_zarr(part, consolidated=False, encoding=encoding)
                 )
         else:
             raise InputError(f"cannot save {path.name!r}: name it .nc (netCDF) or .zarr.")
@@ -280,7 +284,7 @@ class Assembly:
         digest = hashlib.sha256()
         digest.update(repr((self.data.dims, self.data.shape, self.data.dtype.str)).encode())
         for names in (self.stimuli, self.units):
-            digest.update("\0".join(names.tolist()).encode())
+            digest.update("\0".join([*names.tolist(), ""]).encode())
         for rows in _row_blocks(self.data):
             digest.update(np.ascontiguousarray(self.data.isel(stimulus=rows).values).data)
         return digest.hexdigest()
@@ -288,7 +292,7 @@ class Assembly:
     def _coordinate(self, key: str) -> xr.DataArray:
         if key not in self.data.coords:
             raise unknown("coordinate", key, [str(name) for name in self.data.coords])
-        return self.data.coords[key]
+        return self.data[key]
 
     def __repr__(self) -> str:
         labels = "\n".join(f"  {key} ({dim}): {what}" for key, dim, what in _labels(self.data))
@@ -308,12 +312,13 @@ class Assembly:
 
 
 def open_assembly(path: str | os.PathLike[str]) -> Assembly:
-    """Read an assembly that `Assembly.save` wrote; values stay on disk until they are needed.
+    """Read an assembly that `Assembly.save` wrote.
 
     Parameters
     ----------
     path : path
-        A ``.nc`` file or a ``.zarr`` folder.
+        A ``.nc`` file, which is read whole, or a ``.zarr`` folder, of which the values stay on
+        disk until they are needed.
 
     Raises
     ------
@@ -326,24 +331,25 @@ def open_assembly(path: str | os.PathLike[str]) -> Assembly:
     if path.suffix not in {".nc", ".zarr"}:
         raise InputError(f"cannot open {path.name!r}: expected .nc (netCDF) or .zarr.")
     try:
-        dataset = (
-            xr.open_dataset(path, engine="h5netcdf")
-            if path.suffix == ".nc"
-            else xr.open_zarr(path, consolidated=False)
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a readable {path.suffix} file ({error}).") from error
+        if path.suffix == ".zarr":
+            dataset = xr.open_zarr(path, consolidated=False)
+            dataset = dataset.assign_coords({key: dataset[key].load() for key in dataset.coords})
+        else:
+            with xr.open_dataset(path, engine="h5netcdf") as dataset:
+                if "convergent_assembly" in dataset.attrs:
+                    dataset.load()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{path} is not a readable {path.suffix} file ({error}): it is damaged or cut short, "
+            "or something else; copy or make it anew."
+        ) from error
     if "convergent_assembly" not in dataset.attrs:
         raise InputError(
             f"{path} was not written by Assembly.save: read it with xarray and wrap the array, "
             "convergent.Assembly(xarray.open_dataset(path)['name'])."
         )
     data = dataset["values"].rename(json.loads(dataset.attrs["name"]))
-    data = data.assign_coords({key: coordinate.load() for key, coordinate in data.coords.items()})
     data.attrs = json.loads(dataset.attrs["attrs"])
-    if path.suffix == ".nc":
-        data = data.load()
-        dataset.close()
     return Assembly(data)
 
 
@@ -421,7 +427,8 @@ def first_half(recorded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray
     shuffled = np.take_along_axis(recorded, order, axis=-1)
     place = np.cumsum(shuffled, axis=-1) + rng.integers(0, 2, (n, *between, 1))
     half = np.empty_like(recorded)
-    np.put_along_axis(half, np.broadcast_to(order, recorded.shape), shuffled & (place % 2 == 0), axis=-1)
+    dealt = shuffled & (place % 2 == 0)
+    np.put_along_axis(half, np.broadcast_to(order, recorded.shape), dealt, axis=-1)
     return half
 
 
@@ -431,9 +438,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         temporary = Path(folder) / path.name
         write(temporary)
-        if path.is_dir():  # a folder cannot be replaced in one step: the old one steps aside first
-            path.replace(Path(folder) / "old")
-        os.replace(temporary, path)
+        if temporary.is_dir() and path.exists():  # only a file is replaced in one step
+            path.replace(Path(folder) / f"old-{path.name}")
+        temporary.replace(path)
 
 
 def _checked(data: xr.DataArray) -> xr.DataArray:
@@ -448,7 +455,9 @@ def _checked(data: xr.DataArray) -> xr.DataArray:
     if strange or missing:
         raise InputError(
             f"dims are {tuple(map(str, data.dims))}: an assembly has 'stimulus' and 'unit', then "
-            f"optionally 'repeat' and 'time'; rename or average away {examples(strange or missing)}."
+            "optionally 'repeat' and 'time'; "
+            + (f"rename or average away {examples(strange)}." if strange else "")
+            + (f"there is no {examples(missing)}: rename or add it." if missing else "")
         )
     if 0 in data.shape:
         raise InputError(f"the assembly is empty: its sizes are {dict(data.sizes)}.")
@@ -468,24 +477,30 @@ def _checked(data: xr.DataArray) -> xr.DataArray:
 def _checked_coordinate(key: str, coordinate: xr.DataArray) -> xr.DataArray:
     if coordinate.ndim != 1:
         raise InputError(
-            f"coordinate {key!r} has dims {coordinate.dims}: every label lies along one dim. Drop it "
-            f"(.drop_vars({key!r})) or keep it in attrs."
+            f"coordinate {key!r} has dims {coordinate.dims}: every label lies along one dim. Drop "
+            f"it (.drop_vars({key!r})) or keep it in attrs."
         )
-    if len(getattr(coordinate.to_index(), "levels", ())) or coordinate.dtype.kind not in "biufOUTM":
+    if len(getattr(coordinate.to_index(), "levels", ())):
         raise InputError(
-            f"coordinate {key!r} is a {'MultiIndex' if coordinate.dtype.kind == 'O' else coordinate.dtype}: "
-            "labels are plain strings, numbers or flags. With xarray: .reset_index(...)."
+            f"coordinate {key!r} is a MultiIndex, which no file format keeps: make plain "
+            f"coordinates of its levels (.reset_index({key!r})) and name each {coordinate.dims[0]}."
         )
-    if coordinate.dtype.kind not in "OUT":
+    if not isinstance(coordinate.dtype, np.dtype):  # pandas has kinds that no file format keeps
+        coordinate = coordinate.copy(data=coordinate.to_numpy())
+    if coordinate.dtype.kind not in "biufOUTM":
+        raise InputError(
+            f"coordinate {key!r} is {coordinate.dtype}: labels are plain strings, numbers or flags."
+        )
+    if coordinate.dtype.kind not in "OT":
         return coordinate
     values = coordinate.values.tolist()
     strange = next((value for value in values if not isinstance(value, str)), None)
     if strange is not None or None in values:
         raise InputError(
-            f"coordinate {key!r} holds {strange!r} ({type(strange).__name__}) among strings: labels "
-            "are all strings or all numbers. Write '' where there is none."
+            f"coordinate {key!r} holds {strange!r} ({type(strange).__name__}) among strings: "
+            "labels are all strings or all numbers. Write '' where there is none."
         )
-    return coordinate.copy(data=np.array(values, dtype=str)) if coordinate.dtype.kind != "U" else coordinate
+    return coordinate.copy(data=np.array(values, dtype=str))
 
 
 def _check_names(data: xr.DataArray, dim: str) -> None:
@@ -496,8 +511,8 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
         )
     if data[dim].dtype.kind != "U":
         raise InputError(
-            f"names along {dim!r} are {data[dim].dtype} (e.g. {data[dim].values[0]!r}): use strings, "
-            f"such as {f'image{0:04d}.jpg' if dim == 'stimulus' else 'unit0'!r}."
+            f"names along {dim!r} are {data[dim].dtype} (e.g. {data[dim].values[0]!r}): use "
+            f"strings, such as {'image0000.jpg' if dim == 'stimulus' else 'unit0'!r}."
         )
     index = data.indexes[dim]
     if not index.is_unique:
@@ -520,8 +535,8 @@ def _check_finite(data: xr.DataArray) -> None:
             raise InputError(
                 f"{int(infinite.sum())} or more values are infinite, the first at stimulus "
                 f"{block['stimulus'].values[place['stimulus']]!s}, unit "
-                f"{block['unit'].values[place['unit']]!s}: mend them, or set them to NaN if they were "
-                "not recorded."
+                f"{block['unit'].values[place['unit']]!s}: mend them, or set them to NaN if they "
+                "were not recorded."
             )
 
 
@@ -536,7 +551,8 @@ def _along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> tuple[s
         raise InputError(f"{key!r} lies along {dim!r}, but the array's dims are {tuple(sizes)}.")
     if len(values) != sizes[dim]:
         raise InputError(
-            f"{len(values)} values of {key!r} for {sizes[dim]} along {dim!r}: give one each."
+            f"{len(values)} values of {key!r} for {sizes[dim]} along {dim!r} (the array has "
+            f"{dict(sizes)}): give one each, or mend dims."
         )
     return dim, values
 
@@ -545,21 +561,21 @@ def _place(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]:
     """Find the dim that a label of `Assembly.from_array` lies along."""
     if isinstance(label, tuple) and len(label) == 2 and label[0] in DIMS:
         return _along(key, label[1], label[0], sizes)
-    if np.isscalar(label):
+    if np.ndim(label) == 0:
         return "unit", [label] * sizes.get("unit", 0)
     fits = [dim for dim in DIMS[:2] if sizes.get(dim) == len(label)]
     if len(fits) != 1:
         raise InputError(
-            f"{len(label)} values of {key!r} fit {' and '.join(fits) or 'no dim'} of {dict(sizes)}: "
-            f"say which, {key}=('unit', values)."
+            f"{len(label)} values of {key!r} fit {' and '.join(fits) or 'no dim'} of "
+            f"{dict(sizes)}: say which, {key}=('unit', values)."
         )
     return fits[0], label
 
 
 def _headline(assembly: Assembly) -> str:
     data = assembly.data
-    shape = " x ".join(f"{size} {dim}{'' if dim == 'time' else 's'}" for dim, size in data.sizes.items())
-    shape = shape.replace("stimuluss", "stimuli")
+    plural = {"stimulus": "stimuli", "unit": "units", "repeat": "repeats", "time": "times"}
+    shape = " x ".join(f"{size} {plural[str(dim)]}" for dim, size in data.sizes.items())
     where = "on disk" if data.chunks is not None else "in memory"
     title = f"Assembly {assembly.name}" if assembly.name else "Assembly"
     return f"{title}: {shape}, {data.dtype}, {data.nbytes / 2**20:.3g} MiB {where}"

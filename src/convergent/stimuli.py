@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -43,7 +46,9 @@ class Stimuli:
     table: pd.DataFrame
 
     @classmethod
-    def from_folder(cls, path: str | os.PathLike[str], table: pd.DataFrame | None = None) -> Stimuli:
+    def from_folder(
+        cls, path: str | os.PathLike[str], table: pd.DataFrame | None = None
+    ) -> Stimuli:
         """Images below a folder; a name is the path from the folder, with ``/`` between parts.
 
         Parameters
@@ -61,9 +66,8 @@ class Stimuli:
         root = Path(path)
         if not root.is_dir():
             raise InputError(f"there is no folder {root}.")
-        files = {
-            file.relative_to(root).as_posix(): file for file in root.rglob("*") if _is_image(file.name)
-        }
+        paths = {file.relative_to(root).as_posix(): file for file in root.rglob("*")}
+        files = {name: file for name, file in paths.items() if _is_image(name)}
         return _build(files, lambda name: _open(name, files[name]), table, f"the folder {root}")
 
     @classmethod
@@ -86,26 +90,32 @@ class Stimuli:
             archive = zipfile.ZipFile(path)
         except FileNotFoundError:
             raise InputError(f"there is no file {path}.") from None
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, OSError) as error:
             raise InputError(f"{path} is not a zip archive, or is cut short ({error}).") from None
         entries = [entry for entry in archive.namelist() if not entry.endswith("/")]
         for entry in entries:
-            parts = PurePosixPath(entry.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+            parts = PureWindowsPath(entry)  # knows the separators of both worlds
+            if parts.anchor or ".." in parts.parts:
                 archive.close()
                 raise InputError(
-                    f"the zip {path} holds {entry!r}, a path that leads outside the archive: it was "
-                    "not made by an ordinary zip program. Make it anew from the images."
+                    f"the zip {path} holds {entry!r}, a path that leads outside the archive: it "
+                    "was not made by an ordinary zip program. Make it anew from the images."
                 )
-        images = [e for e in entries if _is_image(PurePosixPath(e).name) and "__MACOSX" not in e]
-        top = _common_folder(images)
-        files = {entry[len(top) :]: entry for entry in images}
+        images = [entry for entry in entries if _is_image(entry)]
+        top = posixpath.commonpath([posixpath.dirname(entry) for entry in images] or [""])
+        names = [PurePosixPath(entry).relative_to(top).as_posix() for entry in images]
+        _check_once(names, f"the zip {path}")
+        files = dict(zip(names, images, strict=True))
 
         def read(name: str) -> Image.Image:
             try:
-                return _open(name, io.BytesIO(archive.read(files[name])))
-            except (zipfile.BadZipFile, OSError, EOFError) as error:
-                raise InputError(f"stimulus {name!r} of {path} cannot be read ({error}).") from error
+                content = archive.read(files[name])
+            except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+                raise InputError(
+                    f"stimulus {name!r} of {path} cannot be read ({error}): the archive is "
+                    "damaged or locked; copy or make it anew."
+                ) from error
+            return _open(name, io.BytesIO(content))
 
         return _build(files, read, table, f"the zip {path}")
 
@@ -135,10 +145,10 @@ class Stimuli:
         """
         names = list(names)
         if len(names) != len(images):
-            raise InputError(f"{len(images)} images and {len(names)} names: give one name an image.")
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if twice:
-            raise InputError(f"{len(twice)} names come more than once: {examples(twice)}.")
+            raise InputError(
+                f"{len(images)} images and {len(names)} names: give one name an image."
+            )
+        _check_once(names, "the list of images")
         store = dict(zip(names, images, strict=True))
         return _build(store, lambda name: _picture(name, store[name]), table, "the list of images")
 
@@ -187,8 +197,9 @@ class Stimuli:
         return self.read(key if isinstance(key, str) else self.names[key])
 
     def __repr__(self) -> str:
-        columns = f"; table: {', '.join(map(str, self.table.columns))}" if len(self.table.columns) else ""
-        return f"Stimuli: {len(self)} images, {examples(self.names)}{columns}"
+        columns = ", ".join(map(str, self.table.columns))
+        table = f"; table: {columns}" if columns else ""
+        return f"Stimuli: {len(self)} images, {examples(self.names)}{table}"
 
 
 def _build(
@@ -197,53 +208,81 @@ def _build(
     table: pd.DataFrame | None,
     where: str,
 ) -> Stimuli:
-    names = sorted(files)
-    if not names:
+    if not files:
         raise InputError(f"{where} holds no image ({', '.join(sorted(SUFFIXES))}).")
+    strange = [name for name in files if not isinstance(name, str)]
+    if strange:
+        raise InputError(f"names are strings, and {strange[0]!r} is not: use file names.")
+    names = sorted(files)
     if table is None:
         table = pd.DataFrame(index=pd.Index(names, name="stimulus"))
     missing = [name for name in names if name not in table.index]
-    if missing or not table.index.is_unique:
+    if missing:
         raise InputError(
-            f"the table must have one row a stimulus, indexed by name; {len(missing)} of "
-            f"{len(names)} have none ({examples(missing)})."
+            f"the table has no row for {len(missing)} of {len(names)} stimuli "
+            f"({examples(missing)}): it is indexed by stimulus name, one row each."
+        )
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()].unique().tolist()
+        raise InputError(
+            f"the table has several rows for {len(twice)} stimuli ({examples(twice)}): keep one."
         )
     return Stimuli(tuple(names), read, table.loc[names])
 
 
-def _is_image(filename: str) -> bool:
-    return PurePosixPath(filename).suffix.lower() in SUFFIXES and not filename.startswith(".")
+def _check_once(names: Sequence[str], where: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{len(twice)} names come more than once in {where}: {examples(twice)}. Name each "
+            "image once."
+        )
 
 
-def _common_folder(entries: Sequence[str]) -> str:
-    """Leading folders that all entries share, with their ``/``; '' where there is none."""
-    if not entries:
-        return ""
-    common = os.path.commonprefix([entry.rpartition("/")[0] + "/" for entry in entries])
-    return common[: common.rfind("/") + 1].lstrip("/")
+def _is_image(name: str) -> bool:
+    """Whether a path is an image that someone put there, not what a computer keeps beside it."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def _open(name: str, file: Any) -> Image.Image:
     try:
         with Image.open(file) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return _rgb(name, image)
+    except InputError:
+        raise
+    except Exception as error:  # each of Pillow's readers raises what it likes
         raise InputError(
             f"stimulus {name!r} does not open as an image ({error}): replace the file, or leave it "
-            "out with Stimuli.select."
+            "out."
         ) from error
+
+
+def _rgb(name: str, image: Image.Image) -> Image.Image:
+    """8-bit RGB; Pillow's own conversion would clip 16 bits at 255 instead of scaling them."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in {"I", "F"}:
+        raise InputError(
+            f"stimulus {name!r} has pixels of 32 bits (mode {image.mode!r}), whose white is not "
+            "known: save it with 8 or 16 bits."
+        )
+    return image.convert("RGB")
 
 
 def _picture(name: str, image: Any) -> Image.Image:
     """RGB image from a PIL image or an array."""
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
+        return _rgb(name, image)
     array = np.asarray(image)
-    if array.dtype.kind == "f" and array.size and 0 <= array.min() and array.max() <= 1:
+    within = array.size > 0 and array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1
+    if within:
         array = np.round(array * 255).astype(np.uint8)
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+    if array.dtype != np.uint8 or array.shape[2:] not in {(), (3,)} or array.ndim < 2:
+        extent = f" from {array.min()} to {array.max()}" if array.dtype.kind in "iuf" else ""
         raise InputError(
-            f"stimulus {name!r} is a {array.dtype} array of shape {array.shape}: an image is (height, "
-            "width) or (height, width, 3), uint8 or floats from 0 to 1."
+            f"stimulus {name!r} is a {array.dtype} array of shape {array.shape}{extent}: an image "
+            "is (height, width) or (height, width, 3), uint8 or floats from 0 to 1."
         )
     return Image.fromarray(array).convert("RGB")

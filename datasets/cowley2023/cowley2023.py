@@ -1,0 +1,71 @@
+"""Macaque V4 and natural images: files of Cowley et al. (2023) to stimuli and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from convergent.assembly import Assembly
+from convergent.catalog import Card
+from convergent.errors import InputError
+from convergent.stimuli import Stimuli
+
+
+def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli, Assembly]:
+    """Images and responses of one session.
+
+    Parameters
+    ----------
+    card : Card
+        Of this data set.
+    session : str
+        Date of the recording, such as ``210325``.
+    file : function
+        From a path on the card to the verified file.
+
+    Returns
+    -------
+    stimuli : Stimuli
+        Named ``210325/image0001.jpg``: in the archives the same names stand for different images.
+    assembly : Assembly
+        Spike counts (stimulus, unit), with ``repeat`` in the session that has single trials, NaN
+        where fewer were recorded than the most.
+
+    Raises
+    ------
+    InputError
+        Where the numbers of images and responses differ.
+    """
+    images, responses = (file(path) for path in card.sessions[session].files)
+    stimuli = _within(Stimuli.from_zip(images), session)
+    counts = np.load(responses, allow_pickle=False)  # (unit, stimulus) or (unit, stimulus, repeat)
+    if counts.shape[1] != len(stimuli):
+        raise InputError(
+            f"session {session} has {len(stimuli)} images ({images}) but responses to "
+            f"{counts.shape[1]} ({responses}): image i in sorted order is column i, so these files "
+            f"do not belong together. Mend the card {card.folder / 'card.toml'}."
+        )
+    assembly = Assembly.from_array(
+        counts,
+        dims=("unit", "stimulus", "repeat")[: counts.ndim],
+        stimuli=stimuli.names,
+        units=[f"{session}-unit{i:02d}" for i in range(len(counts))],
+        name="V4",
+        region="V4",
+        subject=card.sessions[session].subject,
+        session=session,
+    )
+    return stimuli, assembly
+
+
+def _within(stimuli: Stimuli, session: str) -> Stimuli:
+    """Stimuli with the session before their names, in the same order."""
+    return replace(
+        stimuli,
+        names=tuple(f"{session}/{name}" for name in stimuli.names),
+        read=lambda name: stimuli.read(name.removeprefix(f"{session}/")),
+        table=stimuli.table.rename(index=lambda name: f"{session}/{name}"),
+    )

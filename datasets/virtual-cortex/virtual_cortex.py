@@ -1,0 +1,73 @@
+"""A virtual cortex: four regions of three subjects that read out four depths of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import xarray as xr
+
+from convergent.assembly import Assembly
+from convergent.catalog import Card
+from convergent.networks import extract, network, scaled
+from convergent.simulate import natural_images, recording
+from convergent.stimuli import Stimuli
+
+NETWORK = "efficientnet-lite1"  # held back: no default comparison uses it
+ANSWER = {
+    "simulated-V1": "_blocks.3",
+    "simulated-V2": "_blocks.7",
+    "simulated-V4": "_blocks.11",
+    "simulated-IT": "_blocks.19",
+}
+SIZE = 128  # pixels; shown to the network as they are
+UNITS = 30  # of each region in each subject
+REPEATS = 6
+
+
+def load(
+    card: Card, session: str | None, file: Callable[[str], Path]
+) -> tuple[Stimuli, Assembly]:
+    """Simulate stimuli and trials; nothing is read or downloaded."""
+    assert session is None
+    assert not card.files
+    return build(card.stimuli or 0, card.subjects)
+
+
+def build(n_stimuli: int, subjects: tuple[str, ...]) -> tuple[Stimuli, Assembly]:
+    """Simulate the data set.
+
+    Parameters
+    ----------
+    n_stimuli : int
+        Number of images.
+    subjects : tuple of str
+        Names of the subjects; each reads out other features, with other noise.
+
+    Returns
+    -------
+    Stimuli, Assembly
+        The images, and trials (stimulus, unit, repeat) with coordinates ``region``, ``subject``,
+        ``origin`` (the layer that the unit reads), ``noise`` and true ``reliability``.
+    """
+    names = [f"scene{i:04d}.png" for i in range(n_stimuli)]
+    stimuli = Stimuli.from_arrays(natural_images(n_stimuli, SIZE), names)
+    retina = replace(network(NETWORK), preprocess=partial(scaled, size=SIZE))
+    layers = extract(retina, stimuli, list(ANSWER.values()), spatial="mean")
+    parts = [
+        recording(
+            layers[layer],
+            UNITS,
+            repeats=REPEATS,
+            seed=len(ANSWER) * i + j,
+            name=f"{subject}-{region}",
+            labels={"region": region, "subject": subject, "origin": f"{NETWORK} {layer}"},
+        ).data
+        for i, subject in enumerate(subjects)
+        for j, (region, layer) in enumerate(ANSWER.items())
+    ]
+    data = xr.concat(parts, dim="unit", join="exact", combine_attrs="override")
+    answer = {region: f"{NETWORK} {layer}" for region, layer in ANSWER.items()}
+    return stimuli, Assembly(data.rename("virtual-cortex").assign_attrs(answer=answer))

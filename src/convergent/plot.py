@@ -1,0 +1,104 @@
+"""Figures that can be understood without their caption."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .crossval import summary
+from .errors import InputError
+
+__all__ = ["scores"]
+
+# Okabe and Ito's colours, told apart with any colour vision
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+PANELS_IN_A_ROW = 4
+
+
+def scores(results: xr.Dataset) -> Figure:
+    """Score of each source by metric, a panel a target, with the noise ceiling.
+
+    Parameters
+    ----------
+    results : xarray.Dataset
+        From `convergent.score`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Points are medians over units of the mean over folds; where unit scores were kept, the bars
+        span the middle half of the units. Save with ``.savefig``.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to draw.
+    """
+    table = summary(results)
+    if table.empty:
+        raise InputError("there are no scores to draw.")
+    targets = list(dict.fromkeys(table["target"]))
+    columns = min(len(targets), PANELS_IN_A_ROW)
+    rows = -(-len(targets) // columns)
+    sources = list(dict.fromkeys(table["source"]))
+    width = max(3.0, 0.5 * len(sources) + 1)
+    figure = Figure(figsize=(width * columns + 1.8, 3.4 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
+    for panel, target in zip(panels.flat, targets, strict=False):
+        _panel(panel, results, target)
+    for panel in panels.flat[len(targets) :]:
+        panel.remove()
+    for panel in panels[:, 0]:
+        panel.set_ylabel("correlation of prediction and response")
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    n_stimuli = results.attrs["n_stimuli"]
+    kind = "Simulated data: " if results.attrs.get("simulated") else ""
+    figure.suptitle(f"{kind}{n_stimuli} stimuli, scored on those held out", fontsize="medium")
+    return figure
+
+
+def _panel(panel: Axes, results: xr.Dataset, target: str) -> None:
+    """Draw one target."""
+    table = summary(results)
+    table = table[table["target"] == target]
+    sources = list(dict.fromkeys(table["source"]))
+    metrics = list(dict.fromkeys(table["metric"]))
+    for i, metric in enumerate(metrics):
+        x = np.arange(len(sources)) + 0.12 * (i - (len(metrics) - 1) / 2)
+        r = table.loc[table["metric"] == metric, "r"].to_numpy()
+        bars = _middle_half(results, metric, target)
+        panel.errorbar(
+            x,
+            r,
+            yerr=None if bars is None else np.clip([r - bars[0], bars[1] - r], 0, None),
+            color=COLOURS[i % len(COLOURS)],
+            marker="o",
+            markersize=4,
+            linewidth=1.5,
+            elinewidth=0.8,
+            label=metric,
+        )
+    ceiling = float(table["ceiling"].iloc[0])
+    if np.isfinite(ceiling):
+        panel.axhline(ceiling, color="black", linestyle="--", linewidth=1, label="noise ceiling")
+    panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    units, left_out = (int(table[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
+    panel.set_title(f"{target}: {units} units" + (f", {left_out} left out" if left_out else ""), fontsize="medium")
+    panel.set_xticks(range(len(sources)), sources, rotation=45, ha="right", rotation_mode="anchor")
+    panel.set_ylim(top=1)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _middle_half(results: xr.Dataset, metric: str, target: str) -> np.ndarray | None:
+    """Quartiles over units, (2, source); None where unit scores were not kept."""
+    if "unit" not in results.dims:
+        return None
+    kept = (results["target"] == target) & (results["excluded"] == "")
+    r = results["r"].sel(metric=metric).isel(unit=np.flatnonzero(kept.values))
+    if not r.sizes["unit"]:
+        return None
+    quartiles = r.mean("fold", skipna=True).quantile([0.25, 0.75], "unit", skipna=True)
+    return np.asarray(quartiles.transpose("quantile", "source").values)
