@@ -28,11 +28,9 @@ REPEATS = 6
 
 
 def load(
-    card: Card, session: str | None, file: Callable[[str], Path]
+    card: Card, _session: str | None, _file: Callable[[str], Path]
 ) -> tuple[Stimuli, Assembly]:
     """Simulate stimuli and trials; nothing is read or downloaded."""
-    assert session is None
-    assert not card.files
     return build(card.stimuli or 0, card.subjects)
 
 
@@ -53,7 +51,7 @@ def build(n_stimuli: int, subjects: tuple[str, ...]) -> tuple[Stimuli, Assembly]
         ``origin`` (the layer that the unit reads), ``noise`` and true ``reliability``.
     """
     names = [f"scene{i:04d}.png" for i in range(n_stimuli)]
-    stimuli = Stimuli.from_arrays(natural_images(n_stimuli, SIZE), names)
+    stimuli = Stimuli.from_arrays(list(natural_images(n_stimuli, SIZE)), names)
     retina = replace(network(NETWORK), preprocess=partial(scaled, size=SIZE))
     layers = extract(retina, stimuli, list(ANSWER.values()), spatial="mean")
     parts = [

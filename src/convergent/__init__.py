@@ -11,13 +11,14 @@ from importlib.metadata import version
 from . import formats, plot, simulate
 from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
-from .catalog import card, cards, fetch, load
+from .catalog import card, cards, data_root, fetch, load, read_card
 from .ceiling import split_half
-from .crossval import Folds, score, summary
+from .crossval import Folds, score
 from .errors import InputError
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
 from .networks import NETWORKS, Network, extract, network
 from .report import report
+from .results import summary
 from .stimuli import Stimuli
 
 __version__ = version("convergent")
@@ -36,6 +37,7 @@ __all__ = [
     "align",
     "card",
     "cards",
+    "data_root",
     "extract",
     "fetch",
     "formats",
@@ -43,6 +45,7 @@ __all__ = [
     "network",
     "open",
     "plot",
+    "read_card",
     "report",
     "score",
     "simulate",

@@ -77,7 +77,8 @@ def split_half(trials: NDArray[np.floating], splits: int = 100, seed: int = 0) -
         _split_half(trials[:, start : start + UNITS_AT_ONCE], splits, seed) for start in starts
     ]
     return Reliability(
-        np.concatenate([part.halves for part in parts]), np.concatenate([part.full for part in parts])
+        np.concatenate([part.halves for part in parts]),
+        np.concatenate([part.full for part in parts]),
     )
 
 
@@ -93,7 +94,8 @@ def _split_half(trials: NDArray[np.floating], splits: int, seed: int) -> Reliabi
     filled = np.where(np.isnan(trials), 0.0, trials)
     total = filled.sum(-1)
     rng = np.random.default_rng(seed)
-    r, per_first, per_second = 0.0, 0.0, 0.0
+    r = np.zeros(trials.shape[1])
+    per_first = per_second = np.zeros(recorded.shape[1])
     for _ in range(splits):
         first = first_half(recorded, rng)
         in_first = first.sum(-1)
@@ -104,9 +106,9 @@ def _split_half(trials: NDArray[np.floating], splits: int, seed: int) -> Reliabi
         r = r + _correlate_where(a, b, repeated) / splits
         per_first = per_first + _mean_inverse(in_first, repeated) / splits
         per_second = per_second + _mean_inverse(in_second, repeated) / splits
-    r = np.where(np.broadcast_to(repeated.sum(0) >= 3, np.shape(r)), r, np.nan)
+    r = np.where(np.broadcast_to(repeated.sum(0) >= 3, r.shape), r, np.nan)
     full = _step_up(r, per_first, per_second, _mean_inverse(count, count > 0))
-    return Reliability(np.asarray(r), full)
+    return Reliability(r, full)
 
 
 def _step_up(
@@ -120,7 +122,7 @@ def _step_up(
         a, b, c = per_first * per_second, per_first + per_second, 1 - 1 / r**2
         noise = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
         # halves that do not correlate leave nothing to correct; the sign is kept for the reader
-        return np.sign(r) / (1 + noise * per_full)
+        return np.asarray(np.sign(r) / (1 + noise * per_full))
 
 
 def _correlate_where(
@@ -131,8 +133,9 @@ def _correlate_where(
     a = np.where(use, a - (a * use).sum(0) / n, 0.0)
     b = np.where(use, b - (b * use).sum(0) / n, 0.0)
     lengths = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    return np.divide((a * b).sum(0), lengths, out=np.full(lengths.shape, np.nan), where=lengths > 0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((a * b).sum(0) / lengths)
 
 
 def _mean_inverse(count: NDArray[np.integer], use: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return (use / np.maximum(count, 1)).sum(0) / np.maximum(use.sum(0), 1)
+    return np.asarray((use / np.maximum(count, 1)).sum(0) / np.maximum(use.sum(0), 1))

@@ -7,6 +7,7 @@ import math
 import sys
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +20,14 @@ from rich.table import Table
 from . import catalog, plot
 from .assembly import Assembly, open_assembly, write_whole
 from .ceiling import CEILINGS
-from .crossval import Folds, summary
+from .crossval import Folds
 from .crossval import score as score_assemblies
 from .errors import InputError
 from .metrics import METRICS
 from .networks import NETWORKS, SPATIAL, extract
 from .networks import network as get_network
 from .report import report
+from .results import summary
 from .stimuli import Stimuli
 
 __all__ = ["app", "main"]
@@ -35,7 +37,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")
+]
 
 
 def main() -> None:
@@ -50,35 +54,61 @@ def main() -> None:
 
 @app.command()
 def score(
-    network: Annotated[str, typer.Option(help="Name; see `convergent networks`.")] = "efficientnet-lite0",
+    network: Annotated[
+        str, typer.Option(help="Name; see `convergent networks`.")
+    ] = "efficientnet-lite0",
     data: Annotated[
-        str, typer.Option(help="NAME or NAME/SESSION, see `convergent datasets`; or a saved assembly (.nc, .zarr).")
+        str,
+        typer.Option(
+            help="NAME or NAME/SESSION of `convergent datasets`; or a saved assembly (.nc, .zarr)."
+        ),
     ] = "virtual-cortex",
-    stimuli: Annotated[Path | None, typer.Option(help="Images of a saved assembly: a folder or a zip.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Module names, with commas; the network's defaults else.")] = None,
-    spatial: Annotated[str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")] = "mean",
+    stimuli: Annotated[
+        Path | None, typer.Option(help="Images of a saved assembly: a folder or a zip.")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Module names, with commas; the network's defaults else.")
+    ] = None,
+    spatial: Annotated[
+        str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")
+    ] = "mean",
     metrics: Annotated[str, typer.Option(help="Names, with commas.")] = ",".join(METRICS),
     ceiling: Annotated[str, typer.Option(help=f"{', '.join(CEILINGS)}, or none.")] = "split-half",
-    by: Annotated[str, typer.Option(help="Label whose values are scored apart.")] = "region",
+    by: Annotated[
+        str | None, typer.Option(help="Label whose values are scored apart [default: region].")
+    ] = None,
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
-    group: Annotated[str | None, typer.Option(help="Label of stimuli that stay in one fold.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Label of stimuli that stay in one fold.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
     untrained: Annotated[bool, typer.Option("--untrained", help="Random weights.")] = False,
-    checkpoint: Annotated[Path | None, typer.Option(help="A state_dict in place of the weights.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A state_dict in place of the weights.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Where torch runs, e.g. cuda.")] = None,
     batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
-    out: Annotated[Path | None, typer.Option(help="Folder for tables and pictures [default: results].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for tables and pictures [default: results].")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score how well each layer of a network predicts a recording, beside its noise ceiling."""
     began = time.perf_counter()
     images, recording = _data(data, stimuli)
-    targets = recording.by(by) if by in recording.data.coords else recording
+    if by is None and "region" in recording.data.coords:
+        by = "region"
+    targets = recording.by(by) if by else recording
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
     loaded = time.perf_counter()
     chosen = layers.split(",") if layers else None
     activations = extract(
-        net, images, chosen, spatial=spatial, batch_size=batch_size, device=device  # type: ignore[arg-type]
+        net,
+        images,
+        chosen,
+        spatial=spatial,
+        batch_size=batch_size,
+        device=device,
     )
     extracted = time.perf_counter()
     results = score_assemblies(
@@ -92,16 +122,21 @@ def score(
     scored = time.perf_counter()
     note = Console(stderr=True, soft_wrap=True, highlight=False)
     note.print(
-        f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, scores {scored - extracted:.1f} s"
+        f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, "
+        f"scores {scored - extracted:.1f} s"
     )
     table = summary(results)
     if as_json:
         _print_rows(table.to_dict("records"))
     else:
-        _print_scores(table, f"{net.name} and {data}{' (simulated)' if results.attrs['simulated'] else ''}")
+        _print_scores(
+            table, f"{net.name} and {data}{' (simulated)' if results.attrs['simulated'] else ''}"
+        )
     if out or not as_json:
         folder = _write(results, table, out or Path("results"))
-        note.print(f"written to {folder}: scores.png, scores.svg, scores.nc, summary.csv, report.html")
+        note.print(
+            f"written to {folder}: scores.png, scores.svg, scores.nc, summary.csv, report.html"
+        )
 
 
 @app.command()
@@ -111,7 +146,19 @@ def datasets(as_json: AsJson = False) -> None:
     if as_json:
         _print_rows(rows)
         return
-    _print_table(f"data sets in {catalog.data_root()}", pd.DataFrame(rows).drop(columns="title"))
+    shown = [
+        {
+            "name": row["name"],
+            "what": f"{row['title']}: {row['regions']} of {row['subjects']}; {row['sessions']} "
+            f"session(s) of {row['stimuli']} stimuli, {row['units']} units, {row['repeats']} "
+            "repeats",
+            "MB": str(row["megabytes"]),
+            "licence": row["licence"],
+            "here": row["here"],
+        }
+        for row in rows
+    ]
+    _print_table(f"data sets in {catalog.data_root()}", pd.DataFrame(shown))
 
 
 @app.command()
@@ -137,15 +184,21 @@ def networks(
         ways = {
             "torchvision:NAME": "torchvision's models, where it is installed",
             "timm:NAME": "timm's models, where it is installed",
-            "package.module:function": "a function of yours that returns a Network or a torch module",
+            "package.module:function": "a function of yours that returns a Network or a module",
         }
-        rows = [{"name": known, "what": "ImageNet weights that a package ships"} for known in NETWORKS]
+        rows: list[dict[str, Any]] = [
+            {"name": known, "what": "ImageNet weights that a package ships"} for known in NETWORKS
+        ]
         rows += [{"name": way, "what": what} for way, what in ways.items()]
     else:
         net = get_network(name)
         modules = dict(net.module.named_modules())
         rows = [
-            {"layer": layer, "kind": type(modules[layer]).__name__, "default": layer in net.default_layers}
+            {
+                "layer": layer,
+                "kind": type(modules[layer]).__name__,
+                "default": layer in net.default_layers,
+            }
             for layer in net.layers
         ]
     if as_json:
@@ -158,7 +211,9 @@ def _data(name: str, images: Path | None) -> tuple[Stimuli, Assembly]:
     """Stimuli and recording, from the catalogue or from a saved assembly."""
     if name.rstrip("/").endswith((".nc", ".zarr")):
         if images is None:
-            raise InputError(f"the images that go with {name} are missing: add --stimuli FOLDER or ZIP.")
+            raise InputError(
+                f"the images that go with {name} are missing: add --stimuli FOLDER or ZIP."
+            )
         opened = Stimuli.from_folder(images) if images.is_dir() else Stimuli.from_zip(images)
         return opened, open_assembly(name)
     data_set, _, session = name.partition("/")
@@ -166,8 +221,8 @@ def _data(name: str, images: Path | None) -> tuple[Stimuli, Assembly]:
 
 
 def _card_row(card: catalog.Card) -> dict[str, Any]:
-    sessions = list(card.sessions.values()) or [card]
-    here = sum(catalog.present(card, session) for session in card.sessions) if card.sessions else 0
+    sessions: list[Any] = list(card.sessions.values()) or [card]
+    here = sum(catalog.present(card, session) for session in card.sessions or [None])
 
     def span(what: str) -> str:
         numbers = [n for n in (getattr(session, what) for session in sessions) if n is not None]
@@ -183,9 +238,9 @@ def _card_row(card: catalog.Card) -> dict[str, Any]:
         "stimuli": span("stimuli"),
         "units": span("units"),
         "repeats": span("repeats"),
-        "MB": round(sum(file.size for file in card.files.values()) / 1e6, 1),
+        "megabytes": round(sum(file.size for file in card.files.values()) / 1e6, 1),
         "licence": card.licence,
-        "here": f"{here} of {len(card.sessions)} sessions" if card.sessions else catalog.present(card),
+        "here": f"{here} of {len(sessions)}" if card.files else "made when loaded",
     }
 
 
@@ -199,31 +254,54 @@ def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> Path:
         write_whole(folder / "scores.svg", lambda file: figure.savefig(file))
         report(results, folder / "report.html")
     except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error}): choose another folder with --out.") from error
+        raise InputError(
+            f"cannot write to {folder} ({error}): choose another folder with --out."
+        ) from error
     return folder
 
 
-def _print_rows(rows: list[dict[str, Any]]) -> None:
+def _print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:
     """One JSON array, a row a line; what is not a number is null."""
     clean = [
-        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in row.items()
+        }
         for row in rows
     ]
     print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]")
 
 
 def _print_scores(table: pd.DataFrame, title: str) -> None:
-    shown = table[
-        ["metric", "target", "source", "r", "ceiling", "normalized", "explained_variance", "n_units", "n_units_excluded"]
-    ].sort_values(["target", "metric"], kind="stable", key=lambda c: c.map({v: i for i, v in enumerate(c.unique())}))
-    _print_table(f"{title}: {table['n_stimuli'].iloc[0]} stimuli", shown)
+    """One table a target: a row a layer, a column a metric."""
+    console = Console()
+    console.print(
+        f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: r on held-out stimuli (r / ceiling)"
+    )
+    for target, part in table.groupby("target", sort=False):
+        ceiling, kept, left_out = (
+            part[c].iloc[0] for c in ("ceiling", "n_units", "n_units_excluded")
+        )
+        known = f"ceiling {ceiling:.3f}" if math.isfinite(ceiling) else "no ceiling"
+        head = f"{target}: {known}, {kept} units" + (f", {left_out} left out" if left_out else "")
+        rows = part.assign(
+            shown=[
+                f"{r:.3f} ({n:.2f})" if math.isfinite(n) else f"{r:.3f}"
+                for r, n in zip(part["r"], part["normalized"], strict=True)
+            ]
+        ).pivot_table(index="source", columns="metric", values="shown", aggfunc="first", sort=False)
+        _print_table(head, rows.reset_index())
 
 
 def _print_table(title: str, frame: pd.DataFrame) -> None:
     table = Table(title=title, title_justify="left")
     for column in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[column])
-        table.add_column(str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold"
+        )
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(
+            *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row)
+        )
     Console().print(table)

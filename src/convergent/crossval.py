@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from numpy.typing import NDArray
@@ -23,8 +22,9 @@ from .errors import InputError, examples, unknown
 from .metrics import METRICS, FoldScore, Metric, named_metrics
 from .population import Population, Split
 from .progress import track
+from .results import TargetUnits, label
 
-__all__ = ["Folds", "score", "summary"]
+__all__ = ["Folds", "score"]
 
 LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
 LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
@@ -68,8 +68,8 @@ class Folds:
         if self.n < 2 or n_stimuli // self.n < LEAST_TEST_STIMULI:
             raise InputError(
                 f"{n_stimuli} stimuli cannot be split in {self.n} folds: each needs at least "
-                f"{LEAST_TEST_STIMULI} test stimuli, and there must be two folds or more. Use fewer "
-                "folds, or more stimuli."
+                f"{LEAST_TEST_STIMULI} test stimuli, and there must be two folds or more. Use "
+                "fewer folds, or more stimuli."
             )
         folds = KFold(self.n, shuffle=True, random_state=self.seed)
         if groups is None:
@@ -128,7 +128,7 @@ def score(
         ``r`` (metric, source, fold, unit): Pearson r for linear and Procrustes, the unit score of
         soft matching; ``ceiling`` (unit): square root of ``reliability``, the r of a perfect
         model; ``normalized``: r / ceiling; ``explained_variance``: sign(r) r^2 / reliability;
-        ``similarity`` (metric, source, target_population, fold): one number for the two populations;
+        ``similarity`` (metric, source, target_population, fold): one number for two populations;
         ``silent_source``, ``silent_target``: units that soft matching set aside in a fold. Along
         ``unit``: ``target``, and ``excluded`` (why a unit is left out of the aggregate, or '').
         With ``units=False`` r, ceiling, normalized and explained_variance are aggregated, (metric,
@@ -149,32 +149,30 @@ def score(
         raise unknown("ceiling", ceiling, CEILINGS)
     sources, targets = _named("source", source), _named("target", target)
     sources, targets = _aligned(sources, targets)
-    first = next(iter(targets.values()))
-    n = len(first.stimuli)
-    splits = folds.split(n, _groups(folds.group, [*targets.values(), *sources.values()]))
-    prepared = {
-        name: _Target.prepare(name, assembly, ceiling, min_reliability, folds.seed, device)
-        for name, assembly in targets.items()
-    }
-    views = {
-        name: [each.population.split(*split) for split in splits] for name, each in prepared.items()
-    }
+    n = len(next(iter(targets.values())).stimuli)
+    populations = [*targets.values(), *sources.values()]
+    splits = folds.split(n, _groups(folds.group, populations))
+    views: dict[str, list[Split]] = {}
+    target_units: dict[str, TargetUnits] = {}
+    for name, assembly in targets.items():
+        population, target_units[name] = _target(
+            name, assembly, ceiling, min_reliability, folds.seed, device
+        )
+        views[name] = [population.split(*split) for split in splits]
     results: dict[tuple[str, str, str], list[FoldScore]] = {}
     steps = [(name, k) for name in sources for k in range(len(splits))]
-    population: Population | None = None
     for name, k in track(steps, "scoring", len(steps), progress):
-        if k == 0:
+        if k == 0:  # each source is read once, and forgotten before the next
             population = _source_population(name, sources[name], device)
-        assert population is not None
         view = population.split(*splits[k])
         for goal in targets:
-            for metric, fitted in chosen.items():
-                found = fitted.fit(view, views[goal][k]).score()
+            for metric, values in chosen.items():
+                found = values.fit(view, views[goal][k]).score()
                 results.setdefault((metric, name, goal), []).append(found)
-    dataset = _dataset(results, chosen, list(sources), prepared, units)
+    dataset = label(results, target_units, units)
     dataset.attrs = {
         "n_stimuli": n,
-        "simulated": int(any(a.data.attrs.get("simulated") for a in [*targets.values(), *sources.values()])),
+        "simulated": int(any(a.data.attrs.get("simulated") for a in populations)),
         "made_with": json.dumps(
             {
                 "folds": asdict(folds),
@@ -193,101 +191,53 @@ def score(
     return dataset
 
 
-def summary(scores: xr.Dataset) -> pd.DataFrame:
-    """Tidy table of scores: mean over folds, then median over units.
-
-    Parameters
-    ----------
-    scores : xarray.Dataset
-        From `score`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a (metric, source, target): ``r``, ``ceiling``, ``normalized``,
-        ``explained_variance``, ``reliability``, ``n_stimuli``, ``n_units`` (in the aggregate) and
-        ``n_units_excluded`` (left out of it).
-    """
-    if "unit" in scores.dims:
-        scores = _aggregate(scores)
-    rows = []
-    for metric in scores["metric"].values:
-        for source in scores["source"].values:
-            for target in scores["target"].values:
-                cell = scores.sel(metric=metric, source=source, target=target)
-                numbers = {
-                    name: float(cell[name])
-                    for name in ("r", "ceiling", "normalized", "explained_variance", "reliability")
-                }
-                rows.append(
-                    {"metric": str(metric), "source": str(source), "target": str(target)}
-                    | numbers
-                    | {"n_stimuli": int(scores.attrs["n_stimuli"])}
-                    | {name: int(cell[name]) for name in ("n_units", "n_units_excluded")}
-                )
-    return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True, eq=False)
-class _Target:
-    """A target as it is scored: complete units, their ceiling, and why others are left out."""
-
-    population: Population
-    units: NDArray[Any]
-    scored: NDArray[np.intp]
-    excluded: NDArray[Any]
-    reliability: Reliability
-
-    @classmethod
-    def prepare(
-        cls,
-        name: str,
-        assembly: Assembly,
-        ceiling: str | None,
-        min_reliability: float,
-        seed: int,
-        device: str | None,
-    ) -> _Target:
-        n_units = len(assembly.units)
-        nothing = np.full(n_units, np.nan)
-        reliability = Reliability(nothing, nothing)
-        if ceiling is not None:
-            if assembly.repeats < 2:
-                raise InputError(
-                    f"ceiling={ceiling!r} needs at least two repeats of a stimulus, and target "
-                    f"{name!r} has one: load single trials instead of their mean, or pass "
-                    "ceiling=None (--ceiling none)."
-                )
-            reliability = CEILINGS[ceiling](assembly.data.values, seed=seed)
-        values = assembly.average().data.values
-        missing = np.isnan(values).sum(0)
-        excluded = np.full(n_units, "", dtype="U64")
-        with np.errstate(invalid="ignore"):
-            excluded[values.max(0) == values.min(0)] = "constant"
-            excluded[(excluded == "") & (reliability.full < min_reliability)] = (
-                f"reliability below {min_reliability:g}"
-            )
-        if ceiling is not None:
-            excluded[(excluded == "") & np.isnan(reliability.full)] = "too few repeats"
-        excluded[missing > 0] = "not recorded for all stimuli"
-        excluded[missing == len(values)] = "not recorded"
-        partly = (missing > 0) & (missing < len(values))
-        if partly.any():
-            warnings.warn(
-                f"{int(partly.sum())} of {n_units} units of target {name!r} were not recorded for all "
-                f"{len(values)} stimuli ({examples(assembly.units[partly].tolist())}) and are left out: "
-                "score the stimuli, or the sessions, that they share.",
-                stacklevel=3,
-            )
-        scored = np.flatnonzero((missing == 0) & (excluded != "constant"))
-        if not len(scored):
+def _target(
+    name: str,
+    assembly: Assembly,
+    ceiling: str | None,
+    min_reliability: float,
+    seed: int,
+    device: str | None,
+) -> tuple[Population, TargetUnits]:
+    """A target as it is scored: its complete units, their ceiling, and why others do not count."""
+    n_units = len(assembly.units)
+    reliability = Reliability(np.full(n_units, np.nan), np.full(n_units, np.nan))
+    if ceiling is not None:
+        if assembly.repeats < 2:
             raise InputError(
-                f"target {name!r} has no unit that can be scored: "
-                + ", ".join(f"{why} ({(excluded == why).sum()})" for why in np.unique(excluded))
-                + "."
+                f"ceiling={ceiling!r} needs at least two repeats of a stimulus, and target "
+                f"{name!r} has one: load single trials instead of their mean, or pass "
+                "ceiling=None (--ceiling none)."
             )
-        population = Population(_on_device(values[:, scored], device))
-        return cls(population, assembly.units, scored, excluded, reliability)
+        reliability = CEILINGS[ceiling](assembly.data.values, seed=seed)
+    values = assembly.average().data.values
+    missing = np.isnan(values).sum(0)
+    constant = values.max(0) == values.min(0)  # never so where a value is missing
+    # of several reasons, the last holds
+    reasons = {
+        f"reliability below {min_reliability:g}": reliability.full < min_reliability,
+        "too few repeats": np.isnan(reliability.full) & (ceiling is not None),
+        "constant": constant,
+        "not recorded for all stimuli": missing > 0,
+        "not recorded": missing == len(values),
+    }
+    excluded = np.full(n_units, "", dtype=f"U{max(map(len, reasons))}")
+    for reason, where in reasons.items():
+        excluded[where] = reason
+    partly = excluded == "not recorded for all stimuli"
+    if partly.any():
+        warnings.warn(
+            f"{int(partly.sum())} of {n_units} units of target {name!r} were not recorded for all "
+            f"{len(values)} stimuli ({examples(assembly.units[partly].tolist())}) and are left "
+            "out: score the stimuli, or the sessions, that they share.",
+            stacklevel=3,
+        )
+    scored = np.flatnonzero((missing == 0) & ~constant)
+    if not len(scored):
+        found = ", ".join(f"{reason} ({(excluded == reason).sum()})" for reason in set(excluded))
+        raise InputError(f"target {name!r} has no unit that can be scored: {found}.")
+    population = Population(_on_device(values[:, scored], device))
+    return population, TargetUnits(assembly.units, scored, excluded, reliability)
 
 
 def _source_population(name: str, assembly: Assembly, device: str | None) -> Population:
@@ -296,105 +246,11 @@ def _source_population(name: str, assembly: Assembly, device: str | None) -> Pop
         missing = int(np.isnan(data.values.sum(0)).sum())
         if missing:
             raise InputError(
-                f"source {name!r} has NaN in {missing} of {data.sizes['unit']} units: a source must be "
-                "complete. Keep the units (or stimuli) that were recorded throughout, with "
+                f"source {name!r} has NaN in {missing} of {data.sizes['unit']} units: a source "
+                "must be complete. Keep the units (or stimuli) that were recorded throughout, with "
                 ".data.dropna('unit')."
             )
     return Population(_on_device(data.data, device))
-
-
-def _dataset(
-    results: Mapping[tuple[str, str, str], Sequence[FoldScore]],
-    metrics: Mapping[str, Metric],
-    sources: Sequence[str],
-    targets: Mapping[str, _Target],
-    units: bool,
-) -> xr.Dataset:
-    """Label the results of all folds."""
-    n_folds = len(next(iter(results.values())))
-    shape = (len(metrics), len(sources), len(targets), n_folds)
-    keys = [(m, s, t) for m in metrics for s in sources for t in targets]
-    per_fold = {
-        name: np.array([[getattr(fold, name) for fold in results[key]] for key in keys]).reshape(shape)
-        for name in ("similarity", "silent_source", "silent_target")
-    }
-    starts = np.cumsum([0, *(len(target.units) for target in targets.values())])
-    r = np.full((*shape[:2], n_folds, starts[-1]), np.nan)
-    for (metric, source, goal), folds in results.items():
-        place = list(targets).index(goal)
-        columns = starts[place] + targets[goal].scored
-        i, j = list(metrics).index(metric), list(sources).index(source)
-        r[i, j, :, columns] = np.stack([fold.r for fold in folds]).T
-    everything = list(targets.values())
-    reliability = np.concatenate([target.reliability.full for target in everything])
-    halves = np.concatenate([target.reliability.halves for target in everything])
-    ceiling = np.sqrt(np.where(reliability > 0, reliability, np.nan))
-    owner = np.repeat(list(targets), [len(target.units) for target in everything])
-    names = np.concatenate([target.units for target in everything])
-    if len(np.unique(names)) < len(names):
-        names = np.array([f"{target}/{unit}" for target, unit in zip(owner, names, strict=True)])
-    scores = xr.Dataset(
-        {
-            "r": (("metric", "source", "fold", "unit"), r),
-            "ceiling": ("unit", ceiling),
-            "normalized": (("metric", "source", "fold", "unit"), r / ceiling),
-            "explained_variance": (
-                ("metric", "source", "fold", "unit"),
-                np.sign(r) * r**2 / np.where(reliability > 0, reliability, np.nan),
-            ),
-            "reliability": ("unit", reliability),
-            "split_half_r": ("unit", halves),
-            **{name: (("metric", "source", "target_population", "fold"), v) for name, v in per_fold.items()},
-        },
-        coords={
-            "metric": list(metrics),
-            "source": list(sources),
-            "fold": np.arange(n_folds),
-            "unit": names,
-            "target": ("unit", owner),
-            "excluded": ("unit", np.concatenate([target.excluded for target in everything])),
-            "target_population": list(targets),
-        },
-    )
-    return scores if units else _aggregate(scores)
-
-
-def _aggregate(scores: xr.Dataset) -> xr.Dataset:
-    """Mean over folds, then median over the units that are not excluded, for each target."""
-    names = scores["target_population"].values
-    kept = [
-        np.flatnonzero((scores["target"].values == name) & (scores["excluded"].values == ""))
-        for name in names
-    ]
-    totals = np.array([(scores["target"].values == name).sum() for name in names])
-    data: dict[str, Any] = {}
-    for name in ("r", "normalized", "explained_variance"):
-        over_folds = _mean_over_folds(scores[name].transpose("metric", "source", "fold", "unit").values)
-        data[name] = (
-            ("metric", "source", "target"),
-            np.stack([_median(over_folds[..., units]) for units in kept], axis=-1),
-        )
-    for name in ("ceiling", "reliability", "split_half_r"):
-        data[name] = ("target", np.array([_median(scores[name].values[units]) for units in kept]))
-    n_units = np.array([len(units) for units in kept])
-    data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
-    rest = scores[["similarity", "silent_source", "silent_target"]]
-    rest = rest.drop_vars(["target", "excluded", "unit"], errors="ignore")
-    return rest.rename(target_population="target").assign(data).assign_attrs(scores.attrs)
-
-
-def _mean_over_folds(r: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over axis 2 of the folds in which a unit could be scored."""
-    known = ~np.isnan(r)
-    count = known.sum(2)
-    return np.where(count > 0, np.where(known, r, 0.0).sum(2) / np.maximum(count, 1), np.nan)
-
-
-def _median(values: NDArray[np.float64]) -> Any:
-    """Median over the last axis, without NaN; NaN where nothing is left."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)
-        return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)
 
 
 def _named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
@@ -405,13 +261,14 @@ def _named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Ass
     for name, assembly in several.items():
         if not isinstance(assembly, Assembly):
             raise InputError(
-                f"{side} {name!r} is a {type(assembly).__name__}, not an Assembly: wrap arrays with "
-                "Assembly.from_array."
+                f"{side} {name!r} is a {type(assembly).__name__}, not an Assembly: wrap arrays "
+                "with Assembly.from_array."
             )
         if "time" in assembly.data.dims:
             raise InputError(
-                f"{side} {name!r} has {assembly.data.sizes['time']} time bins, and a score compares "
-                'stimuli x units: average them, Assembly(a.data.mean("time")), or score each bin.'
+                f"{side} {name!r} has {assembly.data.sizes['time']} time bins, and a score "
+                'compares stimuli x units: average them, Assembly(a.data.mean("time")), or score '
+                "each bin."
             )
     return several
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,6 @@ from .stimuli import Stimuli
 
 __all__ = ["NETWORKS", "Network", "extract", "network", "scaled"]
 
-Spatial = Literal["flatten", "mean", "max", "center"]
 LITE_SIZES = {0: 224, 1: 240, 2: 260}
 LITE_DEFAULTS = ("_conv_stem", "_blocks.2", "_blocks.5", "_blocks.8", "_blocks.11", "_blocks.14")
 CALIBRATION_IMAGES = 32  # shown to an untrained network to set its batch statistics
@@ -77,7 +76,9 @@ class Network:
         digest = hashlib.sha256()
         for name, tensor in sorted(self.module.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            digest.update(
+                tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+            )
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -124,7 +125,9 @@ def network(
         torch.manual_seed(seed)
         if not member:
             if name not in NETWORKS:
-                raise unknown("network", name, [*NETWORKS, "torchvision:NAME", "timm:NAME", "module:function"])
+                raise unknown(
+                    "network", name, [*NETWORKS, "torchvision:NAME", "timm:NAME", "module:function"]
+                )
             made = NETWORKS[name](trained)
         elif family in FAMILIES:
             made = FAMILIES[family](member, trained)
@@ -137,7 +140,9 @@ def network(
     elif not pretrained and (family in FAMILIES or not member):
         _set_batch_statistics(made)
         about |= {"weights": f"untrained, seed {seed}"}
-        made = Network(f"{name} (untrained)", made.module, made.preprocess, made.default_layers, about)
+        made = Network(
+            f"{name} (untrained)", made.module, made.preprocess, made.default_layers, about
+        )
     made.module.eval()
     return Network(made.name, made.module, made.preprocess, made.default_layers, about)
 
@@ -147,7 +152,7 @@ def extract(
     stimuli: Stimuli,
     layers: Sequence[str] | None = None,
     *,
-    spatial: Spatial = "mean",
+    spatial: str = "mean",
     batch_size: int = 32,
     device: str | None = None,
     progress: bool | None = None,
@@ -200,7 +205,9 @@ def extract(
     try:
         with _watched(network.module, layers) as look, torch.inference_mode():
             start = 0
-            for batch in track(batches, f"showing {network.name} {len(stimuli)} stimuli", count, progress):
+            for batch in track(
+                batches, f"showing {network.name} {len(stimuli)} stimuli", count, progress
+            ):
                 shown.update(batch.numpy().data)
                 # channels last is the faster layout for convolutions, and changes no weight
                 inputs = batch.to(place, memory_format=torch.channels_last)
@@ -238,8 +245,8 @@ def _watched(
         if not isinstance(output, torch.Tensor) or not 2 <= output.ndim <= 4:
             raise InputError(
                 f"layer {layer!r} gives {getattr(output, 'shape', type(output).__name__)}, not "
-                "activations of (stimulus, channel), (stimulus, token, channel) or (stimulus, channel, "
-                "height, width): name a module inside it."
+                "activations of (stimulus, channel), (stimulus, token, channel) or (stimulus, "
+                "channel, height, width): name a module inside it."
             )
         seen.setdefault(layer, output)
         if len(seen) == len(set(layers)):
@@ -252,8 +259,8 @@ def _watched(
         except _AllSeen:
             return dict(seen)
         raise InputError(
-            f"layers {examples(sorted(set(layers) - set(seen)))} did not run when the network was shown "
-            "a stimulus: name modules that its forward pass calls."
+            f"layers {examples(sorted(set(layers) - set(seen)))} did not run when the network was "
+            "shown a stimulus: name modules that its forward pass calls."
         )
 
     training = {part: part.training for part in module.modules()}
@@ -296,7 +303,8 @@ def _center(output: torch.Tensor, layer: str) -> torch.Tensor:
         return output
     if output.ndim == 3:
         raise InputError(
-            f"layer {layer!r} has tokens, which have no centre: use spatial='mean', 'max' or 'flatten'."
+            f"layer {layer!r} has tokens, which have no centre: use spatial='mean', 'max' or "
+            "'flatten'."
         )
     return output[:, :, output.shape[2] // 2, output.shape[3] // 2]
 
@@ -329,18 +337,23 @@ def _assembly(
     if spatial != "flatten" and len(axes) > 1:
         shape, axes = (shape[axes.index("channel")],), ("channel",)
     places = np.unravel_index(np.arange(values.shape[1]), shape)
-    written = [np.char.mod(f"%0{len(str(size - 1))}d", place) for size, place in zip(shape, places, strict=True)]
+    written = [
+        np.char.mod(f"%0{len(str(size - 1))}d", place)
+        for size, place in zip(shape, places, strict=True)
+    ]
     units = written[0]
     for part in written[1:]:
         units = np.char.add(np.char.add(units, "."), part)
+    labels: dict[str, Any] = {"layer": layer}
+    for axis, place in zip(axes, places, strict=True):
+        labels[axis] = ("unit", place.astype(np.int32))
     return Assembly.from_array(
         values,
         stimuli=names,
         units=np.char.add(f"{layer}/", units),
         name=layer,
         attrs=about,
-        layer=layer,
-        **{axis: ("unit", place.astype(np.int32)) for axis, place in zip(axes, places, strict=True)},
+        **labels,
     )
 
 
@@ -369,7 +382,11 @@ def _lite(version: int, trained: bool) -> Network:
         file = getattr(weights, f"EfficientnetLite{version}ModelFile").get_model_file_path()
         _load_weights(module, Path(file))
     size = LITE_SIZES[version]
-    about = {"weights": "ImageNet", "licence": "Apache-2.0", "preprocess": f"{size} px bicubic, (x - 127) / 128"}
+    about = {
+        "weights": "ImageNet",
+        "licence": "Apache-2.0",
+        "preprocess": f"{size} px bicubic, (x - 127) / 128",
+    }
     return Network(name, module, partial(scaled, size=size), LITE_DEFAULTS, about)
 
 
@@ -379,7 +396,9 @@ def _torchvision(member: str, trained: bool) -> Network:
         raise unknown("torchvision model", member, models.list_models())
     weights = models.get_model_weights(member).DEFAULT
     module = models.get_model(member, weights=weights if trained else None)
-    return Network(f"torchvision:{member}", module, weights.transforms(), about={"weights": str(weights)})
+    return Network(
+        f"torchvision:{member}", module, weights.transforms(), about={"weights": str(weights)}
+    )
 
 
 def _timm(member: str, trained: bool) -> Network:
@@ -406,8 +425,8 @@ def _own(path: str, function: str) -> Network:
         made = Network(f"{path}:{function}", made, partial(_imagenet, size=224))
     if not isinstance(made, Network):
         raise InputError(
-            f"{path}:{function} returned a {type(made).__name__}: return a convergent.Network, or a "
-            "torch.nn.Module."
+            f"{path}:{function} returned a {type(made).__name__}: return a convergent.Network, or "
+            "a torch.nn.Module."
         )
     return made
 
@@ -422,7 +441,9 @@ def _installed(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(f"{package}:NAME needs {package} ({error}): pip install {package}.") from error
+        raise InputError(
+            f"{package}:NAME needs {package} ({error}): pip install {package}."
+        ) from error
 
 
 def _resized(image: Image.Image, size: int) -> NDArray[np.float32]:
@@ -450,14 +471,16 @@ def _load_weights(module: torch.nn.Module, file: Path) -> None:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{file} holds more than tensors, and is not loaded, since a pickle can run any code. Save "
-            f"model.state_dict() alone. ({str(error).splitlines()[0]})"
+            f"{file} holds more than tensors, and is not loaded, since a pickle can run any code. "
+            f"Save model.state_dict() alone. ({str(error).splitlines()[0]})"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{file} is not a readable torch checkpoint ({error}).") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(v, torch.Tensor) for v in state.values()
+    ):
         raise InputError(f"{file} holds a {type(state).__name__}: save model.state_dict().")
     try:
         module.load_state_dict(state)
@@ -467,7 +490,9 @@ def _load_weights(module: torch.nn.Module, file: Path) -> None:
 
 def _set_batch_statistics(made: Network) -> None:
     """Give batch normalisation the statistics of simulated images, layer by layer."""
-    norms = [m for m in made.module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    norms = [
+        m for m in made.module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)
+    ]
     if not norms:
         return
     images = natural_images(CALIBRATION_IMAGES, seed=1)

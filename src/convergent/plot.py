@@ -7,8 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .crossval import summary
 from .errors import InputError
+from .results import summary
 
 __all__ = ["scores"]
 
@@ -86,7 +86,10 @@ def _panel(panel: Axes, results: xr.Dataset, target: str) -> None:
         panel.axhline(ceiling, color="black", linestyle="--", linewidth=1, label="noise ceiling")
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     units, left_out = (int(table[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
-    panel.set_title(f"{target}: {units} units" + (f", {left_out} left out" if left_out else ""), fontsize="medium")
+    panel.set_title(
+        f"{target}: {units} units" + (f", {left_out} left out" if left_out else ""),
+        fontsize="medium",
+    )
     panel.set_xticks(range(len(sources)), sources, rotation=45, ha="right", rotation_mode="anchor")
     panel.set_ylim(top=1)
     panel.spines[["top", "right"]].set_visible(False)

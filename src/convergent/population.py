@@ -101,7 +101,9 @@ class Population:
             block = block - xp.mean(block, axis=0)
             total = total + block @ block.T
         if not bool(xp.all(xp.isfinite(total))):
-            raise InputError("the responses hold NaN or infinite values: a source must be complete.")
+            raise InputError(
+                "the responses hold NaN or infinite values: a source must be complete."
+            )
         return total
 
     def split(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
@@ -171,9 +173,7 @@ class Split:
         left, singular, right = xp.linalg.svd(train, full_matrices=False)
         rank = int(xp.sum(singular > singular[0] * SHORTEST_FROM_UNITS)) if singular[0] > 0 else 0
         test_norm = float(xp.sum(test**2)) ** 0.5
-        return Coordinates(
-            left[:, :rank], singular[:rank], test @ right[:rank].T, test_norm
-        )
+        return Coordinates(left[:, :rank], singular[:rank], test @ right[:rank].T, test_norm)
 
 
 def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:

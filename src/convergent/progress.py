@@ -31,6 +31,11 @@ def track(steps: Iterable[T], what: str, total: int, show: bool | None = None) -
     if not (sys.stderr.isatty() if show is None else show):
         yield from steps
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield from progress.track(steps, total=total, description=what)

@@ -14,7 +14,13 @@ from .errors import InputError
 __all__ = ["natural_images", "recording"]
 
 LEAVES = 50  # shapes in an image, from behind to in front
-SKY_GROUND = ((0.55, 0.68, 0.85), (0.38, 0.33, 0.22), (0.24, 0.36, 0.16), (0.60, 0.55, 0.47), (0.15, 0.16, 0.2))
+SKY_GROUND = (
+    (0.55, 0.68, 0.85),
+    (0.38, 0.33, 0.22),
+    (0.24, 0.36, 0.16),
+    (0.60, 0.55, 0.47),
+    (0.15, 0.16, 0.2),
+)
 
 
 def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
@@ -102,14 +108,16 @@ def recording(
     deviation = values.std(0)
     varying = np.flatnonzero(deviation > 1e-6 * deviation.max())
     if len(varying) < inputs:
-        raise InputError(f"{len(varying)} features vary, and a unit reads {inputs}: give more features.")
+        raise InputError(
+            f"{len(varying)} features vary, and a unit reads {inputs}: give more features."
+        )
     rng = np.random.default_rng(seed)
     signal = np.empty((len(values), n_units))
     for unit in range(n_units):
         read = rng.choice(varying, inputs, replace=False)
         signal[:, unit] = (values[:, read] / deviation[read]) @ rng.standard_normal(inputs)
     signal /= signal.std(0)
-    size = np.exp(rng.uniform(*np.log(noise), n_units))
+    size = np.exp(rng.uniform(np.log(noise[0]), np.log(noise[1]), n_units))
     trials = signal[:, :, None] + size[:, None] * rng.standard_normal((*signal.shape, repeats))
     return Assembly.from_array(
         trials.astype(np.float32),
@@ -137,13 +145,18 @@ def _dead_leaves(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     # radii with density r^-3 between 4% and 60% of the image: the size law of natural objects
     low, high = 0.04 * size, 0.6 * size
     uniform = rng.random(LEAVES)
-    radii = 1 / np.sqrt(1 / high**2 + uniform * (1 / low**2 - 1 / high**2)) * rng.uniform(1, 2.5)
+    radii = (
+        1
+        / np.sqrt(1 / high**2 + uniform * (1 / low**2 - 1 / high**2))
+        * rng.uniform(1, 2.5, LEAVES)
+    )
     for radius in radii:
         _draw_leaf(image, radius, hue[rng.integers(3)], textures[rng.integers(4)], rng)
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 + rng.uniform(0, 0.5) * (np.cos(angle) * rows + np.sin(angle) * columns) / size
     image = np.clip(image * light[..., None] * rng.uniform(0.6, 1.3), 0, 1)
-    return np.round(255 * image ** rng.uniform(0.7, 1.2)).astype(np.uint8)
+    image = np.round(255 * image ** rng.uniform(0.7, 1.2))
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _draw_leaf(
@@ -162,7 +175,10 @@ def _draw_leaf(
     kind, lobes, depth = rng.integers(4), rng.integers(3, 8), rng.uniform(0.1, 0.5)
     colour = np.clip(hue * rng.uniform(0.4, 1.6) + rng.normal(0, 0.05, 3), 0, 1)
     shift, contrast = rng.integers(size, size=2), rng.uniform(0, 0.5)
-    wave, stripes = rng.uniform(2, 12) * 2 * np.pi / radius / 4, rng.uniform(0, 0.4) * (rng.random() < 0.4)
+    wave, stripes = (
+        rng.uniform(2, 12) * 2 * np.pi / radius / 4,
+        rng.uniform(0, 0.4) * (rng.random() < 0.4),
+    )
     shade = rng.uniform(0, 0.6)
     if top >= bottom or left >= right:
         return
@@ -177,14 +193,18 @@ def _draw_leaf(
         distance = np.hypot(along, across)
     cover = np.clip((1 - distance) * radius / 1.5, 0, 1)[..., None]
     grain = texture[shift[0] : shift[0] + bottom - top, shift[1] : shift[1] + right - left]
-    surface = (1 + contrast * grain) * (1 + stripes * np.sin(wave * along * radius)) * (1 - shade * (along + 0.5))
+    surface = (
+        (1 + contrast * grain)
+        * (1 + stripes * np.sin(wave * along * radius))
+        * (1 - shade * (along + 0.5))
+    )
     patch = image[top:bottom, left:right]
     patch *= 1 - cover
     patch += cover * np.clip(colour * surface[..., None], 0, 1.2)
 
 
 def _power_law_noise(size: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Noise with amplitude 1 / frequency^exponent, mean 0, deviation 1, (2 size, 2 size), periodic."""
+    """Periodic noise of amplitude 1 / frequency^exponent, standardized, (2 size, 2 size)."""
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
     frequency[0, 0] = np.inf
     field = np.fft.irfft2(

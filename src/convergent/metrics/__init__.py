@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..errors import InputError, unknown
 from ..population import Split
@@ -11,7 +11,15 @@ from .linear import Linear
 from .procrustes import Procrustes
 from .soft_matching import SoftMatching
 
-__all__ = ["METRICS", "FoldScore", "Linear", "Metric", "Procrustes", "SoftMatching", "named_metrics"]
+__all__ = [
+    "METRICS",
+    "FoldScore",
+    "Linear",
+    "Metric",
+    "Procrustes",
+    "SoftMatching",
+    "named_metrics",
+]
 
 
 class FittedMap(Protocol):
@@ -21,6 +29,7 @@ class FittedMap(Protocol):
         """Score the map on the test stimuli of its fold."""
 
 
+@runtime_checkable
 class Metric(Protocol):
     """A way to map a source on a target: hyper-parameters, and a fit on one fold."""
 
@@ -65,12 +74,14 @@ def _metric(value: object) -> Metric:
         if value not in METRICS:
             raise unknown("metric", value, METRICS)
         return METRICS[value]()
-    if isinstance(value, type) or not hasattr(value, "fit"):
+    if isinstance(value, type) or not isinstance(value, Metric):
         raise InputError(f"{value!r} is no metric: use one of {', '.join(METRICS)}, or Linear().")
-    return value  # type: ignore[return-value]
+    return value
 
 
 def _name(value: object) -> str:
     if isinstance(value, str):
         return value
-    return next((name for name, kind in METRICS.items() if type(value) is kind), type(value).__name__)
+    return next(
+        (name for name, kind in METRICS.items() if type(value) is kind), type(value).__name__
+    )

@@ -19,7 +19,7 @@ TARGETS_AT_ONCE = 4096  # keeps memory flat for targets of many units
 
 @dataclass(frozen=True)
 class Linear:
-    """Ridge regression with intercept; ignores shifts, scales and (but for the penalty) linear maps.
+    """Ridge regression with intercept; ignores shift, scale and (but for the penalty) linear maps.
 
     Parameters
     ----------
@@ -43,7 +43,9 @@ class Linear:
     def __post_init__(self) -> None:
         object.__setattr__(self, "penalties", tuple(map(float, self.penalties)))
         if not self.penalties or not all(0 < penalty < np.inf for penalty in self.penalties):
-            raise InputError(f"penalties must be positive numbers, at least one; got {self.penalties}.")
+            raise InputError(
+                f"penalties must be positive numbers, at least one; got {self.penalties}."
+            )
 
     def fit(self, source: Split, target: Split) -> LinearMap:
         """Fit the map on the training stimuli of a fold.
@@ -65,7 +67,9 @@ class Linear:
             weight, choice = ridge_leave_one_out(axes.left, axes.singular, block, penalties)
             weights.append(weight)
             chosen.append(choice)
-        return LinearMap(source, target, xp.concat(weights, axis=1), np.concatenate(chosen) / (power or 1.0))
+        return LinearMap(
+            source, target, xp.concat(weights, axis=1), np.concatenate(chosen) / (power or 1.0)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,9 +20,13 @@ from .fold_score import FoldScore
 __all__ = ["Plan", "SoftMatching", "SoftMatchingMap", "transport_plan"]
 
 CANDIDATES = 6  # best partners of each unit that a round adds to the transport problem
-SAMPLE = 3000  # source units whose matching gives first prices, where they far outnumber the targets
+SAMPLE = (
+    3000  # source units whose matching gives first prices, where they far outnumber the targets
+)
 TOLERANCE = 1e-9  # of a correlation: a left-out pair that would gain less is no violation
-HELD_BYTES = 512 * 2**20  # a smaller matrix of correlations is kept, a larger one made block by block
+HELD_BYTES = (
+    512 * 2**20
+)  # a smaller matrix of correlations is kept, a larger one made block by block
 
 Units = slice | NDArray[np.intp]
 Correlations = Callable[[Units], NDArray[np.float64]]
@@ -56,9 +60,7 @@ class SoftMatching:
 
     def __post_init__(self) -> None:
         if self.unit_score not in ("pairwise", "barycentric"):
-            raise InputError(
-                f"unit_score is 'pairwise' or 'barycentric', not {self.unit_score!r}."
-            )
+            raise InputError(f"unit_score is 'pairwise' or 'barycentric', not {self.unit_score!r}.")
 
     def fit(self, source: Split, target: Split) -> SoftMatchingMap:
         """Fit the plan on the training stimuli of a fold, without silent units.
@@ -74,11 +76,14 @@ class SoftMatching:
         def correlations(units: Units) -> NDArray[np.float64]:
             return to_numpy(x.standardized(units).T @ partners)
 
-        shape = (len(x.units), len(y.units))
-        if 8 * shape[0] * shape[1] <= HELD_BYTES:
-            held = np.concatenate([correlations(rows) for rows in _blocks(shape[0], len(source.train))])
-            correlations = held.__getitem__
-        return SoftMatchingMap(x, y, transport_plan(correlations, shape), self.unit_score)
+        p, q = len(x.units), len(y.units)
+        if 8 * p * q > HELD_BYTES:
+            plan = transport_plan(correlations, (p, q))
+        else:
+            rows = [correlations(units) for units in _blocks(p, len(source.train))]
+            held = np.concatenate([np.zeros((0, q)), *rows])
+            plan = transport_plan(lambda units: held[units], (p, q))
+        return SoftMatchingMap(x, y, plan, self.unit_score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +93,7 @@ class SoftMatchingMap:
     Attributes
     ----------
     source, target : HeardUnits
-        The units that were matched, the silent ones left out.
+        The units that were matched; silent ones are left out.
     plan : Plan
         Who is whose partner, as positions among those units.
     """
@@ -107,9 +112,9 @@ class SoftMatchingMap:
             shown = to_numpy(self.source.test_responses(units)) - self.source.mean[units]
             partner = self.target.units[self.plan.target[pairs]]
             share = self.plan.mass[pairs] / self.source.deviation[units]
-            total += shown @ scipy.sparse.csr_array(
-                (share, (np.arange(len(units)), partner)), shape=(len(units), q)
-            )
+            shape = (len(units), q)
+            weights = scipy.sparse.csr_array((share, (np.arange(len(units)), partner)), shape=shape)
+            total += np.asarray(shown @ weights)
         return total * len(self.target.units)
 
     def score(self) -> FoldScore:
@@ -186,32 +191,42 @@ def transport_plan(correlations: Correlations, shape: tuple[int, int]) -> Plan:
     if 0 in shape:
         nobody = np.zeros(0, dtype=np.intp)
         return Plan(nobody, nobody, np.zeros(0), 0.0, 0)
-    common = gcd(p, q)  # whole numbers as masses: sums are exact, and equal counts give a permutation
+    # whole numbers as masses: sums are exact, and equal counts give a permutation
+    common = gcd(p, q)
     supply, demand = np.full(p, q / common), np.full(q, p / common)
     prices = np.zeros(p), _first_prices(correlations, shape)
     pairs, values, _ = _best_pairs(correlations, shape, prices, -np.inf, _corner_plan(p, q))
-    for rounds in range(1, 1000):
+    rounds = 0
+    while True:
+        rounds += 1
         costs = scipy.sparse.coo_array((1 - values, (pairs // q, pairs % q)), shape=shape)
         flow, prices = _solve(supply, demand, costs)
         gaining, gains, violation = _best_pairs(
             correlations, shape, prices, TOLERANCE, np.zeros(0, dtype=np.intp)
         )
-        gaining, where = np.setdiff1d(gaining, pairs), gaining
-        if violation <= TOLERANCE or not len(gaining):
+        if violation <= TOLERANCE:
             break
-        values = np.concatenate([values, gains[np.searchsorted(where, gaining)]])
-        pairs = np.concatenate([pairs, gaining])
+        new = ~np.isin(gaining, pairs)
+        if not new.any():
+            break  # prices that rounding keeps from closing: the certificate says by how much
+        pairs, values = np.concatenate([pairs, gaining[new]]), np.concatenate([values, gains[new]])
     flow = scipy.sparse.coo_array(flow)
     return Plan(
-        flow.row.astype(np.intp), flow.col.astype(np.intp), flow.data / flow.data.sum(), violation, rounds
+        flow.row.astype(np.intp),
+        flow.col.astype(np.intp),
+        flow.data / flow.data.sum(),
+        violation,
+        rounds,
     )
 
 
 Prices = tuple[NDArray[np.float64], NDArray[np.float64]]  # of each source and each target unit
 
 
-def _solve(supply: NDArray[np.float64], demand: NDArray[np.float64], costs: Any) -> tuple[Any, Prices]:
-    """Cheapest plan by the network simplex, and dual prices: a pair gains its correlation plus them."""
+def _solve(
+    supply: NDArray[np.float64], demand: NDArray[np.float64], costs: Any
+) -> tuple[Any, Prices]:
+    """Cheapest plan by the network simplex; a pair gains its correlation plus both dual prices."""
     plan, log = ot.emd(supply, demand, costs, numItermax=10**9, log=True, center_dual=False)
     if log["warning"]:
         raise RuntimeError(f"the transport solver gave up: {log['warning']}")
@@ -264,7 +279,9 @@ def _best_pairs(
         np.put_along_axis(worthy, by_row, True, axis=1)
         # what an earlier block beats in its column is of no use
         beats = np.take_along_axis(gain, by_column, axis=0) >= column_best.min(axis=0)
-        np.put_along_axis(worthy, by_column, beats | np.take_along_axis(worthy, by_column, axis=0), axis=0)
+        np.put_along_axis(
+            worthy, by_column, beats | np.take_along_axis(worthy, by_column, axis=0), axis=0
+        )
         worthy &= gain > least
         here = also[(also >= rows.start * q) & (also < rows.stop * q)] - rows.start * q
         worthy.ravel()[here] = True
