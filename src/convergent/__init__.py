@@ -11,7 +11,7 @@ from importlib.metadata import version
 from . import formats, plot, simulate
 from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
-from .catalog import card, cards, data_root, fetch, load, read_card
+from .catalog import card, cards, data_root, fetch, load, present, read_card
 from .ceiling import split_half
 from .crossval import Folds, score
 from .errors import InputError
@@ -45,6 +45,7 @@ __all__ = [
     "network",
     "open",
     "plot",
+    "present",
     "read_card",
     "report",
     "score",

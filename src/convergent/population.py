@@ -193,11 +193,10 @@ def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
     xp = array_api.array_namespace(predicted, observed)
     a, a_length = _centred(predicted)
     b, b_length = _centred(observed)
-    product = xp.sum(a * b, axis=0)
-    r = to_numpy(product) / np.where(
-        (lengths := to_numpy(a_length) * to_numpy(b_length)) > 0, lengths, 1.0
-    )
-    return np.where(to_numpy(b_length) > 0, np.clip(r, -1.0, 1.0), np.nan)
+    product = to_numpy(xp.sum(a * b, axis=0))
+    lengths = to_numpy(a_length) * to_numpy(b_length)
+    r = np.divide(product, lengths, out=np.zeros(len(lengths)), where=lengths > 0)
+    return np.where(to_numpy(b_length) > 0, np.clip(r, -1, 1), np.nan)
 
 
 def to_numpy(values: Array) -> NDArray[Any]:

@@ -1,0 +1,21 @@
+"""What several tests share."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    """A source x, and the mean y over six repeats (``trials``) of a noisy linear readout of it.
+
+    The independent figures of netrep and POT in the tests were computed on these arrays.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 50))
+    signal = x @ (rng.standard_normal((50, 30)) / np.sqrt(50))
+    trials = signal[:, None, :] + rng.standard_normal((200, 6, 30))
+    y = trials.mean(1)
+    assert (x.sum(), y.sum()) == pytest.approx((63.118870479661155, 46.415086796926566))
+    return SimpleNamespace(x=x, y=y, trials=trials.transpose(0, 2, 1), signal=signal)

@@ -1,0 +1,99 @@
+"""Procrustes against scipy, netrep's figures, and simulations with a known answer."""
+
+import numpy as np
+import pytest
+from scipy.linalg import orthogonal_procrustes
+from scipy.stats import ortho_group
+from sklearn.model_selection import KFold
+
+from convergent import Procrustes
+from convergent.metrics.procrustes import rotation
+from convergent.population import Population
+
+TRAIN, TEST = np.arange(60), np.arange(60, 90)
+
+
+def views(x, y):
+    """Both populations under one split."""
+    return Population(x).split(TRAIN, TEST), Population(y).split(TRAIN, TEST)
+
+
+def scipy_prediction(x, y):
+    """Scipy's map of the centred, zero-padded populations, within the training span."""
+    units = max(x.shape[1], y.shape[1])
+    a, b = (np.pad(z - z[TRAIN].mean(0), ((0, 0), (0, units - z.shape[1]))) for z in (x, y))
+    q, nuclear = orthogonal_procrustes(a[TRAIN], b[TRAIN])
+    span_a, span_b = (np.linalg.pinv(z[TRAIN], rcond=1e-10) @ z[TRAIN] for z in (a, b))
+    scale = nuclear / (a[TRAIN] ** 2).sum()
+    return scale * (a[TEST] @ span_a @ q @ span_b)[:, : y.shape[1]], nuclear
+
+
+@pytest.mark.parametrize(
+    ("p", "q"), [(20, 20), (20, 35), (35, 20), (200, 20), (20, 200), (150, 300), (75, 70)]
+)
+def test_predictions_are_those_of_scipy(p, q):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((90, p)) + 2
+    y = x @ rng.standard_normal((p, q)) / np.sqrt(p) + 0.5 * rng.standard_normal((90, q))
+    source, target = views(x, y)
+    expected, nuclear = scipy_prediction(x, y)
+    predicted = Procrustes().fit(source, target).predict()
+    np.testing.assert_allclose(predicted, expected, atol=1e-7 * np.abs(expected).max())
+    found = rotation(source.coordinates.train, target.coordinates.train)[1]
+    assert found == pytest.approx(nuclear, rel=1e-9)
+
+
+@pytest.mark.parametrize("units", [12, 300])
+def test_a_rotated_shifted_scaled_copy_is_found(units):
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((90, 12)) @ rng.standard_normal((12, units))
+    y = 3 * x @ ortho_group.rvs(units, random_state=2) + 7
+    fitted = Procrustes().fit(*views(x, y))
+    score = fitted.score()
+    np.testing.assert_allclose(score.r, 1, atol=1e-9)
+    assert score.similarity == pytest.approx(1, abs=1e-9)
+    assert fitted.scale == pytest.approx(3, rel=1e-9)
+
+
+def test_the_map_is_orthogonal_within_the_span():
+    rng = np.random.default_rng(3)
+    fitted = Procrustes().fit(
+        *views(rng.standard_normal((90, 200)), rng.standard_normal((90, 30)))
+    )
+    q = np.asarray(fitted.rotation)
+    np.testing.assert_allclose(q.T @ q, np.eye(30), atol=1e-9)
+
+
+def test_a_silent_source_predicts_nothing():
+    y = np.random.default_rng(5).standard_normal((90, 3))
+    for units in (4, 400):
+        score = Procrustes().fit(*views(np.ones((90, units)), y)).score()
+        np.testing.assert_array_equal(score.r, 0)
+        assert np.isnan(score.similarity)
+
+
+# netrep's LinearMetric(alpha=1, score_method="angular") on the same arrays
+NETREP = {
+    "all 50 units, zero-padded": (50, 0.7712603825420646),
+    "first 30 units": (30, 0.8527447806740713),
+}
+
+
+@pytest.mark.parametrize("case", NETREP)
+def test_angular_distance_is_netreps(synthetic, case):
+    units, expected = NETREP[case]
+    x, y, everything = synthetic.x[:, :units], synthetic.y, np.arange(200)
+    source = Population(x).split(everything, everything)
+    target = Population(y).split(everything, everything)
+    similarity = Procrustes().fit(source, target).score().similarity
+    assert np.arccos(similarity) == pytest.approx(expected, abs=1e-6)
+
+
+def test_cross_validated_angular_distance_is_netreps(synthetic):
+    folds = KFold(5, shuffle=True, random_state=0).split(synthetic.x)
+    source, target = Population(synthetic.x), Population(synthetic.y)
+    angles = [
+        np.arccos(Procrustes().fit(source.split(a, b), target.split(a, b)).score().similarity)
+        for a, b in folds
+    ]
+    assert np.mean(angles) == pytest.approx(0.9114156490744094, abs=1e-6)

@@ -1,0 +1,172 @@
+"""Soft matching against POT's dense solver, scipy's assignment, and known answers."""
+
+import itertools
+
+import numpy as np
+import ot
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from convergent import InputError, SoftMatching
+from convergent.metrics import soft_matching
+from convergent.metrics.soft_matching import transport_plan
+from convergent.population import Population
+
+TRAIN, TEST = np.arange(60), np.arange(60, 90)
+
+
+def views(x, y):
+    """Both populations under one split."""
+    return Population(x).split(TRAIN, TEST), Population(y).split(TRAIN, TEST)
+
+
+def correlations(x, y):
+    """All p x q correlations."""
+    return np.corrcoef(x.T, y.T)[: x.shape[1], x.shape[1] :]
+
+
+def dense(c):
+    """POT's plan on all pairs."""
+    p, q = c.shape
+    return ot.emd(np.full(p, 1 / p), np.full(q, 1 / q), 1 - c, numItermax=10**7)
+
+
+def as_matrix(plan, shape):
+    """Plan as a p x q matrix."""
+    matrix = np.zeros(shape)
+    np.add.at(matrix, (plan.source, plan.target), plan.mass)
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("p", "q"), [(1, 1), (1, 9), (9, 1), (5, 5), (40, 30), (30, 40), (300, 7), (7, 300), (250, 250)]
+)
+@pytest.mark.parametrize("candidates", [1, 6])
+def test_the_plan_is_optimal(p, q, candidates, monkeypatch):
+    monkeypatch.setattr(soft_matching, "CANDIDATES", candidates)
+    c = np.random.default_rng(p + q).uniform(-1, 1, (p, q))
+    plan = transport_plan(lambda units: c[units], (p, q))
+    t = as_matrix(plan, (p, q))
+    np.testing.assert_allclose(t.sum(1), 1 / p, rtol=1e-12)
+    np.testing.assert_allclose(t.sum(0), 1 / q, rtol=1e-12)
+    assert (t * c).sum() == pytest.approx((dense(c) * c).sum(), abs=1e-9)
+    assert plan.violation <= 1e-9
+
+
+def test_equal_counts_give_the_best_permutation():
+    c = np.random.default_rng(1).uniform(-1, 1, (120, 120))
+    plan = transport_plan(lambda units: c[units], c.shape)
+    rows, columns = linear_sum_assignment(c, maximize=True)
+    order = np.argsort(plan.source)
+    np.testing.assert_array_equal(plan.source[order], rows)
+    np.testing.assert_array_equal(plan.target[order], columns)
+    np.testing.assert_allclose(plan.mass, 1 / 120)
+
+
+def test_brute_force_finds_nothing_better():
+    c = np.random.default_rng(2).uniform(-1, 1, (6, 6))
+    plan = transport_plan(lambda units: c[units], c.shape)
+    best = max(c[range(6), order].mean() for order in itertools.permutations(range(6)))
+    assert (as_matrix(plan, c.shape) * c).sum() == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("block_bytes", [8, 8 * 37 * 5])
+def test_blocks_and_first_prices_change_nothing(block_bytes, monkeypatch):
+    c = np.random.default_rng(3).uniform(-1, 1, (200, 37))
+    expected = (dense(c) * c).sum()
+    monkeypatch.setattr(soft_matching, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(soft_matching, "SAMPLE", 20)  # prices from 20 of the 200 source units
+    plan = transport_plan(lambda units: c[units], c.shape)
+    assert (as_matrix(plan, c.shape) * c).sum() == pytest.approx(expected, abs=1e-9)
+    assert plan.violation <= 1e-9
+
+
+@pytest.mark.parametrize("shape", [(60, 60), (80, 30)])
+def test_ties_do_not_break_it(shape):
+    c = np.repeat(np.random.default_rng(4).uniform(-1, 1, (10, 1)), shape[1], 1)
+    c = np.repeat(c, shape[0] // 10, 0)  # blocks of units that are all the same
+    plan = transport_plan(lambda units: c[units], shape)
+    assert (as_matrix(plan, shape) * c).sum() == pytest.approx((dense(c) * c).sum(), abs=1e-9)
+
+
+def by_formula(x, y, how):
+    """Unit scores, with all units heard."""
+    t = dense(correlations(x[TRAIN], y[TRAIN]))
+    q = y.shape[1]
+    if how == "pairwise":
+        return q * (t * correlations(x[TEST], y[TEST])).sum(0)
+    z = (x[TEST] - x[TRAIN].mean(0)) / x[TRAIN].std(0)
+    return np.array([np.corrcoef(z @ t[:, j], y[TEST, j])[0, 1] for j in range(q)])
+
+
+@pytest.mark.parametrize("how", ["pairwise", "barycentric"])
+@pytest.mark.parametrize(("p", "q"), [(20, 20), (50, 20), (20, 50), (150, 12)])
+def test_unit_scores_are_those_of_the_formula(how, p, q):
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((90, p)) * rng.uniform(0.1, 10, p) + 3
+    y = x[:, rng.integers(p, size=q)] + rng.standard_normal((90, q))
+    r = SoftMatching(how).fit(*views(x, y)).score().r
+    np.testing.assert_allclose(r, by_formula(x, y, how), atol=1e-9)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_large_problems_are_priced_without_the_matrix(held, monkeypatch):
+    rng = np.random.default_rng(6)
+    x, y = rng.standard_normal((90, 150)), rng.standard_normal((90, 40))
+    expected = by_formula(x, y, "pairwise")
+    monkeypatch.setattr(soft_matching, "HELD_BYTES", 2**30 if held else 0)
+    monkeypatch.setattr(soft_matching, "BLOCK_BYTES", 8 * 40 * 13)
+    score = SoftMatching().fit(*views(x, y)).score()
+    np.testing.assert_allclose(score.r, expected, atol=1e-9)
+
+
+def test_a_permuted_copy_is_found():
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((90, 30))
+    order = rng.permutation(30)
+    fitted = SoftMatching().fit(*views(x, 2 * x[:, order] - 5))
+    score = fitted.score()
+    np.testing.assert_allclose(score.r, 1, atol=1e-12)
+    assert score.similarity == pytest.approx(1, abs=1e-12)
+    np.testing.assert_array_equal(order[fitted.plan.target], fitted.plan.source)
+
+
+def test_silent_units_are_set_aside_and_counted():
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal((90, 10)), rng.standard_normal((90, 8))
+    alone = SoftMatching().fit(*views(x, y)).score()
+    x = np.insert(x, [0, 4], 2.5, axis=1)  # two constant units
+    y = np.insert(y, 3, 0, axis=1)
+    y[TEST, 3] = rng.standard_normal(30)  # silent on the training stimuli alone
+    score = SoftMatching().fit(*views(x, y)).score()
+    np.testing.assert_allclose(np.delete(score.r, 3), alone.r, atol=1e-12)
+    assert np.isnan(score.r[3])
+    assert (score.silent_source, score.silent_target) == (2, 1)
+
+
+@pytest.mark.parametrize("how", ["pairwise", "barycentric"])
+def test_a_silent_source_predicts_nothing(how):
+    y = np.random.default_rng(9).standard_normal((90, 3))
+    score = SoftMatching(how).fit(*views(np.ones((90, 5)), y)).score()
+    np.testing.assert_array_equal(score.r, 0)
+    assert score.silent_source == 5
+
+
+def test_unit_score_is_checked():
+    with pytest.raises(InputError, match="'pairwise' or 'barycentric', not 'mean'"):
+        SoftMatching("mean")
+
+
+# POT's ot.emd on 1 - correlation of the same arrays
+POT = {50: 0.2749533428122684, 30: 0.26026553622094917}
+
+
+@pytest.mark.parametrize("units", POT)
+def test_total_correlation_is_pots(synthetic, units):
+    everything = np.arange(200)
+    source = Population(synthetic.x[:, :units]).split(everything, everything)
+    target = Population(synthetic.y).split(everything, everything)
+    similarity = SoftMatching().fit(source, target).score().similarity
+    assert similarity == pytest.approx(POT[units], abs=1e-6)
+    if units == 50:
+        assert np.sqrt(2 - 2 * similarity) == pytest.approx(1.2041982039413044, abs=1e-6)
