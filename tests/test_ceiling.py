@@ -89,5 +89,5 @@ def test_it_is_deterministic_by_seed_and_blind_to_blocks(monkeypatch):
 
 
 def test_one_repeat_is_refused():
-    with pytest.raises(InputError, match="at least two repeats.*ceiling=None"):
+    with pytest.raises(InputError, match=r"at least two repeats.*ceiling=None"):
         split_half(np.random.default_rng(5).standard_normal((10, 3, 1)))

@@ -86,7 +86,9 @@ def test_mismatched_stimuli_destroy_the_score(pair):
     source, target = pair
     names = np.random.default_rng(2).permutation(NAMES)
     wrong = cv.Assembly(source.data.assign_coords(stimulus=names))
-    right, chance = (cv.summary(cv.score(x, target)).set_index("metric")["r"] for x in (source, wrong))
+    right, chance = (
+        cv.summary(cv.score(x, target)).set_index("metric")["r"] for x in (source, wrong)
+    )
     assert (right[["linear", "procrustes"]] > 0.3).all()
     assert (chance.abs() < 0.25).all()
     assert (right > chance).all()
@@ -96,7 +98,9 @@ def test_mismatched_stimuli_destroy_the_score(pair):
 def test_torch_and_dask_give_the_same_as_numpy(pair, side):
     source, target = pair
     expected = cv.score(source, target)
-    np.testing.assert_allclose(cv.score(source, target, device="cpu")["r"], expected["r"], atol=1e-9)
+    np.testing.assert_allclose(
+        cv.score(source, target, device="cpu")["r"], expected["r"], atol=1e-9
+    )
     lazy = {"source": source, "target": target}
     lazy[side] = cv.Assembly(lazy[side].data.chunk(unit=5))
     found = cv.score(lazy["source"], lazy["target"])
@@ -182,7 +186,7 @@ def test_units_not_recorded_throughout_are_counted_and_said(pair):
     source, target = pair
     trials = target.data.values.copy()
     trials[5, 2] = np.nan
-    with pytest.warns(UserWarning, match="1 of 6 units of target 'V4'.*not recorded for all 60"):
+    with pytest.warns(UserWarning, match=r"1 of 6 units of target 'V4'.*not recorded for all 60"):
         scores = cv.score(source, labelled(trials, "V4"))
     assert scores["excluded"].values[2] == "not recorded for all stimuli"
     assert cv.summary(scores)["n_units_excluded"].tolist() == [1] * 3
@@ -250,7 +254,7 @@ def test_partly_shared_stimuli_are_said_and_used(pair):
 
 def test_a_ceiling_needs_repeats(pair):
     source, target = pair
-    with pytest.raises(cv.InputError, match="target 'V4' has one.*ceiling=None"):
+    with pytest.raises(cv.InputError, match=r"target 'V4' has one.*ceiling=None"):
         cv.score(source, target.average())
     scores = cv.score(source, target.average(), ceiling=None)
     assert np.isnan(scores["normalized"]).all()
@@ -269,7 +273,9 @@ def test_a_group_larger_than_a_fold(pair):
     grouped = cv.Assembly(target.data.assign_coords(kind=("stimulus", kind)))
     with pytest.raises(cv.InputError, match="largest 'animal' with 40 of 60 stimuli"):
         cv.score(source, grouped, folds=cv.Folds(5, group="kind"))
-    with pytest.raises(cv.InputError, match="there is no coordinate along 'stimulus' 'kin'.*'kind'"):
+    with pytest.raises(
+        cv.InputError, match=r"there is no coordinate along 'stimulus' 'kin'.*'kind'"
+    ):
         cv.score(source, grouped, folds=cv.Folds(5, group="kin"))
 
 
@@ -290,13 +296,13 @@ def test_unknown_metrics(pair, metrics, message):
 
 def test_other_bad_input(pair):
     source, target = pair
-    with pytest.raises(cv.InputError, match="there is no ceiling 'splithalf'.*'split-half'"):
+    with pytest.raises(cv.InputError, match=r"there is no ceiling 'splithalf'.*'split-half'"):
         cv.score(source, target, ceiling="splithalf")
     with pytest.raises(cv.InputError, match="source 'source' is a ndarray"):
         cv.score({"source": source.data.values}, target)
     with pytest.raises(cv.InputError, match="there is no target"):
         cv.score(source, {})
-    with pytest.raises(cv.InputError, match="no unit that can be scored: .*constant"):
+    with pytest.raises(cv.InputError, match=r"no unit that can be scored: .*constant"):
         cv.score(source, labelled(np.ones((N, 2, 3))))
     binned = labelled(target.data.values).data.rename(repeat="time")
     with pytest.raises(cv.InputError, match="4 time bins"):

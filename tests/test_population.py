@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 
-from convergent import InputError
+from convergent import METRICS, InputError
 from convergent.population import Population, correlate
 
 TRAIN, TEST = np.arange(0, 40), np.arange(40, 60)
@@ -27,7 +27,9 @@ def test_coordinates_keep_every_inner_product(kind, dtype, p):
     centred = x.astype(float) - x[TRAIN].astype(float).mean(0)
     train, test = np.asarray(axes.train), np.asarray(axes.test)
     scale = (centred**2).sum(1).max()
-    np.testing.assert_allclose(train @ train.T, centred[TRAIN] @ centred[TRAIN].T, atol=1e-9 * scale)
+    np.testing.assert_allclose(
+        train @ train.T, centred[TRAIN] @ centred[TRAIN].T, atol=1e-9 * scale
+    )
     np.testing.assert_allclose(test @ train.T, centred[TEST] @ centred[TRAIN].T, atol=1e-9 * scale)
     assert train.shape[1] == min(p, 39)
     singular = np.linalg.svd(centred[TRAIN], compute_uv=False)[: train.shape[1]]
@@ -68,11 +70,14 @@ def test_the_population_is_read_once():
     assert len(reads) == 1
 
 
-def test_missing_values_are_noticed_even_on_disk():
-    x = np.random.default_rng(4).standard_normal((60, 300))
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("p", [20, 300])
+def test_missing_values_on_disk_are_noticed(metric, p):
+    x = np.random.default_rng(4).standard_normal((60, p))
+    y = Population(x.copy()).split(TRAIN, TEST)
     x[3, 7] = np.nan
     with pytest.raises(InputError, match="NaN or infinite"):
-        _ = Population(dask.array.from_array(x)).gram
+        METRICS[metric]().fit(Population(dask.array.from_array(x)).split(TRAIN, TEST), y)
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])

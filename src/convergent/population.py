@@ -85,7 +85,7 @@ class Population:
     ) -> Array:
         """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
         if hasattr(self.values, "compute"):
-            block = self.values[:, columns].compute()
+            block = _complete(self.values[:, columns].compute())  # not looked at before
         elif isinstance(columns, slice) or rows is None:
             block = self.values[:, columns]
         else:
@@ -100,11 +100,7 @@ class Population:
             xp = array_api.array_namespace(block)
             block = block - xp.mean(block, axis=0)
             total = total + block @ block.T
-        if not bool(xp.all(xp.isfinite(total))):
-            raise InputError(
-                "the responses hold NaN or infinite values: a source must be complete."
-            )
-        return total
+        return _complete(total)
 
     def split(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
         """The population as one fold shows it.
@@ -211,6 +207,16 @@ def _centred(values: Array) -> tuple[Array, Array]:
     length = xp.sqrt(xp.sum(centred**2, axis=0))
     rounding = 1e-12 * xp.sqrt(xp.sum(values**2, axis=0))
     return centred, xp.where(length > rounding, length, xp.zeros_like(length))
+
+
+def _complete(values: Array) -> Array:
+    xp = array_api.array_namespace(values)
+    if not bool(xp.all(xp.isfinite(values))):
+        raise InputError(
+            "the responses hold NaN or infinite values: a population must be complete. Keep the "
+            "units (or stimuli) that were recorded throughout, with .data.dropna('unit')."
+        )
+    return values
 
 
 def _double(values: Array) -> Array:

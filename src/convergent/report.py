@@ -24,10 +24,11 @@ table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem; text-alig
 tr:nth-child(even) {{ background: #f4f4f4; }} svg {{ max-width: 100%; height: auto; }}
 </style></head><body>
 <h1>{title}</h1>
-<p>Each score is cross-validated over {n} stimuli: the mean over folds, then the median over
-units. <b>r</b>: correlation of prediction and response. <b>ceiling</b>: the r of a perfect model,
-given the noise of the recording. <b>normalized</b>: r over ceiling, unit by unit.
-<b>explained_variance</b>: the share of the explainable variance, sign(r) r&sup2; over reliability.</p>
+<p>Each score is cross-validated over {n} stimuli: the mean over folds, then the median over units.
+<b>r</b>: correlation of prediction and response. <b>ceiling</b>: the r of a perfect model, given
+the noise of the recording. <b>normalized</b>: r over ceiling, unit by unit.
+<b>explained_variance</b>: the share of the explainable variance, sign(r) r&sup2; over
+reliability.</p>
 {picture}
 {table}
 <h2>To do it again</h2>

@@ -135,9 +135,7 @@ def main():
     shape = (
         f"{source.data.shape[0]} stimuli, {source.data.shape[1]} -> {target.data.shape[1]} units"
     )
-    print(
-        f"{recording.name}, {options.layer} {options.spatial}: {shape}, {options.metrics}, five folds"
-    )
+    print(f"{recording.name}, {options.layer} {options.spatial}: {shape}, five folds")
     seconds = {name: np.median([run["seconds"] for run in runs]) for name, runs in found.items()}
     for name, runs in found.items():
         memory = np.median([run["peak_mb"] for run in runs])
@@ -145,7 +143,8 @@ def main():
     direct, ours = found["direct"][0]["scores"], found["convergent"][0]["scores"]
     apart = max(abs(direct[metric] - ours[metric]) for metric in metrics)
     print(
-        f"     ratio: {seconds['direct'] / seconds['convergent']:6.2f} times; scores within {apart:.1e}"
+        f"     ratio: {seconds['direct'] / seconds['convergent']:6.2f} times, "
+        f"scores within {apart:.1e}"
     )
 
 
