@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from convergent.assembly import Assembly, align, first_half, open_assembly, write_whole
+from convergent.assembly import Assembly, align, first_half, open_assembly
 from convergent.errors import InputError
+from convergent.storage import write_whole
 
 STIMULI = ["d", "a", "c", "b"]
 UNITS = ["n1", "n2", "n3"]

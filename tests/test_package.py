@@ -39,13 +39,23 @@ METHODS = sorted(
 ORDER = [
     "errors",
     "progress",
+    "storage",
     "assembly",
     "stimuli",
     "catalog",
     "formats",
     "simulate",
     "networks",
-] + ["population", "metrics", "ceiling", "results", "crossval", "plot", "report", "cli"]
+    "extraction",
+    "population",
+    "metrics",
+    "ceiling",
+    "results",
+    "crossval",
+    "plot",
+    "report",
+    "cli",
+]
 
 
 @pytest.mark.parametrize("name", ["convergent", *MODULES])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import html
-import json
 import os
-import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,9 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, examples, unknown
+from .storage import read_array, write_array
 
-__all__ = ["Assembly", "align", "first_half", "open_assembly", "write_whole"]
+__all__ = ["Assembly", "align", "first_half", "open_assembly"]
 
 DIMS = ("stimulus", "unit", "repeat", "time")
 BLOCK_BYTES = 64 * 2**20  # how much of an array is looked at in one go
@@ -247,37 +246,7 @@ class Assembly:
         InputError
             Where the suffix is another, or an attribute is not a plain value.
         """
-        path = Path(path)
-        try:
-            attrs = json.dumps(self.data.attrs)
-        except TypeError as error:
-            raise InputError(
-                f"attrs cannot be saved ({error}): keep numbers, strings, lists and dicts in "
-                "attrs, and arrays in coordinates."
-            ) from None
-        dataset = self.data.drop_attrs(deep=False).to_dataset(name="values")
-        dataset.attrs = {"convergent_assembly": 1, "name": json.dumps(self.name), "attrs": attrs}
-        encoding: dict[Any, dict[str, Any]] = {
-            key: {"_FillValue": None}
-            for key, variable in dataset.variables.items()
-            if variable.dtype.kind == "f"
-        }
-        for variable in dataset.variables.values():
-            variable.encoding = {}
-        if path.suffix == ".nc":
-            encoding["values"]["fletcher32"] = True  # a checksum: damage is noticed when read
-            write_whole(
-                path, lambda part: dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-            )
-        elif path.suffix == ".zarr":
-            with warnings.catch_warnings():  # strings have no Zarr 3 specification yet
-                warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
-                write_whole(
-                    path, lambda part: dataset.to_zarr(part, consolidated=False, encoding=encoding)
-                )
-        else:
-            raise InputError(f"cannot save {path.name!r}: name it .nc (netCDF) or .zarr.")
-        return path
+        return write_array(self.data, Path(path))
 
     def fingerprint(self) -> str:
         """SHA-256 of dims, names, dtype and values; labels and attrs do not enter."""
@@ -325,32 +294,7 @@ def open_assembly(path: str | os.PathLike[str]) -> Assembly:
     InputError
         Where there is no such file, or it is not an assembly.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"there is no {path}.")
-    if path.suffix not in {".nc", ".zarr"}:
-        raise InputError(f"cannot open {path.name!r}: expected .nc (netCDF) or .zarr.")
-    try:
-        if path.suffix == ".zarr":
-            dataset = xr.open_zarr(path, consolidated=False)
-            dataset = dataset.assign_coords({key: dataset[key].load() for key in dataset.coords})
-        else:
-            with xr.open_dataset(path, engine="h5netcdf") as dataset:
-                if "convergent_assembly" in dataset.attrs:
-                    dataset.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"{path} is not a readable {path.suffix} file ({error}): it is damaged or cut short, "
-            "or something else; copy or make it anew."
-        ) from error
-    if "convergent_assembly" not in dataset.attrs:
-        raise InputError(
-            f"{path} was not written by Assembly.save: read it with xarray and wrap the array, "
-            "convergent.Assembly(xarray.open_dataset(path)['name'])."
-        )
-    data = dataset["values"].rename(json.loads(dataset.attrs["name"]))
-    data.attrs = json.loads(dataset.attrs["attrs"])
-    return Assembly(data)
+    return Assembly(read_array(Path(path)))
 
 
 def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
@@ -430,17 +374,6 @@ def first_half(recorded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray
     dealt = shuffled & (place % 2 == 0)
     np.put_along_axis(half, np.broadcast_to(order, recorded.shape), dealt, axis=-1)
     return half
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file or folder under a temporary name beside ``path``, then move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        temporary = Path(folder) / path.name
-        write(temporary)
-        if temporary.is_dir() and path.exists():  # only a file is replaced in one step
-            path.replace(Path(folder) / f"old-{path.name}")
-        temporary.replace(path)
 
 
 def _checked(data: xr.DataArray) -> xr.DataArray:

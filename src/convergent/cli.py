@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import catalog, plot
-from .assembly import Assembly, open_assembly, write_whole
+from .assembly import Assembly, open_assembly
 from .ceiling import CEILINGS
 from .crossval import Folds
 from .crossval import score as score_assemblies
@@ -29,6 +29,7 @@ from .networks import network as get_network
 from .report import report
 from .results import summary
 from .stimuli import Stimuli
+from .storage import write_whole
 
 __all__ = ["app", "main"]
 

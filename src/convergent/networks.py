@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import pickle
+import re
+import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,7 +38,7 @@ CALIBRATION_IMAGES = 32  # shown to an untrained network to set its batch statis
 class Network:
     """A network and what has to be done to an image before it is shown.
 
-    Attributes
+    Parameters
     ----------
     name : str
         What it is called in tables.
@@ -131,13 +133,18 @@ def network(
             made = NETWORKS[name](trained)
         elif family in FAMILIES:
             made = FAMILIES[family](member, trained)
-        else:
+        elif pretrained or checkpoint is not None:
             made = _own(family, member)
+        else:
+            raise InputError(
+                f"{name} decides on its weights itself: give a function that returns an untrained "
+                "network, in place of pretrained=False."
+            )
     about: dict[str, Any] = {"network": name, **made.about}
     if checkpoint is not None:
         _load_weights(made.module, Path(checkpoint))
         about |= {"weights": f"checkpoint {Path(checkpoint).name}"}
-    elif not pretrained and (family in FAMILIES or not member):
+    elif not pretrained:
         _set_batch_statistics(made)
         about |= {"weights": f"untrained, seed {seed}"}
         made = Network(
@@ -189,20 +196,23 @@ def extract(
     InputError
         Where a layer is not known or never runs, or its output is no array of activations.
     """
-    layers = list(network.default_layers if layers is None else layers)
+    wanted = network.default_layers if layers is None else layers
+    layers = list(dict.fromkeys([wanted] if isinstance(wanted, str) else wanted))
     _check_layers(network, layers)
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: show at least one stimulus at once.")
     if spatial not in SPATIAL:
         raise unknown("way to treat positions", spatial, SPATIAL)
     parameter = next(network.module.parameters(), torch.empty(0))
     home = parameter.device
-    place = torch.device(device) if device else home
+    place = _device(device) if device else home
     kept: dict[str, NDArray[np.float32]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     shown = hashlib.sha256()
     batches = _batches(network, stimuli, batch_size)
     count = -(-len(stimuli) // batch_size)
-    network.module.to(place)
     try:
+        network.module.to(place)
         with _watched(network.module, layers) as look, torch.inference_mode():
             start = 0
             for batch in track(
@@ -232,6 +242,15 @@ def extract(
     }
 
 
+def _device(name: str) -> torch.device:
+    """A device of torch that is there."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # as torch says that it was built without
+        reason = str(error).splitlines()[0]
+        raise InputError(f"torch cannot use the device {name!r} ({reason}): try 'cpu'.") from error
+
+
 @contextmanager
 def _watched(
     module: torch.nn.Module, layers: Sequence[str]
@@ -248,8 +267,9 @@ def _watched(
                 "activations of (stimulus, channel), (stimulus, token, channel) or (stimulus, "
                 "channel, height, width): name a module inside it."
             )
-        seen.setdefault(layer, output)
-        if len(seen) == len(set(layers)):
+        if layer not in seen:
+            seen[layer] = output.clone()  # as a later module may work in place
+        if len(seen) == len(layers):
             raise _AllSeen
 
     def look(batch: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -258,16 +278,17 @@ def _watched(
             module(batch)
         except _AllSeen:
             return dict(seen)
+        missing = [layer for layer in layers if layer not in seen]
         raise InputError(
-            f"layers {examples(sorted(set(layers) - set(seen)))} did not run when the network was "
-            "shown a stimulus: name modules that its forward pass calls."
+            f"layers {examples(missing)} did not run when the network was shown a stimulus: name "
+            "modules that its forward pass calls."
         )
 
     training = {part: part.training for part in module.modules()}
     handles = []
     try:
         module.eval()
-        for layer in dict.fromkeys(layers):
+        for layer in layers:
             hook = partial(keep, layer)
             handles.append(module.get_submodule(layer).register_forward_hook(hook))
         yield look
@@ -415,11 +436,16 @@ def _own(path: str, function: str) -> Network:
     """A network of the user's, from ``package.module:function``."""
     try:
         make = getattr(importlib.import_module(path), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"there is no network {path}:{function} ({error}): give package.module:function, where "
             "Python can import the module."
         ) from error
+    if isinstance(make, (Network, torch.nn.Module)) or not callable(make):
+        raise InputError(
+            f"{path}:{function} is a {type(make).__name__}, not a function: give a function "
+            "without arguments that returns it."
+        )
     made = make()
     if isinstance(made, torch.nn.Module):
         made = Network(f"{path}:{function}", made, partial(_imagenet, size=224))
@@ -468,24 +494,40 @@ def _load_weights(module: torch.nn.Module, file: Path) -> None:
     if not file.is_file():
         raise InputError(f"there is no checkpoint {file}.")
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{file} holds more than tensors, and is not loaded, since a pickle can run any code. "
-            f"Save model.state_dict() alone. ({str(error).splitlines()[0]})"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file} is not a readable torch checkpoint ({error}).") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's doubts about a pickle that is not its own
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # each kind of damage raises what it likes
+        raise _unreadable(file, error) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(
-        isinstance(v, torch.Tensor) for v in state.values()
-    ):
+    if not isinstance(state, Mapping):
         raise InputError(f"{file} holds a {type(state).__name__}: save model.state_dict().")
+    strange = [k for k, v in state.items() if not isinstance(v, torch.Tensor) or type(k) is not str]
+    if strange:
+        raise InputError(
+            f"{file} holds {examples(strange)} besides tensors by name: save model.state_dict()."
+        )
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"{file} does not fit {type(module).__name__}: {error}") from error
+        reason = textwrap.shorten(" ".join(str(error).splitlines()[1:]), 400, placeholder=" ...")
+        raise InputError(f"{file} does not fit {type(module).__name__}: {reason}") from error
+
+
+def _unreadable(file: Path, error: Exception) -> InputError:
+    """Say why a checkpoint does not load; torch's own advice is to load it all the same."""
+    if code := re.search(r"GLOBAL (\S+)", str(error)):
+        return InputError(
+            f"{file} holds more than tensors ({code[1]}), and is not loaded, since a pickle can "
+            "run any code. Save model.state_dict() alone."
+        )
+    found = re.search(r"Unsupported \w+ \d+", str(error))
+    reason = found[0] if found else f"{type(error).__name__} {str(error).split('. ')[0]}".strip()
+    return InputError(
+        f"{file} is damaged, cut short, or holds something else than tensors ({reason}), and "
+        "is not loaded: save model.state_dict() anew with torch.save."
+    )
 
 
 def _set_batch_statistics(made: Network) -> None:
@@ -504,6 +546,6 @@ def _set_batch_statistics(made: Network) -> None:
         norm.momentum = None  # the plain mean over batches
         norm.train()
     with torch.inference_mode():
-        made.module(batch)
+        made.module(batch.contiguous(memory_format=torch.channels_last))  # 5 times faster
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

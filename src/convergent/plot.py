@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -52,8 +53,13 @@ def scores(results: xr.Dataset) -> Figure:
         panel.remove()
     for panel in panels[:, 0]:
         panel.set_ylabel("correlation of prediction and response")
-    handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    known: dict[str, Artist] = {}  # a panel may lack the ceiling
+    for panel in panels.flat[: len(targets)]:
+        handles, labels = panel.get_legend_handles_labels()
+        known |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        handles=list(known.values()), labels=list(known), loc="outside right upper", frameon=False
+    )
     n_stimuli = results.attrs["n_stimuli"]
     kind = "Simulated data: " if results.attrs.get("simulated") else ""
     figure.suptitle(f"{kind}{n_stimuli} stimuli, scored on those held out", fontsize="medium")
@@ -89,8 +95,16 @@ def _panel(panel: Axes, results: xr.Dataset, target: str) -> None:
     panel.set_title(
         f"{target}: {units} units" + (f", {left_out} left out" if left_out else ""),
         fontsize="medium",
+        parse_math=False,  # a $ in a name is a $
     )
-    panel.set_xticks(range(len(sources)), sources, rotation=45, ha="right", rotation_mode="anchor")
+    panel.set_xticks(
+        range(len(sources)),
+        sources,
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+        parse_math=False,
+    )
     panel.set_ylim(top=1)
     panel.spines[["top", "right"]].set_visible(False)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import xarray as xr
 
 from . import plot
-from .assembly import write_whole
 from .results import summary
+from .storage import write_whole
 
 __all__ = ["report"]
 

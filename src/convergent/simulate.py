@@ -44,10 +44,17 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
     uint8 array (n, size, size, 3)
         RGB.
 
+    Raises
+    ------
+    InputError
+        Where no image, or an image of hardly a pixel, is asked for.
+
     References
     ----------
     Lee, Mumford and Huang 2001, International Journal of Computer Vision 41.
     """
+    if n < 1 or size < 2:
+        raise InputError(f"{n} images of {size} x {size} pixels: ask for one or more, of 2 x 2 up.")
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     for i in range(n):
         images[i] = _dead_leaves(size, np.random.default_rng([seed, i]))
@@ -74,7 +81,7 @@ def recording(
     Parameters
     ----------
     features : Assembly
-        (stimulus, unit), such as a layer's activations.
+        (stimulus, unit), such as a layer's activations; repeats are averaged.
     n_units : int
         Number of simulated units.
     repeats : int
@@ -101,9 +108,20 @@ def recording(
     Raises
     ------
     InputError
-        Where fewer features vary than a unit reads.
+        Where fewer features vary than a unit reads, features are not complete, or a number is out
+        of its range.
     """
-    values = features.data.values.astype(np.float64)
+    if min(n_units, repeats, inputs) < 1 or not 0 < noise[0] <= noise[1]:
+        raise InputError(
+            f"n_units={n_units}, repeats={repeats}, inputs={inputs}, noise={noise}: each count is "
+            "1 or more, and noise a lesser and a greater deviation above 0."
+        )
+    values = features.average().data.values.astype(np.float64)
+    if values.ndim != 2 or np.isnan(values).any():
+        raise InputError(
+            f"features have dims {features.data.dims} and {int(np.isnan(values).sum())} NaN: give "
+            "complete ones, (stimulus, unit)."
+        )
     values = values - values.mean(0)
     deviation = values.std(0)
     varying = np.flatnonzero(deviation > 1e-6 * deviation.max())

@@ -57,9 +57,7 @@ def test_a_rotated_shifted_scaled_copy_is_found(units):
 
 def test_the_map_is_orthogonal_within_the_span():
     rng = np.random.default_rng(3)
-    fitted = Procrustes().fit(
-        *views(rng.standard_normal((90, 200)), rng.standard_normal((90, 30)))
-    )
+    fitted = Procrustes().fit(*views(rng.standard_normal((90, 200)), rng.standard_normal((90, 30))))
     q = np.asarray(fitted.rotation)
     np.testing.assert_allclose(q.T @ q, np.eye(30), atol=1e-9)
 
