@@ -16,8 +16,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from convergent import networks
 from convergent.errors import InputError
-from convergent.networks import LITE_DEFAULTS, NETWORKS, Network, extract, network, scaled
+from convergent.extraction import extract
+from convergent.networks import LITE_DEFAULTS, NETWORKS, Network, network, scaled
 from convergent.simulate import natural_images
 from convergent.stimuli import Stimuli
 
@@ -671,7 +673,8 @@ def test_trained_network_of_a_zoo(zoo, stimuli):
     assert not found.module.training
 
 
-def test_untrained_network_of_a_zoo(zoo):
+def test_untrained_network_of_a_zoo(zoo, monkeypatch):
+    monkeypatch.setattr(networks, "CALIBRATION_IMAGES", 4)  # fewer are faster
     found = [network(f"{zoo}:toynet", pretrained=False, seed=seed) for seed in (5, 5, 6)]
     assert found[0].name == f"{zoo}:toynet (untrained)"
     assert found[0].about["weights"] == "untrained, seed 5"
@@ -855,6 +858,7 @@ def test_lite_layers_are_what_plain_hooks_see(lite0, scenes):
         np.testing.assert_allclose(values(found[layer]), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_untrained_lite_is_drawn_by_its_seed_alone(untrained):
     before = torch.get_rng_state()
     torch.rand(3)

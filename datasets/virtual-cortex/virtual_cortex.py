@@ -11,7 +11,8 @@ import xarray as xr
 
 from convergent.assembly import Assembly
 from convergent.catalog import Card
-from convergent.networks import extract, network, scaled
+from convergent.extraction import extract
+from convergent.networks import network, scaled
 from convergent.simulate import natural_images, recording
 from convergent.stimuli import Stimuli
 

@@ -15,8 +15,9 @@ from .catalog import card, cards, data_root, fetch, load, present, read_card
 from .ceiling import split_half
 from .crossval import Folds, score
 from .errors import InputError
+from .extraction import extract
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
-from .networks import NETWORKS, Network, extract, network
+from .networks import NETWORKS, Network, network
 from .report import report
 from .results import summary
 from .stimuli import Stimuli

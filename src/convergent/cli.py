@@ -23,8 +23,9 @@ from .ceiling import CEILINGS
 from .crossval import Folds
 from .crossval import score as score_assemblies
 from .errors import InputError
+from .extraction import SPATIAL, extract
 from .metrics import METRICS
-from .networks import NETWORKS, SPATIAL, extract
+from .networks import NETWORKS
 from .networks import network as get_network
 from .report import report
 from .results import summary
