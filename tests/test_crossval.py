@@ -103,8 +103,9 @@ def test_torch_and_dask_give_the_same_as_numpy(pair, side):
     )
     lazy = {"source": source, "target": target}
     lazy[side] = cv.Assembly(lazy[side].data.chunk(unit=5))
-    found = cv.score(lazy["source"], lazy["target"])
-    np.testing.assert_allclose(found["r"], expected["r"], atol=1e-9)
+    for device in (None, "cpu"):
+        found = cv.score(lazy["source"], lazy["target"], device=device)
+        np.testing.assert_allclose(found["r"], expected["r"], atol=1e-9)
 
 
 def test_several_sources_and_targets(pair):
@@ -300,6 +301,8 @@ def test_other_bad_input(pair):
         cv.score(source, target, ceiling="splithalf")
     with pytest.raises(cv.InputError, match="source 'source' is a ndarray"):
         cv.score({"source": source.data.values}, target)
+    with pytest.raises(cv.InputError, match="torch cannot use the device 'nowhere'"):
+        cv.score(source, target, device="nowhere")
     with pytest.raises(cv.InputError, match="there is no target"):
         cv.score(source, {})
     with pytest.raises(cv.InputError, match=r"no unit that can be scored: .*constant"):

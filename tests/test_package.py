@@ -37,7 +37,17 @@ METHODS = sorted(
 )
 # house order: a module may import only from those before it
 ORDER = (
-    *("errors", "progress", "storage", "assembly", "stimuli", "catalog", "formats", "simulate"),
+    *(
+        "errors",
+        "devices",
+        "progress",
+        "storage",
+        "assembly",
+        "stimuli",
+        "catalog",
+        "formats",
+        "simulate",
+    ),
     *("networks", "extraction", "population", "metrics", "ceiling", "results", "crossval"),
     *("plot", "report", "cli"),
 )

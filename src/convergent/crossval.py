@@ -18,6 +18,7 @@ from sklearn.model_selection import KFold
 
 from .assembly import Assembly, align
 from .ceiling import CEILINGS, Reliability
+from .devices import torch_device
 from .errors import InputError, examples, unknown
 from .metrics import METRICS, FoldScore, Metric, named_metrics
 from .population import Population, Split
@@ -166,9 +167,9 @@ def score(
             population = _source_population(name, sources[name], device)
         view = population.split(*splits[k])
         for goal in targets:
-            for metric, values in chosen.items():
-                found = values.fit(view, views[goal][k]).score()
-                results.setdefault((metric, name, goal), []).append(found)
+            for called, metric in chosen.items():
+                found = metric.fit(view, views[goal][k]).score()
+                results.setdefault((called, name, goal), []).append(found)
     dataset = label(results, target_units, units)
     dataset.attrs = {
         "n_stimuli": n,
@@ -297,9 +298,10 @@ def _groups(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] |
 
 
 def _on_device(values: Any, device: str | None) -> Any:
-    if device is None or hasattr(values, "compute"):
+    """Numpy or dask as it is, or a tensor of torch where a device is named."""
+    if device is None:
         return values
-    return torch.as_tensor(np.ascontiguousarray(values), device=device)
+    return torch.as_tensor(np.ascontiguousarray(values), device=torch_device(device))
 
 
 def _parameters(metric: Metric) -> dict[str, Any]:

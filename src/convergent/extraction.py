@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from .assembly import Assembly
+from .devices import torch_device
 from .errors import InputError, examples, unknown
 from .networks import Network
 from .progress import track
@@ -73,7 +74,7 @@ def extract(
         raise unknown("way to treat positions", spatial, SPATIAL)
     parameter = next(network.module.parameters(), torch.empty(0))
     home = parameter.device
-    place = _device(device) if device else home
+    place = torch_device(device) if device else home
     kept: dict[str, NDArray[np.float32]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     shown = hashlib.sha256()
@@ -108,15 +109,6 @@ def extract(
         layer: _assembly(layer, kept.pop(layer), shapes[layer], spatial, stimuli.names, about)
         for layer in layers
     }
-
-
-def _device(name: str) -> torch.device:
-    """A device of torch that is there."""
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:  # as torch says that it was built without
-        reason = str(error).splitlines()[0]
-        raise InputError(f"torch cannot use the device {name!r} ({reason}): try 'cpu'.") from error
 
 
 @contextmanager
