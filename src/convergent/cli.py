@@ -7,7 +7,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +20,11 @@ from rich.table import Table
 from . import catalog, plot
 from .assembly import Assembly, open_assembly
 from .ceiling import CEILINGS
-from .crossval import Folds
+from .crossval import Folds, check_ceiling
 from .crossval import score as score_assemblies
 from .errors import InputError
 from .extraction import SPATIAL, extract
-from .metrics import METRICS
+from .metrics import METRICS, named_metrics
 from .networks import NETWORKS
 from .networks import network as get_network
 from .report import report
@@ -50,7 +50,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False)
+        _note(f"error: {error}")
         sys.exit(2)
 
 
@@ -100,14 +100,17 @@ def score(
     images, recording = _data(data, stimuli)
     if by is None and "region" in recording.data.coords:
         by = "region"
-    targets = recording.by(by) if by else recording
+    targets = recording.by(by) if by else {recording.name or "recording": recording}
+    # what can be wrong is told before the network is shown anything
+    chosen_metrics = named_metrics(metrics.split(","))
+    chosen_ceiling = None if ceiling == "none" else ceiling
+    check_ceiling(chosen_ceiling, targets)
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
     loaded = time.perf_counter()
-    chosen = layers.split(",") if layers else None
     activations = extract(
         net,
         images,
-        chosen,
+        layers.split(",") if layers else None,
         spatial=spatial,
         batch_size=batch_size,
         device=device,
@@ -116,14 +119,13 @@ def score(
     results = score_assemblies(
         activations,
         targets,
-        metrics.split(","),
+        chosen_metrics,
         folds=Folds(folds, seed, group),
-        ceiling=None if ceiling == "none" else ceiling,
+        ceiling=chosen_ceiling,
         device=device,
     )
     scored = time.perf_counter()
-    note = Console(stderr=True, soft_wrap=True, highlight=False)
-    note.print(
+    _note(
         f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, "
         f"scores {scored - extracted:.1f} s"
     )
@@ -131,14 +133,11 @@ def score(
     if as_json:
         _print_rows(table.to_dict("records"))
     else:
-        _print_scores(
-            table, f"{net.name} and {data}{' (simulated)' if results.attrs['simulated'] else ''}"
-        )
+        simulated = " (simulated)" if results.attrs["simulated"] else ""
+        _print_scores(table, f"{net.name} and {data}{simulated}")
     if out or not as_json:
-        folder = _write(results, table, out or Path("results"))
-        note.print(
-            f"written to {folder}: scores.png, scores.svg, scores.nc, summary.csv, report.html"
-        )
+        names = _write(results, table, out or Path("results"))
+        _note(f"written to {out or 'results'}: {', '.join(names)}")
 
 
 @app.command()
@@ -154,7 +153,7 @@ def datasets(as_json: AsJson = False) -> None:
             "what": f"{row['title']}: {row['regions']} of {row['subjects']}; {row['sessions']} "
             f"session(s) of {row['stimuli']} stimuli, {row['units']} units, {row['repeats']} "
             "repeats",
-            "MB": str(row["megabytes"]),
+            "MB": str(row["megabytes"] or ""),
             "licence": row["licence"],
             "here": row["here"],
         }
@@ -246,20 +245,29 @@ def _card_row(card: catalog.Card) -> dict[str, Any]:
     }
 
 
-def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> Path:
-    """Write scores, table and pictures, each whole or not at all."""
+def _note(text: str) -> None:
+    """Tell how the work goes, on stderr."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
+    """Write scores, table and pictures, each whole or not at all; return their names."""
+    figure = plot.scores(results)
+    writers: dict[str, Callable[[Path], object]] = {
+        "scores.nc": lambda file: results.to_netcdf(file, engine="h5netcdf"),
+        "summary.csv": lambda file: table.to_csv(file, index=False),
+        "scores.png": lambda file: figure.savefig(file, dpi=150),
+        "scores.svg": lambda file: figure.savefig(file),
+    }
     try:
-        figure = plot.scores(results)
-        write_whole(folder / "scores.nc", lambda file: results.to_netcdf(file, engine="h5netcdf"))
-        write_whole(folder / "summary.csv", lambda file: table.to_csv(file, index=False))
-        write_whole(folder / "scores.png", lambda file: figure.savefig(file, dpi=150))
-        write_whole(folder / "scores.svg", lambda file: figure.savefig(file))
+        for name, write in writers.items():
+            write_whole(folder / name, write)
         report(results, folder / "report.html")
     except OSError as error:
         raise InputError(
             f"cannot write to {folder} ({error}): choose another folder with --out."
         ) from error
-    return folder
+    return [*writers, "report.html"]
 
 
 def _print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:

@@ -25,7 +25,7 @@ from .population import Population, Split
 from .progress import track
 from .results import TargetUnits, label
 
-__all__ = ["Folds", "score"]
+__all__ = ["Folds", "check_ceiling", "score"]
 
 LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
 LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
@@ -146,9 +146,8 @@ def score(
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
     chosen = named_metrics(metrics)
-    if ceiling is not None and ceiling not in CEILINGS:
-        raise unknown("ceiling", ceiling, CEILINGS)
     sources, targets = _named("source", source), _named("target", target)
+    check_ceiling(ceiling, targets)
     sources, targets = _aligned(sources, targets)
     n = len(next(iter(targets.values())).stimuli)
     populations = [*targets.values(), *sources.values()]
@@ -192,6 +191,21 @@ def score(
     return dataset
 
 
+def check_ceiling(ceiling: str | None, targets: Mapping[str, Assembly]) -> None:
+    """Make sure, before any work, that a ceiling is known and that the targets allow it."""
+    if ceiling is None:
+        return
+    if ceiling not in CEILINGS:
+        raise unknown("ceiling", ceiling, CEILINGS)
+    for name, target in targets.items():
+        if target.repeats < 2:
+            raise InputError(
+                f"ceiling={ceiling!r} needs at least two repeats of a stimulus, and target "
+                f"{name!r} has one: load single trials instead of their mean, or pass "
+                "ceiling=None (--ceiling none)."
+            )
+
+
 def _target(
     name: str,
     assembly: Assembly,
@@ -204,12 +218,6 @@ def _target(
     n_units = len(assembly.units)
     reliability = Reliability(np.full(n_units, np.nan), np.full(n_units, np.nan))
     if ceiling is not None:
-        if assembly.repeats < 2:
-            raise InputError(
-                f"ceiling={ceiling!r} needs at least two repeats of a stimulus, and target "
-                f"{name!r} has one: load single trials instead of their mean, or pass "
-                "ceiling=None (--ceiling none)."
-            )
         reliability = CEILINGS[ceiling](assembly.data.values, seed=seed)
     values = assembly.average().data.values
     missing = np.isnan(values).sum(0)
