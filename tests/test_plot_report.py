@@ -102,7 +102,8 @@ def test_legend_and_labels_explain_the_figure(scores):
     figure = plot.scores(scores)
     assert sorted(legend(figure)) == ["linear", "noise ceiling", "procrustes"]
     assert figure.axes[0].get_ylabel() == "correlation of prediction and response"
-    assert figure.get_suptitle() == "40 stimuli, scored on those held out"
+    assert figure.get_suptitle().startswith("40 stimuli, scored on those held out; median unit")
+    assert "middle half of units (bars)" in figure.get_suptitle()
 
 
 def test_metrics_are_told_apart_by_colour(scores):

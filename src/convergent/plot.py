@@ -62,7 +62,12 @@ def scores(results: xr.Dataset) -> Figure:
     )
     n_stimuli = results.attrs["n_stimuli"]
     kind = "Simulated data: " if results.attrs.get("simulated") else ""
-    figure.suptitle(f"{kind}{n_stimuli} stimuli, scored on those held out", fontsize="medium")
+    shown = "median unit (dots) and middle half of units (bars)"
+    figure.suptitle(
+        f"{kind}{n_stimuli} stimuli, scored on those held out; "
+        + (shown if "unit" in results.dims else "median unit"),
+        fontsize="medium",
+    )
     return figure
 
 
