@@ -47,9 +47,10 @@ AsJson = Annotated[
 def main() -> None:
     """Run a command; bad input is told in a line, without a traceback."""
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
+    sys.path.insert(0, str(Path.cwd()))  # so that module:function may lie here
     try:
         app()
-    except InputError as error:
+    except (InputError, OSError) as error:
         _note(f"error: {error}")
         sys.exit(2)
 
@@ -105,6 +106,9 @@ def score(
     chosen_metrics = named_metrics(metrics.split(","))
     chosen_ceiling = None if ceiling == "none" else ceiling
     check_ceiling(chosen_ceiling, targets)
+    folder = out or (None if as_json else Path("results"))
+    if folder:
+        _make_folder(folder)
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
     loaded = time.perf_counter()
     activations = extract(
@@ -135,9 +139,8 @@ def score(
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
         _print_scores(table, f"{net.name} and {data}{simulated}")
-    if out or not as_json:
-        names = _write(results, table, out or Path("results"))
-        _note(f"written to {out or 'results'}: {', '.join(names)}")
+    if folder:
+        _note(f"written to {folder}: {', '.join(_write(results, table, folder))}")
 
 
 @app.command()
@@ -250,6 +253,15 @@ def _note(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder} ({error}): choose another folder with --out."
+        ) from error
+
+
 def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
     """Write scores, table and pictures, each whole or not at all; return their names."""
     figure = plot.scores(results)
@@ -259,14 +271,9 @@ def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
         "scores.png": lambda file: figure.savefig(file, dpi=150),
         "scores.svg": lambda file: figure.savefig(file),
     }
-    try:
-        for name, write in writers.items():
-            write_whole(folder / name, write)
-        report(results, folder / "report.html")
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder} ({error}): choose another folder with --out."
-        ) from error
+    for name, write in writers.items():
+        write_whole(folder / name, write)
+    report(results, folder / "report.html")
     return [*writers, "report.html"]
 
 
@@ -304,7 +311,7 @@ def _print_scores(table: pd.DataFrame, title: str) -> None:
 
 
 def _print_table(title: str, frame: pd.DataFrame) -> None:
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for column in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[column])
         table.add_column(
@@ -314,4 +321,6 @@ def _print_table(title: str, frame: pd.DataFrame) -> None:
         table.add_row(
             *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row)
         )
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(title, markup=False)
+    console.print(table)

@@ -88,8 +88,9 @@ def extract(
                 batches, f"showing {network.name} {len(stimuli)} stimuli", count, progress
             ):
                 shown.update(batch.numpy().data)
-                # channels last is the faster layout for convolutions, and changes no weight
-                inputs = batch.to(place, memory_format=torch.channels_last)
+                inputs = batch.to(place)
+                if inputs.ndim == 4:  # the faster layout for convolutions; it changes no weight
+                    inputs = inputs.contiguous(memory_format=torch.channels_last)
                 for layer, output in look(inputs).items():
                     shapes[layer] = tuple(output.shape[1:])
                     reduced = SPATIAL[spatial](output, layer).flatten(1).float().cpu().numpy()
@@ -159,8 +160,8 @@ def _watched(
             part.training = flag
 
 
-class _AllSeen(Exception):  # noqa: N818
-    """Ends a forward pass once every asked layer has run."""
+class _AllSeen(BaseException):
+    """Ends a forward pass once every asked layer has run; no error, so no model catches it."""
 
 
 def _batches(network: Network, stimuli: Stimuli, size: int) -> Iterator[torch.Tensor]:

@@ -118,7 +118,7 @@ def network(
     """
     family, _, member = name.partition(":")
     trained = pretrained and checkpoint is None
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         if not member:
             if name not in NETWORKS:
