@@ -307,7 +307,7 @@ def test_align_counts_what_is_not_shared():
 def test_align_without_a_shared_stimulus():
     with pytest.raises(
         InputError,
-        match=r"share 0 of 6 stimuli \('a', 'b' and 2 more against 'im1', 'im2'\).*renam",
+        match=r"share 0 of 4 stimuli \('a', 'b' and 2 more against 'im1', 'im2'\).*renam",
     ):
         align(make(), make(stimuli=["im1", "im2"]))
 

@@ -343,7 +343,7 @@ def test_bad_input_is_told_in_a_line(score, tmp_path, options, message):
 @pytest.mark.parametrize(
     ("recording", "message"),
     [
-        ("other.nc", "share 0 of 72 stimuli"),
+        ("other.nc", "share 0 of 36 stimuli"),
         ("means.nc", "needs at least two repeats"),
         ("tinynetwork.py", "no data set"),
     ],

@@ -102,8 +102,12 @@ def test_legend_and_labels_explain_the_figure(scores):
     figure = plot.scores(scores)
     assert sorted(legend(figure)) == ["linear", "noise ceiling", "procrustes"]
     assert figure.axes[0].get_ylabel() == "correlation of prediction and response"
-    assert figure.get_suptitle().startswith("40 stimuli, scored on those held out; median unit")
+    assert figure.get_suptitle().startswith("40 stimuli, scored on those held out\nmedian unit")
     assert "middle half of units (bars)" in figure.get_suptitle()
+
+
+def test_notebooks_show_it_by_itself(scores):
+    assert plot.scores(scores)._repr_png_().startswith(b"\x89PNG")
 
 
 def test_metrics_are_told_apart_by_colour(scores):

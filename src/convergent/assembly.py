@@ -329,8 +329,8 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     if not shared:
         shown = " against ".join(examples(sorted(own), 2) for own in names[:2])
         raise InputError(
-            f"{what} share 0 of {len(every)} stimuli ({shown}): stimuli are matched by name, so "
-            "rename one side to the other's names."
+            f"{what} share 0 of {max(map(len, names))} stimuli ({shown}): stimuli are matched by "
+            "name, so rename one side to the other's names."
         )
     if len(shared) < len(every):
         warnings.warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -18,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-import pooch
+import platformdirs
 
 from .assembly import Assembly
 from .errors import InputError, examples, unknown
@@ -209,7 +210,7 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
 def data_root() -> Path:
     """Folder that holds the files of all data sets: ``CONVERGENT_DATA``, else the user's cache."""
     chosen = os.environ.get(ROOT_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("convergent"))
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convergent")
 
 
 def present(card: Card, session: str | None = None) -> bool:
@@ -358,7 +359,9 @@ def _verified(card: Card, path: str) -> Path:
         raise unknown(f"file of {card.name}", path, card.files)
     place, expected = _place(card, path), card.files[path]
     try:
-        found = File(sha256=pooch.file_hash(str(place)), size=place.stat().st_size)
+        with place.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        found = File(sha256=digest, size=place.stat().st_size)
     except FileNotFoundError:
         return _download(card, path)
     except OSError as error:
@@ -393,6 +396,8 @@ def _download(card: Card, path: str) -> Path:
     url = f"{card.base_url.rstrip('/')}/{quote(path)}"
     if sys.stderr.isatty():
         print(f"fetching {url} ({file.size / 2**20:.1f} MiB)", file=sys.stderr)
+    import pooch  # here, as it brings progress bars along that warn in some notebooks
+
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)  # or pooch tells of every download

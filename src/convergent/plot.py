@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import xarray as xr
 from matplotlib.artist import Artist
@@ -11,14 +13,23 @@ from matplotlib.figure import Figure
 from .errors import InputError
 from .results import summary
 
-__all__ = ["scores"]
+__all__ = ["Picture", "scores"]
 
 # Okabe and Ito's colours, told apart with any colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 PANELS_IN_A_ROW = 4
 
 
-def scores(results: xr.Dataset) -> Figure:
+class Picture(Figure):
+    """A matplotlib figure that notebooks show by themselves."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def scores(results: xr.Dataset) -> Picture:
     """Score of each source by metric, a panel a target, with the noise ceiling.
 
     Parameters
@@ -28,9 +39,9 @@ def scores(results: xr.Dataset) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Points are medians over units of the mean over folds; where unit scores were kept, the bars
-        span the middle half of the units. Save with ``.savefig``.
+    Picture
+        A `matplotlib.figure.Figure`. Points are medians over units of the mean over folds; where
+        unit scores were kept, the bars span the middle half of the units. Save with ``.savefig``.
 
     Raises
     ------
@@ -45,7 +56,7 @@ def scores(results: xr.Dataset) -> Figure:
     rows = -(-len(targets) // columns)
     sources = list(dict.fromkeys(table["source"]))
     width = max(3.0, 0.5 * len(sources) + 1)
-    figure = Figure(figsize=(width * columns + 1.8, 3.4 * rows + 0.6), layout="constrained")
+    figure = Picture(figsize=(width * columns + 1.8, 3.4 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
     for panel, target in zip(panels.flat, targets, strict=False):
         _panel(panel, results, target)
@@ -58,15 +69,16 @@ def scores(results: xr.Dataset) -> Figure:
         handles, labels = panel.get_legend_handles_labels()
         known |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        handles=list(known.values()), labels=list(known), loc="outside right upper", frameon=False
+        handles=list(known.values()), labels=list(known), loc="outside right center", frameon=False
     )
     n_stimuli = results.attrs["n_stimuli"]
     kind = "Simulated data: " if results.attrs.get("simulated") else ""
-    shown = "median unit (dots) and middle half of units (bars)"
+    bars = " (dots) and middle half of units (bars)" if "unit" in results.dims else ""
     figure.suptitle(
-        f"{kind}{n_stimuli} stimuli, scored on those held out; "
-        + (shown if "unit" in results.dims else "median unit"),
+        f"{kind}{n_stimuli} stimuli, scored on those held out\nmedian unit{bars}",
         fontsize="medium",
+        x=0.01,
+        ha="left",
     )
     return figure
 
