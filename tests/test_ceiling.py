@@ -72,6 +72,12 @@ def test_stimuli_with_one_repeat_are_left_out():
     assert halves[0] == pytest.approx(split_half(x, splits=300).halves[0], abs=0.02)
 
 
+def test_a_sparse_unit_is_judged_by_the_splits_in_which_it_speaks():
+    x = np.zeros((60, 1, 4))
+    x[[5, 9], 0, :2] = 1.0  # in some splits one half is silent
+    assert np.isfinite(split_half(x).full).all()
+
+
 def test_a_unit_without_repeats_has_no_reliability():
     x = trials(40, [1.0, 1.0], 3)
     x[:, 1, 1:] = np.nan

@@ -229,7 +229,55 @@ def test_a_unit_silent_in_a_test_fold_is_scored_on_the_others(pair):
     assert np.isfinite(cv.summary(scores)["r"]).all()
 
 
+def test_a_constant_unit_is_seen_through_rounding_and_unequal_repeats(pair):
+    source, target = pair
+    for dtype in ("float32", "float64"):
+        trials = np.concatenate([target.data.values, np.full((N, 1, 4), 0.1)], axis=1).astype(dtype)
+        rng = np.random.default_rng(6)
+        trials[np.arange(4) >= rng.integers(2, 5, (N, 1, 1)) + np.zeros((1, 7, 1))] = np.nan
+        assert cv.score(source, labelled(trials))["excluded"].values.tolist() == [""] * 6 + [
+            "constant"
+        ]
+
+
+def test_sparse_units_that_tie_do_not_make_the_order_of_units_matter():
+    rng = np.random.default_rng(7)
+    x, y = (np.maximum(rng.standard_normal((N, 40)) - cut, 0) for cut in (1.9, 1.0))
+    before = cv.score(labelled(x), labelled(y), "soft-matching", ceiling=None)
+    turned = [cv.Assembly(labelled(z).data.isel(unit=rng.permutation(40))) for z in (x, y)]
+    after = cv.score(*turned, "soft-matching", ceiling=None).sel(unit=before["unit"])
+    np.testing.assert_allclose(after["r"], before["r"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [47, 48, 49, 60, 61, 90])  # about the stimuli of a fold, and of all
+def test_a_large_shift_is_ignored(p):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((N, p))
+    y = x + rng.standard_normal((N, p))
+    before, after = (
+        cv.score(labelled(x + shift), labelled(y + shift), ceiling=None)["r"] for shift in (0, 1e5)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-4)
+
+
 # Bad input
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [({"n": 1}, "from 2 up"), ({"n": 2.5}, "whole number"), ({"seed": -1}, "from 0 up")],
+)
+def test_folds_are_whole_numbers(setting, message):
+    with pytest.raises(cv.InputError, match=message):
+        cv.Folds(**setting)
+
+
+def test_groups_may_differ_a_little_but_no_fold_may_be_tiny():
+    sessions = np.repeat(list("abcde"), [20, 20, 20, 20, 21])
+    assert len(cv.Folds(5, group="session").split(101, sessions)) == 5
+    photos = np.repeat([f"{i:02d}" for i in range(11)], [8] * 8 + [1] * 3)
+    with pytest.raises(cv.InputError, match="has 2 test stimuli"):
+        cv.Folds(6, seed=1, group="photo").split(67, photos)
 
 
 def test_a_source_must_be_complete(pair):
@@ -262,7 +310,7 @@ def test_a_ceiling_needs_repeats(pair):
     assert np.isfinite(cv.summary(scores)["r"]).all()
 
 
-@pytest.mark.parametrize("n", [1, 21, 100])
+@pytest.mark.parametrize("n", [21, 100])
 def test_too_few_stimuli_for_the_folds(pair, n):
     with pytest.raises(cv.InputError, match=f"60 stimuli cannot be split in {n} folds"):
         cv.score(*pair, folds=cv.Folds(n))
@@ -285,6 +333,7 @@ def test_a_group_larger_than_a_fold(pair):
     [
         ("procrustean", "there is no metric 'procrustean'.*'procrustes'"),
         ([], "give at least one"),
+        ({}, "give at least one"),
         (["linear", cv.Linear()], "each name once"),
         (cv.Linear, "is no metric"),
         (3, "is no metric"),
@@ -299,6 +348,12 @@ def test_other_bad_input(pair):
     source, target = pair
     with pytest.raises(cv.InputError, match=r"there is no ceiling 'splithalf'.*'split-half'"):
         cv.score(source, target, ceiling="splithalf")
+    with pytest.raises(cv.InputError, match=r"there is no ceiling 0\.9"):
+        cv.score(source, target, ceiling=0.9)
+    with pytest.raises(cv.InputError, match="folds is 5: give Folds"):
+        cv.score(source, target, folds=5)
+    with pytest.raises(cv.InputError, match="source is a ndarray"):
+        cv.score(source.data.values, target)
     with pytest.raises(cv.InputError, match="source 'source' is a ndarray"):
         cv.score({"source": source.data.values}, target)
     with pytest.raises(cv.InputError, match="torch cannot use the device 'nowhere'"):

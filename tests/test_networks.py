@@ -880,3 +880,38 @@ def test_untrained_activations_neither_vanish_nor_explode(untrained, scenes):
         assert 1e-2 < np.median(deviation) < 10, layer
         assert (deviation > 1e-4).mean() > 0.95, layer
         assert np.abs(values(found)).max() < 100, layer
+
+
+class ChannelsLast(nn.Module):
+    """Convolution, then a norm of the last axis, then an axis order that is no one's."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.LayerNorm(6)
+        self.swapped = nn.Identity()
+        self.attention = nn.MultiheadAttention(6, 1)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x).permute(0, 2, 3, 1))
+        tokens = self.swapped(x.flatten(1, 2).permute(1, 0, 2))
+        return self.attention(tokens, tokens, tokens)[0]
+
+
+def channels_last():
+    return Network("last", ChannelsLast(), lambda image: scaled(image, 8))
+
+
+def test_layers_that_work_on_the_last_axis_have_their_channels_there(stimuli):
+    found = extract(channels_last(), stimuli, ["norm"], spatial="flatten")["norm"]
+    assert len(np.unique(found.data["channel"])) == 6
+    assert len(np.unique(found.data["row"])) == 8
+
+
+def test_a_layer_whose_first_axis_is_not_the_stimuli_is_refused(stimuli):
+    with pytest.raises(InputError, match=r"'swapped' gives .* first axis is not the stimuli"):
+        extract(channels_last(), stimuli, ["swapped"])
+
+
+def test_default_layers_leave_out_parts_that_attention_does_not_call():
+    assert channels_last().default_layers == ("conv", "norm")

@@ -91,10 +91,10 @@ def _split_half(trials: NDArray[np.floating], splits: int, seed: int) -> Reliabi
         recorded = recorded[:, :1]
     count = recorded.sum(-1)
     repeated = count >= 2
-    filled = np.where(np.isnan(trials), 0.0, trials)
+    filled = np.where(np.isnan(trials), 0.0, trials).astype(np.float64)
     total = filled.sum(-1)
     rng = np.random.default_rng(seed)
-    r = np.zeros(trials.shape[1])
+    r, defined = np.zeros(trials.shape[1]), np.zeros(trials.shape[1])
     per_first = per_second = np.zeros(recorded.shape[1])
     for _ in range(splits):
         first = first_half(recorded, rng)
@@ -103,10 +103,12 @@ def _split_half(trials: NDArray[np.floating], splits: int, seed: int) -> Reliabi
         in_second = count - in_first
         a = sum_first / np.maximum(in_first, 1)
         b = (total - sum_first) / np.maximum(in_second, 1)
-        r = r + _correlate_where(a, b, repeated) / splits
+        one = _correlate_where(a, b, repeated)
+        r, defined = r + np.nan_to_num(one), defined + ~np.isnan(one)
         per_first = per_first + _mean_inverse(in_first, repeated) / splits
         per_second = per_second + _mean_inverse(in_second, repeated) / splits
-    r = np.where(np.broadcast_to(repeated.sum(0) >= 3, r.shape), r, np.nan)
+    known = (defined > 0) & (repeated.sum(0) >= 3)
+    r = np.where(known, r / np.maximum(defined, 1), np.nan)
     full = _step_up(r, per_first, per_second, _mean_inverse(count, count > 0))
     return Reliability(r, full)
 
@@ -130,11 +132,15 @@ def _correlate_where(
 ) -> NDArray[np.float64]:
     """Pearson r of each column over the rows to be used; NaN where one is constant."""
     n = np.maximum(use.sum(0), 1)
-    a = np.where(use, a - (a * use).sum(0) / n, 0.0)
-    b = np.where(use, b - (b * use).sum(0) / n, 0.0)
-    lengths = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    with np.errstate(invalid="ignore"):
-        return np.asarray((a * b).sum(0) / lengths)
+    lengths, centred = [], []
+    for values in (a, b):
+        values = np.where(use, values, 0.0)
+        rest = np.where(use, values - values.sum(0) / n, 0.0)
+        length = np.sqrt((rest**2).sum(0))
+        constant = length <= 1e-12 * np.sqrt((values**2).sum(0))  # but for rounding
+        lengths.append(np.where(constant, np.nan, length))
+        centred.append(rest)
+    return np.asarray((centred[0] * centred[1]).sum(0) / (lengths[0] * lengths[1]))
 
 
 def _mean_inverse(count: NDArray[np.integer], use: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -103,7 +103,10 @@ def score(
         by = "region"
     targets = recording.by(by) if by else {recording.name or "recording": recording}
     # what can be wrong is told before the network is shown anything
-    chosen_metrics = named_metrics(metrics.split(","))
+    chosen_metrics = named_metrics(_parts(metrics))
+    splits = Folds(folds, seed, group)
+    if group is None:
+        splits.split(len(recording.stimuli))
     chosen_ceiling = None if ceiling == "none" else ceiling
     check_ceiling(chosen_ceiling, targets)
     folder = out or (None if as_json else Path("results"))
@@ -114,7 +117,7 @@ def score(
     activations = extract(
         net,
         images,
-        layers.split(",") if layers else None,
+        _parts(layers) if layers else None,
         spatial=spatial,
         batch_size=batch_size,
         device=device,
@@ -124,7 +127,7 @@ def score(
         activations,
         targets,
         chosen_metrics,
-        folds=Folds(folds, seed, group),
+        folds=splits,
         ceiling=chosen_ceiling,
         device=device,
     )
@@ -209,6 +212,10 @@ def networks(
         _print_rows(rows)
     else:
         _print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _data(name: str, images: Path | None) -> tuple[Stimuli, Assembly]:

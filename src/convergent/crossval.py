@@ -28,6 +28,7 @@ from .results import TargetUnits, label
 __all__ = ["Folds", "check_ceiling", "score"]
 
 LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
+LARGEST_GROUP = 1.5  # folds; a larger group would leave the folds too unequal
 LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
 
@@ -49,6 +50,14 @@ class Folds:
     seed: int = 0
     group: str | None = None
 
+    def __post_init__(self) -> None:
+        for name, least in (("n", 2), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise InputError(
+                    f"Folds({name}={value!r}): {name} is a whole number from {least} up."
+                )
+
     def split(
         self, n_stimuli: int, groups: NDArray[Any] | None = None
     ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -66,27 +75,34 @@ class Folds:
         InputError
             Where the stimuli are too few, or a group is too large, for so many folds.
         """
-        if self.n < 2 or n_stimuli // self.n < LEAST_TEST_STIMULI:
+        if n_stimuli // self.n < LEAST_TEST_STIMULI:
             raise InputError(
                 f"{n_stimuli} stimuli cannot be split in {self.n} folds: each needs at least "
-                f"{LEAST_TEST_STIMULI} test stimuli, and there must be two folds or more. Use "
-                "fewer folds, or more stimuli."
+                f"{LEAST_TEST_STIMULI} test stimuli. Use fewer folds, or more stimuli."
             )
         folds = KFold(self.n, shuffle=True, random_state=self.seed)
         if groups is None:
             return list(folds.split(np.arange(n_stimuli)))
         names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         largest, room = int(sizes.argmax()), n_stimuli / self.n
-        if len(names) < self.n or sizes[largest] > room:
+        if len(names) < self.n or sizes[largest] > LARGEST_GROUP * room:
             raise InputError(
                 f"{self.group!r} has {len(names)} groups, the largest {str(names[largest])!r} with "
                 f"{sizes[largest]} of {n_stimuli} stimuli; one of {self.n} folds holds {room:.0f}. "
                 "Use fewer folds, or finer groups."
             )
-        return [
+        splits = [
             (np.flatnonzero(np.isin(member, train)), np.flatnonzero(np.isin(member, test)))
             for train, test in folds.split(names)
         ]
+        fewest = min(len(test) for _, test in splits)
+        if fewest < LEAST_TEST_STIMULI:
+            raise InputError(
+                f"with the groups of {self.group!r}, one of {self.n} folds has {fewest} test "
+                f"stimuli, and each needs at least {LEAST_TEST_STIMULI}: use "
+                "fewer folds, or another seed."
+            )
+        return splits
 
 
 def score(
@@ -145,6 +161,10 @@ def score(
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
+    if not isinstance(folds, Folds):
+        raise InputError(
+            f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
+        )
     chosen = named_metrics(metrics)
     sources, targets = _named("source", source), _named("target", target)
     check_ceiling(ceiling, targets)
@@ -221,11 +241,12 @@ def _target(
         reliability = CEILINGS[ceiling](assembly.data.values, seed=seed)
     values = assembly.average().data.values
     missing = np.isnan(values).sum(0)
-    constant = values.max(0) == values.min(0)  # never so where a value is missing
+    rounding = 16 * np.finfo(values.dtype).eps * np.abs(values).max(0)
+    constant = values.max(0) - values.min(0) <= rounding  # never so where a value is missing
     # of several reasons, the last holds
     reasons = {
         f"reliability below {min_reliability:g}": reliability.full < min_reliability,
-        "too few repeats": np.isnan(reliability.full) & (ceiling is not None),
+        "reliability cannot be estimated": np.isnan(reliability.full) & (ceiling is not None),
         "constant": constant,
         "not recorded for all stimuli": missing > 0,
         "not recorded": missing == len(values),
@@ -242,6 +263,7 @@ def _target(
             stacklevel=3,
         )
     scored = np.flatnonzero((missing == 0) & ~constant)
+    scored = scored[np.argsort(assembly.units[scored])]  # where units tie, order must not matter
     if not len(scored):
         found = ", ".join(f"{reason} ({(excluded == reason).sum()})" for reason in set(excluded))
         raise InputError(f"target {name!r} has no unit that can be scored: {found}.")
@@ -259,11 +281,19 @@ def _source_population(name: str, assembly: Assembly, device: str | None) -> Pop
                 "must be complete. Keep the units (or stimuli) that were recorded throughout, with "
                 ".data.dropna('unit')."
             )
+    order = np.argsort(assembly.units)  # where units tie, their order must not matter
+    if not np.array_equal(order, np.arange(len(order))):
+        data = data.isel(unit=order)
     return Population(_on_device(data.data, device))
 
 
 def _named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
     """The populations of one side by name, checked."""
+    if not isinstance(given, (Assembly, Mapping)):
+        raise InputError(
+            f"{side} is a {type(given).__name__}: give an Assembly, or a dict of them; "
+            "Assembly.from_array wraps an array."
+        )
     several = {given.name or side: given} if isinstance(given, Assembly) else dict(given)
     if not several:
         raise InputError(f"there is no {side}: give an Assembly, or a dict of them.")
@@ -309,7 +339,9 @@ def _on_device(values: Any, device: str | None) -> Any:
     """Numpy or dask as it is, or a tensor of torch where a device is named."""
     if device is None:
         return values
-    return torch.as_tensor(np.ascontiguousarray(values), device=torch_device(device))
+    array = np.ascontiguousarray(values)
+    array = array if array.flags.writeable else array.copy()  # torch has no arrays to read only
+    return torch.as_tensor(array, device=torch_device(device))
 
 
 def _parameters(metric: Metric) -> dict[str, Any]:

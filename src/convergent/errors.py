@@ -20,8 +20,8 @@ def examples(names: Iterable[object], most: int = 3) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def unknown(kind: str, name: str, known: Collection[str]) -> InputError:
+def unknown(kind: str, name: object, known: Collection[str]) -> InputError:
     """Error for a name that is not known, with the closest names that are."""
-    close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), known, n=5, cutoff=0.5)
     hint = f"did you mean {examples(close, 5)}?" if close else f"known: {examples(known, 12)}"
     return InputError(f"there is no {kind} {name!r}: {hint}")

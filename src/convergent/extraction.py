@@ -70,7 +70,7 @@ def extract(
     _check_layers(network, layers)
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: show at least one stimulus at once.")
-    if spatial not in SPATIAL:
+    if not isinstance(spatial, str) or spatial not in SPATIAL:
         raise unknown("way to treat positions", spatial, SPATIAL)
     parameter = next(network.module.parameters(), torch.empty(0))
     home = parameter.device
@@ -119,7 +119,7 @@ def _watched(
     """A function that shows a batch and returns the layers' outputs; undone on the way out."""
     seen: dict[str, torch.Tensor] = {}
 
-    def keep(layer: str, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+    def keep(layer: str, part: torch.nn.Module, _inputs: Any, output: Any) -> None:
         while isinstance(output, (tuple, list)) and output:
             output = output[0]
         if not isinstance(output, torch.Tensor) or not 2 <= output.ndim <= 4:
@@ -128,6 +128,8 @@ def _watched(
                 "activations of (stimulus, channel), (stimulus, token, channel) or (stimulus, "
                 "channel, height, width): name a module inside it."
             )
+        if output.ndim == 4 and type(part) in (torch.nn.LayerNorm, torch.nn.Linear):
+            output = output.movedim(-1, 1)  # these work on the last axis: it is the channels
         if layer not in seen:
             seen[layer] = output.clone()  # as a later module may work in place
         if len(seen) == len(layers):
@@ -138,6 +140,12 @@ def _watched(
         try:
             module(batch)
         except _AllSeen:
+            for layer, output in seen.items():
+                if len(output) != len(batch):
+                    raise InputError(
+                        f"layer {layer!r} gives {tuple(output.shape)} for {len(batch)} stimuli: "
+                        "its first axis is not the stimuli. Name a module around it."
+                    ) from None
             return dict(seen)
         missing = [layer for layer in layers if layer not in seen]
         raise InputError(

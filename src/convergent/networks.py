@@ -56,10 +56,17 @@ class Network:
 
     def __post_init__(self) -> None:
         if not self.default_layers:
+            modules = dict(self.module.named_modules())
+            attention = tuple(  # runs its parts without calling them
+                f"{name}."
+                for name, m in modules.items()
+                if isinstance(m, torch.nn.MultiheadAttention)
+            )
             leaves = tuple(
                 name
-                for name, module in self.module.named_modules()
-                if name and not any(module.children()) and any(True for _ in module.parameters())
+                for name, m in modules.items()
+                if name and not any(m.children()) and any(True for _ in m.parameters())
+                if not name.startswith(attention)
             )
             object.__setattr__(self, "default_layers", leaves)
 

@@ -85,7 +85,14 @@ class Population:
     ) -> Array:
         """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
         if hasattr(self.values, "compute"):
-            block = _complete(self.values[:, columns].compute())  # not looked at before
+            try:
+                block = self.values[:, columns].compute()
+            except (RuntimeError, OSError, ValueError) as error:
+                raise InputError(
+                    f"the responses cannot be read from disk ({error}): the file is damaged or cut "
+                    "short; make or copy it anew."
+                ) from error
+            block = _complete(block)  # not looked at before
         elif isinstance(columns, slice) or rows is None:
             block = self.values[:, columns]
         else:
@@ -134,14 +141,17 @@ class Split:
         everything = slice(0, self.population.n_units)
         train = self.population.columns(everything, self.train)
         mean = array_api.array_namespace(train).mean(train, axis=0)
-        return train - mean, self.population.columns(everything, self.test) - mean
+        train = train - mean
+        rest = array_api.array_namespace(train).mean(train, axis=0)  # rounding, of large means
+        return train - rest, self.population.columns(everything, self.test) - mean - rest
 
     def expand(self, values: Array) -> Array:
         """Turn coordinates (m, r) back into responses of units (m, p), less the training mean."""
         axes = self.coordinates
         weights = (values / axes.singular) @ axes.left.T
         xp = array_api.array_namespace(weights)
-        return xp.concat([weights @ block for block in self.population.blocks(self.train)], axis=1)
+        blocks = self.population.blocks(self.train)
+        return xp.concat([weights @ (block - xp.mean(block, axis=0)) for block in blocks], axis=1)
 
     def _from_gram(self) -> Coordinates:
         gram = self.population.gram
@@ -168,6 +178,7 @@ class Split:
         xp = array_api.array_namespace(train)
         left, singular, right = xp.linalg.svd(train, full_matrices=False)
         rank = int(xp.sum(singular > singular[0] * SHORTEST_FROM_UNITS)) if singular[0] > 0 else 0
+        rank = min(rank, len(self.train) - 1)  # centred: the last axis can be rounding alone
         test_norm = float(xp.sum(test**2)) ** 0.5
         return Coordinates(left[:, :rank], singular[:rank], test @ right[:rank].T, test_norm)
 

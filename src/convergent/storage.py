@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from .errors import InputError
+from .errors import InputError, examples
 
 __all__ = ["read_array", "write_array", "write_whole"]
 
@@ -34,15 +34,22 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_array(data: xr.DataArray, path: Path) -> Path:
     """Write an assembly's array; `convergent.Assembly.save` says how."""
-    try:
-        attrs = json.dumps(data.attrs)
-    except TypeError as error:
+    changed = [
+        f"{key}: {type(value).__name__}"
+        for key, value in data.attrs.items()
+        if not _survives_json({key: value})
+    ]
+    if changed:
         raise InputError(
-            f"attrs cannot be saved ({error}): keep numbers, strings, lists and dicts in "
-            "attrs, and arrays in coordinates."
-        ) from None
+            f"attrs cannot be saved exactly ({examples(changed)}): keep numbers, strings, lists "
+            "and dicts with string keys in attrs, and arrays in coordinates."
+        )
     dataset = data.drop_attrs(deep=False).to_dataset(name="values")
-    dataset.attrs = {"convergent_assembly": 1, "name": json.dumps(data.name), "attrs": attrs}
+    dataset.attrs = {
+        "convergent_assembly": 1,
+        "name": json.dumps(data.name),
+        "attrs": json.dumps(data.attrs),
+    }
     encoding: dict[Any, dict[str, Any]] = {
         key: {"_FillValue": None}
         for key, variable in dataset.variables.items()
@@ -64,6 +71,13 @@ def write_array(data: xr.DataArray, path: Path) -> Path:
     else:
         raise InputError(f"cannot save {path.name!r}: name it .nc (netCDF) or .zarr.")
     return path
+
+
+def _survives_json(value: object) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False
 
 
 def read_array(path: Path) -> xr.DataArray:

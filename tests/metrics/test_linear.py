@@ -110,7 +110,7 @@ def test_many_targets_are_done_in_blocks(monkeypatch):
     np.testing.assert_array_equal(blocks.penalties, whole.penalties)
 
 
-@pytest.mark.parametrize("penalties", [(), (0.0,), (-1.0, 1.0), (np.inf,), (np.nan,)])
+@pytest.mark.parametrize("penalties", [(), (0.0,), (-1.0, 1.0), (np.inf,), (np.nan,), 1.0])
 def test_penalties_must_be_positive(penalties):
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(InputError, match="penalties"):
         Linear(penalties)

@@ -57,9 +57,9 @@ def named_metrics(metrics: object) -> dict[str, Metric]:
     InputError
         Where a name is not known, or comes twice.
     """
-    if isinstance(metrics, dict):
+    if isinstance(metrics, dict) and metrics:
         return {str(name): _metric(value) for name, value in metrics.items()}
-    several = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
+    several = list(metrics) if isinstance(metrics, (list, tuple, dict)) else [metrics]
     names = [_name(value) for value in several]
     if not several or len(set(names)) < len(names):
         raise InputError(

@@ -41,7 +41,10 @@ class Linear:
     penalties: tuple[float, ...] = tuple(np.logspace(-4, 6, 21).tolist())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "penalties", tuple(map(float, self.penalties)))
+        try:
+            object.__setattr__(self, "penalties", tuple(map(float, self.penalties)))
+        except (TypeError, ValueError):
+            raise InputError(f"penalties are numbers in a tuple; got {self.penalties!r}.") from None
         if not self.penalties or not all(0 < penalty < np.inf for penalty in self.penalties):
             raise InputError(
                 f"penalties must be positive numbers, at least one; got {self.penalties}."
