@@ -189,26 +189,18 @@ def score(
             for called, metric in chosen.items():
                 found = metric.fit(view, views[goal][k]).score()
                 results.setdefault((called, name, goal), []).append(found)
-    dataset = label(results, target_units, units)
-    dataset.attrs = {
-        "n_stimuli": n,
-        "simulated": int(any(a.data.attrs.get("simulated") for a in populations)),
-        "made_with": json.dumps(
-            {
-                "folds": asdict(folds),
-                "metrics": {name: _parameters(metric) for name, metric in chosen.items()},
-                "ceiling": ceiling,
-                "min_reliability": min_reliability,
-                "device": device or "numpy",
-                "sources": {name: _provenance(assembly) for name, assembly in sources.items()},
-                "targets": {name: _provenance(assembly) for name, assembly in targets.items()},
-                "python": platform.python_version(),
-                "versions": {library: version(library) for library in LIBRARIES},
-            },
-            default=str,
-        ),
+    settings = {
+        "folds": asdict(folds),
+        "metrics": {name: _parameters(metric) for name, metric in chosen.items()},
+        "ceiling": ceiling,
+        "min_reliability": min_reliability,
+        "device": device or "numpy",
     }
-    return dataset
+    return label(results, target_units, units).assign_attrs(
+        n_stimuli=n,
+        simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
+        made_with=_made_with(settings, sources, targets),
+    )
 
 
 def check_ceiling(ceiling: str | None, targets: Mapping[str, Assembly]) -> None:
@@ -347,6 +339,21 @@ def _on_device(values: Any, device: str | None) -> Any:
 def _parameters(metric: Metric) -> dict[str, Any]:
     kind = type(metric).__name__
     return {"metric": kind} | (asdict(metric) if is_dataclass(metric) else {"value": repr(metric)})
+
+
+def _made_with(
+    settings: dict[str, Any], sources: Mapping[str, Assembly], targets: Mapping[str, Assembly]
+) -> str:
+    """All that is needed to do it again, as JSON."""
+    populations = {
+        side: {name: _provenance(assembly) for name, assembly in several.items()}
+        for side, several in (("sources", sources), ("targets", targets))
+    }
+    versions = {library: version(library) for library in LIBRARIES}
+    everything = (
+        settings | populations | {"python": platform.python_version(), "versions": versions}
+    )
+    return json.dumps(everything, default=str)
 
 
 def _provenance(assembly: Assembly) -> dict[str, Any]:
