@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def scores(results: xr.Dataset) -> Picture:
     figure = Picture(figsize=(width * columns + 1.8, 3.4 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
     for panel, target in zip(panels.flat, targets, strict=False):
-        _panel(panel, results, target)
+        _panel(panel, results, table[table["target"] == target])
     for panel in panels.flat[len(targets) :]:
         panel.remove()
     for panel in panels[:, 0]:
@@ -83,10 +84,9 @@ def scores(results: xr.Dataset) -> Picture:
     return figure
 
 
-def _panel(panel: Axes, results: xr.Dataset, target: str) -> None:
-    """Draw one target."""
-    table = summary(results)
-    table = table[table["target"] == target]
+def _panel(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
+    """Draw one target, from its rows of the summary."""
+    target = str(table["target"].iloc[0])
     sources = list(dict.fromkeys(table["source"]))
     metrics = list(dict.fromkeys(table["metric"]))
     for i, metric in enumerate(metrics):
