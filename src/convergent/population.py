@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 
-__all__ = ["Array", "Coordinates", "Population", "Split", "correlate", "to_numpy"]
+__all__ = ["Array", "Coordinates", "Population", "Split", "centre", "correlate", "to_numpy"]
 
 Array = Any  # numpy array or torch tensor
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
@@ -198,8 +198,8 @@ def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
         nothing to say).
     """
     xp = array_api.array_namespace(predicted, observed)
-    a, a_length = _centred(predicted)
-    b, b_length = _centred(observed)
+    _, a, a_length = centre(predicted)
+    _, b, b_length = centre(observed)
     product = to_numpy(xp.sum(a * b, axis=0))
     lengths = to_numpy(a_length) * to_numpy(b_length)
     r = np.divide(product, lengths, out=np.zeros(len(lengths)), where=lengths > 0)
@@ -211,13 +211,14 @@ def to_numpy(values: Array) -> NDArray[Any]:
     return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 
 
-def _centred(values: Array) -> tuple[Array, Array]:
-    """Columns less their mean, and their lengths, 0 where only rounding error is left."""
+def centre(values: Array) -> tuple[Array, Array, Array]:
+    """Means of columns, columns less these, and their lengths, 0 where rounding alone is left."""
     xp = array_api.array_namespace(values)
-    centred = values - xp.mean(values, axis=0)
+    mean = xp.mean(values, axis=0)
+    centred = values - mean
     length = xp.sqrt(xp.sum(centred**2, axis=0))
     rounding = 1e-12 * xp.sqrt(xp.sum(values**2, axis=0))
-    return centred, xp.where(length > rounding, length, xp.zeros_like(length))
+    return mean, centred, xp.where(length > rounding, length, xp.zeros_like(length))
 
 
 def _complete(values: Array) -> Array:

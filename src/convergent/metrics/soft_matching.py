@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any, Literal
 
-import array_api_compat as array_api
 import numpy as np
 import ot
 import scipy.sparse
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..population import BLOCK_BYTES, Array, Split, correlate, to_numpy
+from ..population import BLOCK_BYTES, Array, Split, centre, correlate, to_numpy
 from .fold_score import FoldScore
 
 __all__ = ["Plan", "SoftMatching", "SoftMatchingMap", "transport_plan"]
@@ -327,9 +326,8 @@ class _HeardUnits:
         everything = len(self.units) == self.split.population.n_units  # a slice is read faster
         units = which if everything else self.units[which]
         block = self.split.population.columns(units, self.split.train)
-        xp = array_api.array_namespace(block)
-        block = block - xp.mean(block, axis=0)
-        return block / xp.sqrt(xp.sum(block**2, axis=0))
+        _, centred, length = centre(block)
+        return centred / length
 
     def test_responses(self, which: NDArray[np.intp]) -> Array:
         """Test responses (n_test, b) of some of the units."""
@@ -340,12 +338,9 @@ def _heard(split: Split) -> _HeardUnits:
     """Set silent units aside."""
     means, deviations = [], []
     for block in split.population.blocks(split.train):
-        xp = array_api.array_namespace(block)
-        mean = xp.mean(block, axis=0)
-        deviation = xp.sqrt(xp.mean((block - mean) ** 2, axis=0))
-        rounding = 1e-12 * xp.sqrt(xp.mean(block**2, axis=0))
+        mean, _, length = centre(block)
         means.append(to_numpy(mean))
-        deviations.append(to_numpy(xp.where(deviation > rounding, deviation, 0 * deviation)))
+        deviations.append(to_numpy(length) / len(split.train) ** 0.5)
     mean, deviation = np.concatenate(means), np.concatenate(deviations)
     units = np.flatnonzero(deviation > 0)
     return _HeardUnits(split, units, mean[units], deviation[units])
