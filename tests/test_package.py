@@ -48,7 +48,8 @@ ORDER = (
         "formats",
         "simulate",
     ),
-    *("networks", "extraction", "population", "metrics", "ceiling", "results", "crossval"),
+    *("networks", "extraction", "population", "metrics", "folds", "intake", "ceiling", "results"),
+    *("crossval", "references", "distances", "comparison"),
     *("plot", "report", "cli"),
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 import convergent as cv
 from convergent import plot
-from convergent.crossval import Folds
+from convergent.folds import Folds
 
 STIMULI = [f"{i:02d}.png" for i in range(40)]
 

@@ -13,9 +13,10 @@ from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
 from .catalog import card, cards, data_root, fetch, load, present, read_card
 from .ceiling import split_half
-from .crossval import Folds, score
+from .crossval import score
 from .errors import InputError
 from .extraction import extract
+from .folds import Folds
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
 from .networks import NETWORKS, Network, network
 from .report import report

@@ -20,10 +20,11 @@ from rich.table import Table
 from . import catalog, plot
 from .assembly import Assembly, open_assembly
 from .ceiling import CEILINGS
-from .crossval import Folds, check_ceiling
+from .crossval import check_ceiling
 from .crossval import score as score_assemblies
 from .errors import InputError
 from .extraction import SPATIAL, extract
+from .folds import Folds
 from .metrics import METRICS, named_metrics
 from .networks import NETWORKS
 from .networks import network as get_network

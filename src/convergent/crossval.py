@@ -11,98 +11,21 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
-from numpy.typing import NDArray
-from sklearn.model_selection import KFold
 
-from .assembly import Assembly, align
+from .assembly import Assembly
 from .ceiling import CEILINGS, Reliability
-from .devices import torch_device
 from .errors import InputError, examples, unknown
+from .folds import Folds
+from .intake import aligned, complete_population, group_labels, named, on_device
 from .metrics import METRICS, FoldScore, Metric, named_metrics
 from .population import Population, Split
 from .progress import track
 from .results import TargetUnits, label
 
-__all__ = ["Folds", "check_ceiling", "score"]
+__all__ = ["check_ceiling", "score"]
 
-LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
-LARGEST_GROUP = 1.5  # folds; a larger group would leave the folds too unequal
 LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
-
-
-@dataclass(frozen=True)
-class Folds:
-    """How the stimuli are split: each is predicted once, by maps fitted without it.
-
-    Parameters
-    ----------
-    n : int
-        Number of folds.
-    seed : int
-        Draws them, over the stimuli sorted by name.
-    group : str, optional
-        A coordinate along ``stimulus`` (category, photo, session) whose values stay together.
-    """
-
-    n: int = 5
-    seed: int = 0
-    group: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, least in (("n", 2), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < least:
-                raise InputError(
-                    f"Folds({name}={value!r}): {name} is a whole number from {least} up."
-                )
-
-    def split(
-        self, n_stimuli: int, groups: NDArray[Any] | None = None
-    ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Positions of the training and test stimuli of each fold.
-
-        Parameters
-        ----------
-        n_stimuli : int
-            Number of stimuli, sorted by name.
-        groups : array (n_stimuli,), optional
-            What stays together.
-
-        Raises
-        ------
-        InputError
-            Where the stimuli are too few, or a group is too large, for so many folds.
-        """
-        if n_stimuli // self.n < LEAST_TEST_STIMULI:
-            raise InputError(
-                f"{n_stimuli} stimuli cannot be split in {self.n} folds: each needs at least "
-                f"{LEAST_TEST_STIMULI} test stimuli. Use fewer folds, or more stimuli."
-            )
-        folds = KFold(self.n, shuffle=True, random_state=self.seed)
-        if groups is None:
-            return list(folds.split(np.arange(n_stimuli)))
-        names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        largest, room = int(sizes.argmax()), n_stimuli / self.n
-        if len(names) < self.n or sizes[largest] > LARGEST_GROUP * room:
-            raise InputError(
-                f"{self.group!r} has {len(names)} groups, the largest {str(names[largest])!r} with "
-                f"{sizes[largest]} of {n_stimuli} stimuli; one of {self.n} folds holds {room:.0f}. "
-                "Use fewer folds, or finer groups."
-            )
-        splits = [
-            (np.flatnonzero(np.isin(member, train)), np.flatnonzero(np.isin(member, test)))
-            for train, test in folds.split(names)
-        ]
-        fewest = min(len(test) for _, test in splits)
-        if fewest < LEAST_TEST_STIMULI:
-            raise InputError(
-                f"with the groups of {self.group!r}, one of {self.n} folds has {fewest} test "
-                f"stimuli, and each needs at least {LEAST_TEST_STIMULI}: use "
-                "fewer folds, or another seed."
-            )
-        return splits
 
 
 def score(
@@ -166,12 +89,12 @@ def score(
             f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
         )
     chosen = named_metrics(metrics)
-    sources, targets = _named("source", source), _named("target", target)
+    sources, targets = named("source", source), named("target", target)
     check_ceiling(ceiling, targets)
-    sources, targets = _aligned(sources, targets)
+    sources, targets = aligned(sources, targets)
     n = len(next(iter(targets.values())).stimuli)
     populations = [*targets.values(), *sources.values()]
-    splits = folds.split(n, _groups(folds.group, populations))
+    splits = folds.split(n, group_labels(folds.group, populations))
     views: dict[str, list[Split]] = {}
     target_units: dict[str, TargetUnits] = {}
     for name, assembly in targets.items():
@@ -183,7 +106,7 @@ def score(
     steps = [(name, k) for name in sources for k in range(len(splits))]
     for name, k in track(steps, "scoring", len(steps), progress):
         if k == 0:  # each source is read once, and forgotten before the next
-            population = _source_population(name, sources[name], device)
+            population = complete_population(name, sources[name], device)
         view = population.split(*splits[k])
         for goal in targets:
             for called, metric in chosen.items():
@@ -259,81 +182,8 @@ def _target(
     if not len(scored):
         found = ", ".join(f"{reason} ({(excluded == reason).sum()})" for reason in set(excluded))
         raise InputError(f"target {name!r} has no unit that can be scored: {found}.")
-    population = Population(_on_device(values[:, scored], device))
+    population = Population(on_device(values[:, scored], device))
     return population, TargetUnits(assembly.units, scored, excluded, reliability)
-
-
-def _source_population(name: str, assembly: Assembly, device: str | None) -> Population:
-    data = assembly.average().data
-    if data.chunks is None:
-        missing = int(np.isnan(data.values.sum(0)).sum())
-        if missing:
-            raise InputError(
-                f"source {name!r} has NaN in {missing} of {data.sizes['unit']} units: a source "
-                "must be complete. Keep the units (or stimuli) that were recorded throughout, with "
-                ".data.dropna('unit')."
-            )
-    order = np.argsort(assembly.units)  # where units tie, their order must not matter
-    if not np.array_equal(order, np.arange(len(order))):
-        data = data.isel(unit=order)
-    return Population(_on_device(data.data, device))
-
-
-def _named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
-    """The populations of one side by name, checked."""
-    if not isinstance(given, (Assembly, Mapping)):
-        raise InputError(
-            f"{side} is a {type(given).__name__}: give an Assembly, or a dict of them; "
-            "Assembly.from_array wraps an array."
-        )
-    several = {given.name or side: given} if isinstance(given, Assembly) else dict(given)
-    if not several:
-        raise InputError(f"there is no {side}: give an Assembly, or a dict of them.")
-    for name, assembly in several.items():
-        if not isinstance(assembly, Assembly):
-            raise InputError(
-                f"{side} {name!r} is a {type(assembly).__name__}, not an Assembly: wrap arrays "
-                "with Assembly.from_array."
-            )
-        if "time" in assembly.data.dims:
-            raise InputError(
-                f"{side} {name!r} has {assembly.data.sizes['time']} time bins, and a score "
-                'compares stimuli x units: average them, Assembly(a.data.mean("time")), or score '
-                "each bin."
-            )
-    return several
-
-
-def _aligned(
-    sources: dict[str, Assembly], targets: dict[str, Assembly]
-) -> tuple[dict[str, Assembly], dict[str, Assembly]]:
-    both = align(*sources.values(), *targets.values())
-    return (
-        dict(zip(sources, both[: len(sources)], strict=True)),
-        dict(zip(targets, both[len(sources) :], strict=True)),
-    )
-
-
-def _groups(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] | None:
-    """The first coordinate of this name along ``stimulus``."""
-    if label is None:
-        return None
-    labels: set[str] = set()
-    for assembly in assemblies:
-        along = {str(k): c for k, c in assembly.data.coords.items() if c.dims == ("stimulus",)}
-        if label in along:
-            return np.asarray(along[label].values)
-        labels |= set(along)
-    raise unknown("coordinate along 'stimulus'", label, sorted(labels))
-
-
-def _on_device(values: Any, device: str | None) -> Any:
-    """Numpy or dask as it is, or a tensor of torch where a device is named."""
-    if device is None:
-        return values
-    array = np.ascontiguousarray(values)
-    array = array if array.flags.writeable else array.copy()  # torch has no arrays to read only
-    return torch.as_tensor(array, device=torch_device(device))
 
 
 def _parameters(metric: Metric) -> dict[str, Any]:
