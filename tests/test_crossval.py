@@ -47,7 +47,8 @@ def test_normalized_and_explained_variance_by_their_definitions(pair):
     scores = cv.score(*pair)
     c = cv.split_half(pair[1].data.values).full
     np.testing.assert_allclose(scores["reliability"], c, rtol=1e-12)
-    np.testing.assert_allclose(scores["ceiling"], np.sqrt(c), rtol=1e-12)
+    for metric in cv.METRICS:
+        np.testing.assert_allclose(scores["ceiling"].sel(metric=metric), np.sqrt(c), rtol=1e-12)
     r = scores["r"].values
     np.testing.assert_allclose(scores["normalized"], r / np.sqrt(c), rtol=1e-12)
     np.testing.assert_allclose(scores["explained_variance"], np.sign(r) * r**2 / c, rtol=1e-12)

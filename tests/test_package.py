@@ -28,6 +28,12 @@ PUBLIC = sorted(
         for name in names
     }
     | {f"convergent.simulate.{name}" for name in cv.simulate.__all__}
+    | {
+        f"{module.__name__}.{name}"
+        for module in (cv.references, cv.distances)
+        for name in module.__all__
+        if inspect.isfunction(getattr(module, name))
+    }
 )
 METHODS = sorted(
     f"{kind.__module__}.{kind.__qualname__}.{name}"
@@ -48,8 +54,9 @@ ORDER = (
         "formats",
         "simulate",
     ),
-    *("networks", "extraction", "population", "metrics", "folds", "intake", "ceiling", "results"),
-    *("crossval", "references", "distances", "comparison"),
+    *("networks", "extraction", "population", "metrics", "folds", "intake", "reliability"),
+    *("signal_noise", "resampling", "ceiling", "results", "targets", "crossval", "inference"),
+    *("references", "distances", "comparison"),
     *("plot", "report", "cli"),
 )
 

@@ -8,18 +8,20 @@
 
 from importlib.metadata import version
 
-from . import formats, plot, simulate
+from . import distances, formats, plot, references, simulate
 from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
 from .catalog import card, cards, data_root, fetch, load, present, read_card
-from .ceiling import split_half
+from .comparison import compare
 from .crossval import score
 from .errors import InputError
 from .extraction import extract
 from .folds import Folds
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
 from .networks import NETWORKS, Network, network
+from .reliability import repeat_variance, split_half
 from .report import report
+from .resampling import Bootstrap, Shuffle
 from .results import summary
 from .stimuli import Stimuli
 
@@ -29,17 +31,21 @@ __all__ = [
     "METRICS",
     "NETWORKS",
     "Assembly",
+    "Bootstrap",
     "Folds",
     "InputError",
     "Linear",
     "Network",
     "Procrustes",
+    "Shuffle",
     "SoftMatching",
     "Stimuli",
     "align",
     "card",
     "cards",
+    "compare",
     "data_root",
+    "distances",
     "extract",
     "fetch",
     "formats",
@@ -49,6 +55,8 @@ __all__ = [
     "plot",
     "present",
     "read_card",
+    "references",
+    "repeat_variance",
     "report",
     "score",
     "simulate",

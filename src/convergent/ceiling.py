@@ -1,147 +1,263 @@
-"""Noise ceilings: the score that the noise of the target leaves possible."""
+"""Noise ceilings: the score that noise and sample size leave possible, in the metric's own units.
+
+Each ceiling is a function of a target as it was recorded, under the folds and metrics of the
+score, and gives one r for each metric and unit: what a score is divided by.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .assembly import first_half
-from .errors import InputError
+from .assembly import Assembly
+from .errors import InputError, unknown
+from .folds import FoldMean
+from .metrics import Metric
+from .population import Population, Split
+from .reliability import RELIABILITIES, Reliability
+from .signal_noise import signal_and_noise
 
-__all__ = ["CEILINGS", "Reliability", "split_half"]
+__all__ = [
+    "CEILINGS",
+    "Ceiling",
+    "Recorded",
+    "attainable",
+    "check_ceiling",
+    "from_reliability",
+    "inter_subject",
+    "self_match",
+]
 
-UNITS_AT_ONCE = 512
+SIMULATIONS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Reliability:
-    """How well each unit's mean response repeats.
+class Recorded:
+    """A target as its ceiling sees it: the units that are scored, under the folds of the score.
 
     Attributes
     ----------
-    halves : float array (q,)
-        Correlation between the means of random halves of the repeats.
-    full : float array (q,)
-        The same for means of all repeats: the share of variance over stimuli that is signal.
+    views : list of Split
+        The mean responses under each fold.
+    trials : float array (n, q, repeats) or None
+        Single trials of the same units; None where there are no repeats.
+    reliability : Reliability
+        Of the same units; NaN where there are no repeats.
+    resampled : Reliability or None
+        The same for each of the bootstrap's resamples of the stimuli.
+    subjects : array (q,) or None
+        Whose each unit is.
+    counts : float array (B, n) or None
+        How often each stimulus counts, in each of those resamples.
     """
 
-    halves: NDArray[np.float64]
-    full: NDArray[np.float64]
+    views: Sequence[Split]
+    trials: NDArray[np.floating] | None
+    reliability: Reliability
+    resampled: Reliability | None
+    subjects: NDArray[Any] | None
+    counts: NDArray[np.float64] | None
 
 
-def split_half(trials: NDArray[np.floating], splits: int = 100, seed: int = 0) -> Reliability:
-    r"""Split-half reliability of each unit, corrected to the full number of repeats.
+@dataclass(frozen=True, eq=False)
+class Ceiling:
+    """What a score is divided by.
 
-    The correlation h between means of random halves, averaged over many splits, is corrected by
-    Spearman and Brown's formula, :math:`c = 2h / (1 + h)` for equal halves. With :math:`k_s`
-    repeats of stimulus s, dealt into :math:`a_s + b_s`, the general form (Horst 1951) first finds
-    the noise-to-signal ratio v of one repeat from
+    Attributes
+    ----------
+    r : float array (metrics, q)
+        The score that is possible; NaN where it is not known.
+    resampled : float array (metrics, B, q) or None
+        The same for each of the bootstrap's resamples of the stimuli.
+    """
 
-    .. math:: \frac{1}{h^2} = (1 + v \langle 1/a \rangle)(1 + v \langle 1/b \rangle),
+    r: NDArray[np.float64]
+    resampled: NDArray[np.float64] | None
 
-    then :math:`c = 1 / (1 + v \langle 1/k \rangle)`, with means over stimuli.
+
+def from_reliability(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+    r"""R of a model that knows the noiseless responses: :math:`\sqrt c`, for every metric.
+
+    It knows the noise of the recording, but not what it costs to fit a map on few stimuli.
 
     Parameters
     ----------
-    trials : float array (n, q, repeats)
-        Responses; NaN where a repeat was not recorded, so counts may differ.
-    splits : int
-        Number of random splits.
-    seed : int
-        Draws them.
+    target : Recorded
+        With repeats.
+    metrics : dict of metric
+        What is scored.
+    """
+    r = _root(target.reliability.full)
+    resampled = None if target.resampled is None else _root(target.resampled.full)
+    return Ceiling(
+        np.broadcast_to(r, (len(metrics), *r.shape)),
+        None if resampled is None else np.broadcast_to(resampled, (len(metrics), *resampled.shape)),
+    )
 
-    Returns
-    -------
-    Reliability
-        NaN for units with fewer than three stimuli that were repeated.
+
+def inter_subject(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+    """How well each subject's units are predicted by the pooled units of all others.
+
+    The same metric and folds as the score. The others are recorded with noise as well, so that a
+    model can do better than they do.
+
+    Parameters
+    ----------
+    target : Recorded
+        With units of two or more subjects.
+    metrics : dict of metric
+        What is scored.
 
     Raises
     ------
     InputError
-        Where no stimulus has two repeats.
-
-    References
-    ----------
-    Spearman 1910; Brown 1910; Horst 1951, Educational and Psychological Measurement 11.
+        Where only one subject has units that can be scored.
     """
-    recorded = ~np.isnan(trials)
-    if not (recorded.sum(-1) >= 2).any():
+    assert target.subjects is not None
+    names = np.unique(target.subjects)
+    if len(names) < 2:
         raise InputError(
-            "a split-half ceiling needs at least two repeats of a stimulus, and there is one: load "
-            "single trials instead of their mean, or ask for no ceiling (ceiling=None)."
+            f"of the subjects, only {names[0]!s} has units that can be scored, and this "
+            "ceiling predicts each subject from the others: use another."
         )
-    starts = range(0, trials.shape[1], UNITS_AT_ONCE)
-    parts = [
-        _split_half(trials[:, start : start + UNITS_AT_ONCE], splits, seed) for start in starts
-    ]
-    return Reliability(
-        np.concatenate([part.halves for part in parts]),
-        np.concatenate([part.full for part in parts]),
+    population = target.views[0].population
+    r = np.full((len(metrics), population.n_units), np.nan)
+    resampled = (
+        None if target.counts is None else np.full((len(r), len(target.counts), r.shape[1]), np.nan)
     )
+    for name in names:
+        own = np.flatnonzero(target.subjects == name)
+        others = np.flatnonzero(target.subjects != name)
+        r[:, own], draws = _across_folds(
+            Population(population.columns(others)),
+            Population(population.columns(own)),
+            target,
+            metrics,
+        )
+        if resampled is not None:
+            resampled[:, :, own] = draws
+    return Ceiling(r, resampled)
 
 
-CEILINGS = {"split-half": split_half}
+def self_match(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+    """How well a population predicts its own copy, rotated or with its units in another order.
+
+    The same metric and folds as the score: what a perfect match can reach with that many stimuli.
+    Linear regression and Procrustes do not see the rotation, nor soft matching the order, so the
+    copy is the population itself.
+
+    Parameters
+    ----------
+    target : Recorded
+        Without noise: a network.
+    metrics : dict of metric
+        What is scored.
+    """
+    population = target.views[0].population
+    return Ceiling(*_across_folds(population, population, target, metrics))
 
 
-def _split_half(trials: NDArray[np.floating], splits: int, seed: int) -> Reliability:
-    recorded = ~np.isnan(trials)
-    if (recorded == recorded[:, :1]).all():  # the usual case: all units were recorded together
-        recorded = recorded[:, :1]
-    count = recorded.sum(-1)
-    repeated = count >= 2
-    filled = np.where(np.isnan(trials), 0.0, trials).astype(np.float64)
-    total = filled.sum(-1)
-    rng = np.random.default_rng(seed)
-    r, defined = np.zeros(trials.shape[1]), np.zeros(trials.shape[1])
-    per_first = per_second = np.zeros(recorded.shape[1])
-    for _ in range(splits):
-        first = first_half(recorded, rng)
-        in_first = first.sum(-1)
-        sum_first = np.einsum("nqr,nqr->nq", filled, np.broadcast_to(first, filled.shape))
-        in_second = count - in_first
-        a = sum_first / np.maximum(in_first, 1)
-        b = (total - sum_first) / np.maximum(in_second, 1)
-        one = _correlate_where(a, b, repeated)
-        r, defined = r + np.nan_to_num(one), defined + ~np.isnan(one)
-        per_first = per_first + _mean_inverse(in_first, repeated) / splits
-        per_second = per_second + _mean_inverse(in_second, repeated) / splits
-    known = (defined > 0) & (repeated.sum(0) >= 3)
-    r = np.where(known, r / np.maximum(defined, 1), np.nan)
-    full = _step_up(r, per_first, per_second, _mean_inverse(count, count > 0))
-    return Reliability(r, full)
+def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+    """What a perfect model would score with these stimuli, units, repeats and this noise.
+
+    Signal and noise covariances over units are estimated from the repeats, and recordings are
+    simulated from them: Gaussian over stimuli, as many stimuli, units and repeats as there are.
+    The perfect model is the noiseless responses of the very same units; it is scored on the
+    simulated recording with the same metric and folds, so that the cost of fitting the map is in
+    the ceiling. The mean over simulations is given. A model with more dimensions than the target
+    pays more than this; one with a helpful prior could pay less.
+
+    Under the bootstrap it moves as the square root of reliability does.
+
+    Parameters
+    ----------
+    target : Recorded
+        With repeats.
+    metrics : dict of metric
+        What is scored.
+    """
+    assert target.trials is not None
+    model = signal_and_noise(target.trials, target.reliability.full)
+    rng = np.random.default_rng(0)
+    total = np.zeros((len(metrics), target.trials.shape[1]))
+    for _ in range(SIMULATIONS):
+        perfect, recorded = model.draw(rng)
+        r, _ = _across_folds(Population(perfect), Population(recorded), target, metrics, False)
+        total += r / SIMULATIONS
+    known = _root(target.reliability.full)
+    total = np.where((total > 0) & ~np.isnan(known), total, np.nan)
+    if target.resampled is None:
+        return Ceiling(total, None)
+    return Ceiling(total, total[:, None] * (_root(target.resampled.full) / known))
 
 
-def _step_up(
-    r: NDArray[np.float64],
-    per_first: NDArray[np.float64],
-    per_second: NDArray[np.float64],
-    per_full: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Reliability of the full mean, from that of halves (mean 1/count of each)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a, b, c = per_first * per_second, per_first + per_second, 1 - 1 / r**2
-        noise = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
-        # halves that do not correlate leave nothing to correct; the sign is kept for the reader
-        return np.asarray(np.sign(r) / (1 + noise * per_full))
+CEILINGS: dict[str, Callable[[Recorded, Mapping[str, Metric]], Ceiling]] = {
+    "split-half": from_reliability,
+    "repeat-variance": from_reliability,
+    "inter-subject": inter_subject,
+    "self": self_match,
+    "attainable": attainable,
+}
+NEED_REPEATS = (*RELIABILITIES, "attainable")
 
 
-def _correlate_where(
-    a: NDArray[np.floating], b: NDArray[np.floating], use: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Pearson r of each column over the rows to be used; NaN where one is constant."""
-    n = np.maximum(use.sum(0), 1)
-    lengths, centred = [], []
-    for values in (a, b):
-        values = np.where(use, values, 0.0)
-        rest = np.where(use, values - values.sum(0) / n, 0.0)
-        length = np.sqrt((rest**2).sum(0))
-        constant = length <= 1e-12 * np.sqrt((values**2).sum(0))  # but for rounding
-        lengths.append(np.where(constant, np.nan, length))
-        centred.append(rest)
-    return np.asarray((centred[0] * centred[1]).sum(0) / (lengths[0] * lengths[1]))
+def check_ceiling(ceiling: str | None, targets: Mapping[str, Assembly]) -> None:
+    """Make sure, before any work, that a ceiling is known and that the targets allow it."""
+    if ceiling is None:
+        return
+    if ceiling not in CEILINGS:
+        raise unknown("ceiling", ceiling, CEILINGS)
+    for name, target in targets.items():
+        what = f"ceiling={ceiling!r}", f"target {name!r}"
+        if ceiling in NEED_REPEATS and target.repeats < 2:
+            raise InputError(
+                f"{what[0]} needs at least two repeats of a stimulus, and {what[1]} has one: load "
+                "single trials instead of their mean; for a network use ceiling='self'; or pass "
+                "ceiling=None (--ceiling none)."
+            )
+        if ceiling == "inter-subject":
+            labels = target.data.coords.get("subject")
+            if labels is None or labels.dims != ("unit",):
+                raise InputError(
+                    f"{what[0]} needs the label 'subject' along 'unit', and {what[1]} has none: "
+                    "add it, Assembly(a.data.assign_coords(subject=('unit', names)))."
+                )
+            if len(np.unique(labels.values)) < 2:
+                raise InputError(
+                    f"{what[0]} predicts each subject from the others, and {what[1]} has one, "
+                    f"{labels.values[0]!s}: use 'split-half' or 'attainable'."
+                )
+        if ceiling == "self" and target.repeats > 1:
+            raise InputError(
+                f"{what[0]} is for populations without noise, and {what[1]} has {target.repeats} "
+                "repeats: its copy would share its noise. Use 'attainable'."
+            )
 
 
-def _mean_inverse(count: NDArray[np.integer], use: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.asarray((use / np.maximum(count, 1)).sum(0) / np.maximum(use.sum(0), 1))
+def _across_folds(
+    source: Population,
+    target: Population,
+    like: Recorded,
+    metrics: Mapping[str, Metric],
+    resample: bool = True,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """R (metrics, q), mean over the folds, and the same for each resample of the stimuli."""
+    scores, draws = FoldMean(), FoldMean()
+    counts = like.counts if resample else None
+    for view in like.views:
+        x, y = (population.split(view.train, view.test) for population in (source, target))
+        maps = [metric.fit(x, y) for metric in metrics.values()]
+        scores.add(np.array([fitted.score().r for fitted in maps]))
+        if counts is not None:
+            test = counts[:, view.test]
+            draws.add(np.array([fitted.resample(test) for fitted in maps]))
+    return scores.mean(), None if counts is None else draws.mean()
+
+
+def _root(reliability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Square root where it is positive, NaN elsewhere."""
+    return np.sqrt(np.where(reliability > 0, reliability, np.nan))

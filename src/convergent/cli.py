@@ -19,8 +19,7 @@ from rich.table import Table
 
 from . import catalog, plot
 from .assembly import Assembly, open_assembly
-from .ceiling import CEILINGS
-from .crossval import check_ceiling
+from .ceiling import CEILINGS, check_ceiling
 from .crossval import score as score_assemblies
 from .errors import InputError
 from .extraction import SPATIAL, extract

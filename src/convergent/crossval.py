@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 import platform
-import warnings
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from .assembly import Assembly
-from .ceiling import CEILINGS, Reliability
-from .errors import InputError, examples, unknown
-from .folds import Folds
-from .intake import aligned, complete_population, group_labels, named, on_device
-from .metrics import METRICS, FoldScore, Metric, named_metrics
-from .population import Population, Split
+from .ceiling import check_ceiling
+from .errors import InputError
+from .folds import FoldMean, Folds
+from .intake import aligned, complete_population, group_labels, named
+from .metrics import METRICS, FittedMap, FoldScore, Metric, named_metrics
+from .population import Split
 from .progress import track
-from .results import TargetUnits, label
+from .resampling import REFITS, Bootstrap, Resamples, Shuffle, draw_resamples, over_units
+from .results import Cell, label
+from .targets import Goal, check_subjects, prepare
 
-__all__ = ["check_ceiling", "score"]
+__all__ = ["score"]
 
 LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
@@ -37,6 +40,8 @@ def score(
     ceiling: str | None = "split-half",
     min_reliability: float = 0.1,
     units: bool = True,
+    bootstrap: Bootstrap | None = None,
+    shuffle: Shuffle | None = None,
     device: str | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
@@ -51,12 +56,19 @@ def score(
         Names of `METRICS`, or values such as ``Linear(penalties=...)``.
     folds : Folds
         How the stimuli are split.
-    ceiling : {"split-half", None}
-        Noise ceiling of the targets; None where they have no noise (networks), or no repeats.
+    ceiling : {"split-half", "repeat-variance", "inter-subject", "self", "attainable"}, or None
+        What normalizes the scores of the targets: the square root of their reliability, from halves
+        of the repeats or from their variance; how well other subjects predict each; for networks,
+        a population's score with its own copy; or what a perfect model would score with these
+        stimuli and this noise, the cost of fitting the map included. None for none.
     min_reliability : float
         Units whose reliability is below are left out of the aggregate, and counted.
     units : bool
         Keep the score of each unit; otherwise only the median over units.
+    bootstrap : Bootstrap, optional
+        What is drawn anew to find confidence intervals and differences.
+    shuffle : Shuffle, optional
+        Null distribution: stimuli exchanged and everything fitted anew, so many times.
     device : str, optional
         Compute with torch there (``"cuda"``); with numpy where left out.
     progress : bool, optional
@@ -66,13 +78,17 @@ def score(
     -------
     xarray.Dataset
         ``r`` (metric, source, fold, unit): Pearson r for linear and Procrustes, the unit score of
-        soft matching; ``ceiling`` (unit): square root of ``reliability``, the r of a perfect
-        model; ``normalized``: r / ceiling; ``explained_variance``: sign(r) r^2 / reliability;
+        soft matching; ``ceiling`` (metric, unit): the r that is possible; ``normalized``:
+        r / ceiling; ``explained_variance``: sign(r) r^2 / ceiling^2; ``reliability`` (unit);
+        ``n_repeated_stimuli`` (unit): stimuli with two or more repeats;
         ``similarity`` (metric, source, target_population, fold): one number for two populations;
         ``silent_source``, ``silent_target``: units that soft matching set aside in a fold. Along
         ``unit``: ``target``, and ``excluded`` (why a unit is left out of the aggregate, or '').
         With ``units=False`` r, ceiling, normalized and explained_variance are aggregated, (metric,
-        source, target) and (target). Attrs hold what is needed to do it again.
+        source, target). With a bootstrap, ``r_draws`` and ``normalized_draws`` (factor, draw,
+        metric, source, target_population): the aggregate in each resample of each random factor;
+        with a shuffle, ``r_shuffled`` (shuffle, metric, source, target_population). Attrs hold
+        what is needed to do it again.
 
     Raises
     ------
@@ -88,102 +104,153 @@ def score(
         raise InputError(
             f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
         )
+    for name, value, kind in (("bootstrap", bootstrap, Bootstrap), ("shuffle", shuffle, Shuffle)):
+        if not (value is None or isinstance(value, kind)):
+            raise InputError(
+                f"{name} is {value!r}: give {kind.__name__}(...), such as {kind.__name__}(1000)."
+            )
     chosen = named_metrics(metrics)
     sources, targets = named("source", source), named("target", target)
     check_ceiling(ceiling, targets)
+    check_subjects(bootstrap, targets)
     sources, targets = aligned(sources, targets)
     n = len(next(iter(targets.values())).stimuli)
     populations = [*targets.values(), *sources.values()]
-    splits = folds.split(n, group_labels(folds.group, populations))
-    views: dict[str, list[Split]] = {}
-    target_units: dict[str, TargetUnits] = {}
-    for name, assembly in targets.items():
-        population, target_units[name] = _target(
-            name, assembly, ceiling, min_reliability, folds.seed, device
-        )
-        views[name] = [population.split(*split) for split in splits]
-    results: dict[tuple[str, str, str], list[FoldScore]] = {}
-    steps = [(name, k) for name in sources for k in range(len(splits))]
-    for name, k in track(steps, "scoring", len(steps), progress):
-        if k == 0:  # each source is read once, and forgotten before the next
-            population = complete_population(name, sources[name], device)
-        view = population.split(*splits[k])
-        for goal in targets:
-            for called, metric in chosen.items():
-                found = metric.fit(view, views[goal][k]).score()
-                results.setdefault((called, name, goal), []).append(found)
+    groups = group_labels(folds.group, populations)
+    splits = folds.split(n, groups)
+    resamples = draw_resamples(bootstrap, shuffle, splits, groups)
+    goals = {
+        name: prepare(name, assembly, splits, chosen, ceiling, min_reliability, resamples, device)
+        for name, assembly in targets.items()
+    }
+    cells: dict[tuple[str, str, str], Cell] = {}
+    rounds = _rounds(sources, goals, chosen, splits, resamples, device, cells)
+    total = len(sources) * len(splits) * (1 + (shuffle.samples if shuffle else 0))
+    for _ in track(rounds, "scoring", total, progress):
+        pass
     settings = {
         "folds": asdict(folds),
         "metrics": {name: _parameters(metric) for name, metric in chosen.items()},
         "ceiling": ceiling,
         "min_reliability": min_reliability,
+        "bootstrap": bootstrap and asdict(bootstrap),
+        "shuffle": shuffle and asdict(shuffle),
         "device": device or "numpy",
     }
-    return label(results, target_units, units).assign_attrs(
+    results = label(
+        cells,
+        {name: goal.units for name, goal in goals.items()},
+        {name: goal.ceiling.r for name, goal in goals.items()},
+        units,
+    )
+    return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
         made_with=_made_with(settings, sources, targets),
     )
 
 
-def check_ceiling(ceiling: str | None, targets: Mapping[str, Assembly]) -> None:
-    """Make sure, before any work, that a ceiling is known and that the targets allow it."""
-    if ceiling is None:
-        return
-    if ceiling not in CEILINGS:
-        raise unknown("ceiling", ceiling, CEILINGS)
-    for name, target in targets.items():
-        if target.repeats < 2:
-            raise InputError(
-                f"ceiling={ceiling!r} needs at least two repeats of a stimulus, and target "
-                f"{name!r} has one: load single trials instead of their mean, or pass "
-                "ceiling=None (--ceiling none)."
-            )
-
-
-def _target(
-    name: str,
-    assembly: Assembly,
-    ceiling: str | None,
-    min_reliability: float,
-    seed: int,
+def _rounds(
+    sources: Mapping[str, Assembly],
+    goals: Mapping[str, Goal],
+    metrics: Mapping[str, Metric],
+    splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    resamples: Resamples,
     device: str | None,
-) -> tuple[Population, TargetUnits]:
-    """A target as it is scored: its complete units, their ceiling, and why others do not count."""
-    n_units = len(assembly.units)
-    reliability = Reliability(np.full(n_units, np.nan), np.full(n_units, np.nan))
-    if ceiling is not None:
-        reliability = CEILINGS[ceiling](assembly.data.values, seed=seed)
-    values = assembly.average().data.values
-    missing = np.isnan(values).sum(0)
-    rounding = 16 * np.finfo(values.dtype).eps * np.abs(values).max(0)
-    constant = values.max(0) - values.min(0) <= rounding  # never so where a value is missing
-    # of several reasons, the last holds
-    reasons = {
-        f"reliability below {min_reliability:g}": reliability.full < min_reliability,
-        "reliability cannot be estimated": np.isnan(reliability.full) & (ceiling is not None),
-        "constant": constant,
-        "not recorded for all stimuli": missing > 0,
-        "not recorded": missing == len(values),
-    }
-    excluded = np.full(n_units, "", dtype=f"U{max(map(len, reasons))}")
-    for reason, where in reasons.items():
-        excluded[where] = reason
-    partly = excluded == "not recorded for all stimuli"
-    if partly.any():
-        warnings.warn(
-            f"{int(partly.sum())} of {n_units} units of target {name!r} were not recorded for all "
-            f"{len(values)} stimuli ({examples(assembly.units[partly].tolist())}) and are left "
-            "out: score the stimuli, or the sessions, that they share.",
-            stacklevel=3,
-        )
-    scored = np.flatnonzero((missing == 0) & ~constant)
-    scored = scored[np.argsort(assembly.units[scored])]  # where units tie, order must not matter
-    if not len(scored):
-        found = ", ".join(f"{reason} ({(excluded == reason).sum()})" for reason in set(excluded))
-        raise InputError(f"target {name!r} has no unit that can be scored: {found}.")
-    population = Population(on_device(values[:, scored], device))
-    return population, TargetUnits(assembly.units, scored, excluded, reliability)
+    cells: dict[tuple[str, str, str], Cell],
+) -> Iterator[None]:
+    """Fill the cells, a source at a time; pauses after each round of fits."""
+    for name, assembly in sources.items():
+        # each source is read once, and forgotten before the next
+        population = complete_population(name, assembly, device)
+        running = {
+            (called, goal): _RunningCell(goals[goal], i, resamples)
+            for i, called in enumerate(metrics)
+            for goal in goals
+        }
+        for k, split in enumerate(splits):
+            view = population.split(*split)
+            for (called, goal), cell in running.items():
+                cell.add(metrics[called].fit(view, goals[goal].views[k]), split)
+            yield
+            for i, order in enumerate(() if resamples.orders is None else resamples.orders):
+                for goal, prepared in goals.items():
+                    other = _shuffled(prepared.views[k], order)
+                    for called, metric in metrics.items():
+                        running[called, goal].add_shuffled(i, metric.fit(view, other))
+                yield
+        for (called, goal), cell in running.items():
+            cells[called, name, goal] = cell.done()
+
+
+class _RunningCell:
+    """Scores of one (metric, source, target), gathered fold by fold."""
+
+    def __init__(self, goal: Goal, metric: int, resamples: Resamples) -> None:
+        self._goal, self._resamples = goal, resamples
+        self._ceiling = goal.ceiling.r[metric]
+        draws = goal.ceiling.resampled
+        self._ceiling_draws = None if draws is None else draws[metric]
+        self._folds: list[FoldScore] = []
+        self._held_out, self._refitted = FoldMean(), FoldMean()
+        self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
+
+    def add(self, fitted: FittedMap, split: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
+        """Take in one fold."""
+        train, test = split
+        self._folds.append(fitted.score())
+        counts = self._resamples.counts
+        if counts is not None:
+            self._held_out.add(fitted.resample(counts[:, test]))
+            first = counts[:REFITS]
+            self._refitted.add(fitted.resample(first[:, test], first[:, train]))
+
+    def add_shuffled(self, i: int, fitted: FittedMap) -> None:
+        """Take in one fold of the i-th shuffle."""
+        self._shuffled[i].add(fitted.score().r)
+
+    def done(self) -> Cell:
+        """Aggregate over folds and units."""
+        kept = self._goal.units.kept
+        bootstrap, counts = self._resamples.bootstrap, self._goal.unit_counts
+        draws: dict[str, dict[str, NDArray[np.float64]]] = {}
+        if bootstrap is not None:
+            mean = FoldMean.of(fold.r for fold in self._folds)[None, kept]
+            # r of the units, their ceiling, and how often each is drawn
+            factors: dict[str, tuple[Any, Any, Any]] = {}
+            ceiling = self._ceiling[None, kept]
+            random_units = bootstrap.over[-1]
+            if self._resamples.counts is not None:
+                moved = ceiling if self._ceiling_draws is None else self._ceiling_draws[:, kept]
+                held_out = self._held_out.mean()[:, kept]
+                refitted = self._refitted.mean()[:, kept]
+                factors["stimuli"] = held_out, moved, None
+                factors["refit"] = refitted, moved[: len(refitted)], None
+                if counts is not None:
+                    factors[f"stimuli and {random_units}"] = held_out, moved, counts
+            if counts is not None:
+                factors[random_units] = mean, ceiling, counts
+            draws = {
+                "r": {key: over_units(r, drawn) for key, (r, _, drawn) in factors.items()},
+                "normalized": {
+                    key: over_units(r / most, drawn) for key, (r, most, drawn) in factors.items()
+                },
+            }
+        shuffled = None
+        if self._shuffled:
+            each = np.stack([running.mean() for running in self._shuffled.values()])
+            shuffled = over_units(each[:, kept], None)
+        return Cell(self._folds, draws, shuffled)
+
+
+def _shuffled(view: Split, order: NDArray[np.intp]) -> Split:
+    """A fold in which stimuli have changed places."""
+    place = np.empty(len(order), dtype=np.intp)
+    positions = []
+    for part in (view.train, view.test):
+        place[part] = np.arange(len(part))
+        positions.append(place[order[part]])
+    return view.reordered(*positions)
 
 
 def _parameters(metric: Metric) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.model_selection import KFold
 
 from .errors import InputError
 
-__all__ = ["Folds"]
+__all__ = ["FoldMean", "Folds"]
 
 LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
 LARGEST_GROUP = 1.5  # folds; a larger group would leave the folds too unequal
@@ -88,3 +89,30 @@ class Folds:
                 "fewer folds, or another seed."
             )
         return splits
+
+
+class FoldMean:
+    """Mean over the folds in which a unit could be scored, kept as a running sum."""
+
+    def __init__(self) -> None:
+        self._total: NDArray[np.float64] | float = 0.0
+        self._known: NDArray[np.intp] | int = 0
+
+    @classmethod
+    def of(cls, folds: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The mean over an iterable of the folds' scores."""
+        running = cls()
+        for r in folds:
+            running.add(r)
+        return running.mean()
+
+    def add(self, r: NDArray[np.float64]) -> None:
+        """Take in the scores of one fold; NaN where a unit has none."""
+        known = ~np.isnan(r)
+        self._total = self._total + np.where(known, r, 0.0)
+        self._known = self._known + known
+
+    def mean(self) -> NDArray[np.float64]:
+        """The mean, of the shape of the scores; NaN where no fold has one."""
+        known = np.asarray(self._known)
+        return np.where(known > 0, self._total / np.maximum(known, 1), np.nan)

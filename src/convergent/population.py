@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 
-__all__ = ["Array", "Coordinates", "Population", "Split", "centre", "correlate", "to_numpy"]
+__all__ = [
+    "Array",
+    "Coordinates",
+    "Population",
+    "Split",
+    "centre",
+    "correlate",
+    "correlate_resampled",
+    "to_numpy",
+]
 
 Array = Any  # numpy array or torch tensor
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
@@ -145,6 +154,23 @@ class Split:
         rest = array_api.array_namespace(train).mean(train, axis=0)  # rounding, of large means
         return train - rest, self.population.columns(everything, self.test) - mean - rest
 
+    def reordered(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
+        """The same stimuli in another order, with what was derived from them.
+
+        Parameters
+        ----------
+        train, test : int arrays
+            Which of the training (and test) stimuli takes each place, as positions among them.
+        """
+        other = Split(self.population, self.train[train], self.test[test])
+        axes = self.coordinates
+        vars(other)["coordinates"] = Coordinates(
+            _take(axes.left, train), axes.singular, _take(axes.test, test), axes.test_norm
+        )
+        shown, held_out = self.responses
+        vars(other)["responses"] = _take(shown, train), _take(held_out, test)
+        return other
+
     def expand(self, values: Array) -> Array:
         """Turn coordinates (m, r) back into responses of units (m, p), less the training mean."""
         axes = self.coordinates
@@ -204,6 +230,38 @@ def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
     lengths = to_numpy(a_length) * to_numpy(b_length)
     r = np.divide(product, lengths, out=np.zeros(len(lengths)), where=lengths > 0)
     return np.where(to_numpy(b_length) > 0, np.clip(r, -1, 1), np.nan)
+
+
+def correlate_resampled(
+    predicted: Array, observed: Array, counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Pearson correlation of each column, in resamples of the rows.
+
+    Parameters
+    ----------
+    predicted, observed : arrays (n, q)
+        Predictions and responses over the same stimuli.
+    counts : float array (B, n)
+        How often each stimulus counts, in each of B resamples.
+
+    Returns
+    -------
+    float64 array (B, q)
+        0 where a prediction is constant, NaN where a response is, as in `correlate`.
+    """
+    total = np.maximum(counts.sum(1, keepdims=True), 1e-300)
+    sides = []
+    for values in (predicted, observed):
+        _, centred, length = centre(values)
+        centred = to_numpy(centred)
+        square = counts @ centred**2 - (counts @ centred) ** 2 / total
+        heard = (square > 1e-12 * to_numpy(length) ** 2) & (to_numpy(length) > 0)
+        sides.append((centred, np.sqrt(np.where(heard, square, 0.0))))
+    (a, a_length), (b, b_length) = sides
+    product = counts @ (a * b) - (counts @ a) * (counts @ b) / total
+    lengths = a_length * b_length
+    r = np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
+    return np.where(b_length > 0, np.clip(r, -1, 1), np.nan)
 
 
 def to_numpy(values: Array) -> NDArray[Any]:

@@ -12,12 +12,14 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from .ceiling import Reliability
+from .folds import FoldMean
 from .metrics import FoldScore
+from .reliability import Reliability
 
 __all__ = ["TargetUnits", "label", "summary"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
+BY_CELL_UNIT = ("metric", "source", "unit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,68 +35,89 @@ class TargetUnits:
     excluded : str array (q,)
         Why a unit does not count in the aggregate; '' where it does.
     reliability : Reliability
-        Of each unit; NaN where no ceiling was asked.
+        Of each unit; NaN where there are no repeats.
+    repeated : int array (q,)
+        Number of stimuli of which a unit was recorded more than once.
     """
 
     names: NDArray[Any]
     scored: NDArray[np.intp]
     excluded: NDArray[Any]
     reliability: Reliability
+    repeated: NDArray[np.intp]
+
+    @property
+    def kept(self) -> NDArray[np.intp]:
+        """Which of the scored units count in the aggregate."""
+        return np.flatnonzero(self.excluded[self.scored] == "")
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """All that is known of one (metric, source, target).
+
+    Attributes
+    ----------
+    folds : list of FoldScore
+        Scores of each fold.
+    draws : dict of str to dict of str to float array (B,)
+        For ``"r"`` and ``"normalized"``, the aggregate in the bootstrap's resamples of each factor.
+    shuffled : float array (N,) or None
+        The aggregate r in each shuffle of the stimuli.
+    """
+
+    folds: Sequence[FoldScore]
+    draws: Mapping[str, Mapping[str, NDArray[np.float64]]]
+    shuffled: NDArray[np.float64] | None
 
 
 def label(
-    results: Mapping[tuple[str, str, str], Sequence[FoldScore]],
+    cells: Mapping[tuple[str, str, str], Cell],
     targets: Mapping[str, TargetUnits],
+    ceilings: Mapping[str, NDArray[np.float64]],
     units: bool,
 ) -> xr.Dataset:
     """Put the results of all folds in one labelled dataset.
 
     Parameters
     ----------
-    results : dict
-        Fold scores of each (metric, source, target).
+    cells : dict
+        Results of each (metric, source, target).
     targets : dict of str to TargetUnits
         In the order in which their units are to stand.
+    ceilings : dict of str to float array (metrics, k)
+        Of the scored units of each target.
     units : bool
         Keep the score of each unit, or the aggregate alone.
 
     Returns
     -------
     xarray.Dataset
-        As `convergent.score` describes it.
+        As `score` describes it, without its attrs.
     """
-    metrics, sources = (list(dict.fromkeys(key[i] for key in results)) for i in (0, 1))
-    starts = np.cumsum([0, *(len(target.names) for target in targets.values())])
-    start = dict(zip(targets, starts, strict=False))
-    n_folds = len(next(iter(results.values())))
-    r = np.full((len(metrics), len(sources), n_folds, starts[-1]), np.nan)
+    metrics, sources = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
+    n_folds = len(next(iter(cells.values())).folds)
+    sizes = [len(target.names) for target in targets.values()]
+    start = dict(zip(targets, np.cumsum([0, *sizes]), strict=False))
+    r = np.full((len(metrics), len(sources), n_folds, sum(sizes)), np.nan)
+    ceiling = np.full((len(metrics), sum(sizes)), np.nan)
     pairs = {
         name: np.full((len(metrics), len(sources), len(targets), n_folds), np.nan)
         for name in ("similarity", "silent_source", "silent_target")
     }
-    for (metric, source, target), folds in results.items():
+    for (metric, source, target), cell in cells.items():
         i, j, k = metrics.index(metric), sources.index(source), list(targets).index(target)
-        r[i, j, :, start[target] + targets[target].scored] = np.stack([f.r for f in folds], axis=1)
+        scored = start[target] + targets[target].scored
+        r[i, j, :, scored] = np.stack([fold.r for fold in cell.folds], axis=1)
+        ceiling[i, scored] = ceilings[target][i]
         for name, values in pairs.items():
-            values[i, j, k] = [getattr(fold, name) for fold in folds]
-    everything = list(targets.values())
-    owner = np.repeat(list(targets), [len(target.names) for target in everything])
-    names = np.concatenate([target.names for target in everything])
-    if len(np.unique(names)) < len(names):
-        names = np.array([f"{target}/{unit}" for target, unit in zip(owner, names, strict=True)])
-    full, halves = (
-        np.concatenate([getattr(target.reliability, name) for target in everything])
-        for name in ("full", "halves")
-    )
-    positive = np.where(full > 0, full, np.nan)
+            values[i, j, k] = [getattr(fold, name) for fold in cell.folds]
     scores = xr.Dataset(
         {
             "r": (BY_UNIT, r),
-            "ceiling": ("unit", np.sqrt(positive)),
-            "normalized": (BY_UNIT, r / np.sqrt(positive)),
-            "explained_variance": (BY_UNIT, np.sign(r) * r**2 / positive),
-            "reliability": ("unit", full),
-            "split_half_r": ("unit", halves),
+            "ceiling": (("metric", "unit"), ceiling),
+            "normalized": (BY_UNIT, r / ceiling[:, None, None]),
+            "explained_variance": (BY_UNIT, np.sign(r) * r**2 / ceiling[:, None, None] ** 2),
             **{
                 name: (("metric", "source", "target_population", "fold"), values)
                 for name, values in pairs.items()
@@ -104,13 +127,59 @@ def label(
             "metric": metrics,
             "source": sources,
             "fold": np.arange(n_folds),
-            "unit": names,
-            "target": ("unit", owner),
-            "excluded": ("unit", np.concatenate([target.excluded for target in everything])),
             "target_population": list(targets),
+            **_unit_labels(targets),
         },
     )
+    everything = list(targets.values())
+    of_units: dict[str, list[NDArray[Any]]] = {
+        "reliability": [target.reliability.full for target in everything],
+        "split_half_r": [target.reliability.halves for target in everything],
+        "n_repeated_stimuli": [target.repeated for target in everything],
+    }
+    scores = scores.assign({k: ("unit", np.concatenate(v)) for k, v in of_units.items()})
+    scores = scores.assign(_resampled(cells, metrics, sources, list(targets)))
     return scores if units else _aggregate(scores)
+
+
+def _unit_labels(targets: Mapping[str, TargetUnits]) -> dict[str, Any]:
+    """Coordinates along ``unit``; names carry the target's where they would come twice."""
+    everything = list(targets.values())
+    owner = np.repeat(list(targets), [len(target.names) for target in everything])
+    names = np.concatenate([target.names for target in everything])
+    if len(np.unique(names)) < len(names):
+        names = np.array([f"{target}/{unit}" for target, unit in zip(owner, names, strict=True)])
+    excluded = np.concatenate([target.excluded for target in everything])
+    return {"unit": names, "target": ("unit", owner), "excluded": ("unit", excluded)}
+
+
+def _resampled(
+    cells: Mapping[tuple[str, str, str], Cell],
+    metrics: Sequence[str],
+    sources: Sequence[str],
+    targets: Sequence[str],
+) -> dict[str, Any]:
+    """Draws of the bootstrap and of the shuffle, as variables; none where none were asked."""
+    first = next(iter(cells.values()))
+    shape = (len(metrics), len(sources), len(targets))
+    by_cell = ("metric", "source", "target_population")
+    order = [(i, j, k) for i in metrics for j in sources for k in targets]
+    found: dict[str, Any] = {}
+    for name, by_factor in first.draws.items():
+        size = max(map(len, by_factor.values()))
+        draws = np.full((len(by_factor), size, len(order)), np.nan)
+        for at, key in enumerate(order):
+            for f, values in enumerate(cells[key].draws[name].values()):
+                draws[f, : len(values), at] = values
+        found[f"{name}_draws"] = (
+            ("factor", "draw", *by_cell),
+            draws.reshape(len(by_factor), size, *shape),
+        )
+        found["factor"] = list(by_factor)
+    if first.shuffled is not None:
+        shuffled = np.stack([np.asarray(cells[key].shuffled) for key in order], axis=1)
+        found["r_shuffled"] = (("shuffle", *by_cell), shuffled.reshape(-1, *shape))
+    return found
 
 
 def summary(scores: xr.Dataset) -> pd.DataFrame:
@@ -158,25 +227,22 @@ def _aggregate(scores: xr.Dataset) -> xr.Dataset:
     totals = np.array([(scores["target"].values == name).sum() for name in names])
     data: dict[str, Any] = {}
     for name in ("r", "normalized", "explained_variance"):
-        over_folds = _mean_over_folds(scores[name].transpose(*BY_UNIT).values)
+        over_folds = FoldMean.of(scores[name].transpose("fold", *BY_CELL_UNIT).values)
         data[name] = (
             ("metric", "source", "target"),
             np.stack([_median(over_folds[..., units]) for units in kept], axis=-1),
         )
-    for name in ("ceiling", "reliability", "split_half_r"):
+    ceiling = scores["ceiling"].transpose("metric", "unit").values
+    data["ceiling"] = (
+        ("metric", "target"),
+        np.stack([_median(ceiling[:, units]) for units in kept], axis=-1),
+    )
+    for name in ("reliability", "split_half_r", "n_repeated_stimuli"):
         data[name] = ("target", np.array([_median(scores[name].values[units]) for units in kept]))
     n_units = np.array([len(units) for units in kept])
     data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
-    rest = scores[["similarity", "silent_source", "silent_target"]]
-    rest = rest.drop_vars(["target", "excluded", "unit"], errors="ignore")
+    rest = scores.drop_vars([str(k) for k, v in scores.variables.items() if "unit" in v.dims])
     return rest.rename(target_population="target").assign(data).assign_attrs(scores.attrs)
-
-
-def _mean_over_folds(r: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over axis 2 of the folds in which a unit could be scored."""
-    known = ~np.isnan(r)
-    count = known.sum(2)
-    return np.where(count > 0, np.where(known, r, 0.0).sum(2) / np.maximum(count, 1), np.nan)
 
 
 def _median(values: NDArray[np.float64]) -> Any:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import InputError, unknown
 from ..population import Split
 from .fold_score import FoldScore
@@ -13,6 +16,7 @@ from .soft_matching import SoftMatching
 
 __all__ = [
     "METRICS",
+    "FittedMap",
     "FoldScore",
     "Linear",
     "Metric",
@@ -27,6 +31,11 @@ class FittedMap(Protocol):
 
     def score(self) -> FoldScore:
         """Score the map on the test stimuli of its fold."""
+
+    def resample(
+        self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Unit scores (B, q) in resamples of the test stimuli, and of the training stimuli."""
 
 
 @runtime_checkable

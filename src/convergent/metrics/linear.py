@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..population import Array, Split, correlate
+from ..population import Array, Split, correlate, correlate_resampled, to_numpy
 from .fold_score import FoldScore
 
 __all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
@@ -102,6 +102,47 @@ class LinearMap:
         """Pearson r of prediction and response over the test stimuli, for each target unit."""
         return FoldScore(correlate(self.predict(), self.target.responses[1]))
 
+    def resample(
+        self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        r"""Unit scores in resamples of the stimuli.
+
+        With resampled training stimuli the weights move as they would if each stimulus alone
+        counted :math:`w_i` times instead of once, all these moves added up: with residual
+        :math:`e_i` and leverage :math:`h_i`, by :math:`(X^\top X + \lambda)^{-1} x_i
+        \frac{(w_i - 1) e_i}{1 + (w_i - 1) h_i}`. Penalties stay as chosen.
+
+        Parameters
+        ----------
+        test : float array (B, n_test)
+            How often each test stimulus counts.
+        train : float array (B, n_train), optional
+            How often each training stimulus counts; once where left out.
+
+        Returns
+        -------
+        float array (B, q)
+        """
+        predicted, (shown, observed) = to_numpy(self.predict()), self.target.responses
+        observed = to_numpy(observed)
+        if train is None:
+            return correlate_resampled(predicted, observed, test)
+        left, singular, across, response = map(
+            to_numpy,
+            (*(getattr(self.source.coordinates, k) for k in ("left", "singular", "test")), shown),
+        )
+        squares = singular[:, None] ** 2
+        penalty = self.penalties * (float(squares.sum()) / len(left) or 1.0)
+        shrink = squares / (squares + penalty)
+        residual = response - left @ (shrink * (left.T @ response))
+        leverage = left**2 @ shrink + 1 / len(left)
+        scores = []
+        for tested, fitted in zip(test, train - 1, strict=True):
+            push = fitted[:, None] * residual / np.maximum(1 + fitted[:, None] * leverage, 1e-12)
+            moved = singular[:, None] / (squares + penalty) * (left.T @ push)
+            scores.append(correlate_resampled(predicted + across @ moved, observed, tested[None]))
+        return np.concatenate(scores)
+
 
 def ridge_leave_one_out(
     left: Array, singular: Array, response: Array, penalties: NDArray[np.float64]
@@ -146,4 +187,4 @@ def ridge_leave_one_out(
         penalty = xp.where(error < best, xp.full_like(best, candidate), penalty)
         best = xp.minimum(best, error)
     weights = singular[:, None] / (squares[:, None] + penalty) * projected
-    return weights, np.asarray(penalty.cpu() if hasattr(penalty, "cpu") else penalty)
+    return weights, to_numpy(penalty)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import array_api_compat as array_api
+import numpy as np
+from numpy.typing import NDArray
 
-from ..population import Array, Split, correlate
+from ..population import Array, Split, correlate, correlate_resampled
 from .fold_score import FoldScore
 
 __all__ = ["Procrustes", "ProcrustesMap", "rotation"]
@@ -76,6 +78,36 @@ class ProcrustesMap:
             correlate(self.predict(), self.target.responses[1]),
             similarity=inner / lengths if lengths else float("nan"),
         )
+
+    def resample(
+        self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Unit scores in resamples of the stimuli; the map is fitted anew where these train it.
+
+        Parameters
+        ----------
+        test : float array (B, n_test)
+            How often each test stimulus counts.
+        train : float array (B, n_train), optional
+            How often each training stimulus counts; once where left out.
+
+        Returns
+        -------
+        float array (B, q)
+        """
+        observed = self.target.responses[1]
+        if train is None:
+            return correlate_resampled(self.predict(), observed, test)
+        x, y = self.source.coordinates, self.target.coordinates
+        xp = array_api.array_namespace(x.train, y.train)
+        scores = []
+        for tested, fitted in zip(test, train, strict=True):
+            weights = xp.asarray(fitted, device=array_api.device(x.train))[:, None]
+            a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in (x.train, y.train))
+            turned, _ = rotation(a, weights * b)
+            predicted = self.target.expand(self.scale * x.test @ turned)
+            scores.append(correlate_resampled(predicted, observed, tested[None]))
+        return np.concatenate(scores)
 
 
 def rotation(x: Array, y: Array) -> tuple[Array, float]:

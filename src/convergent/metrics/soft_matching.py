@@ -13,7 +13,15 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..population import BLOCK_BYTES, Array, Split, centre, correlate, to_numpy
+from ..population import (
+    BLOCK_BYTES,
+    Array,
+    Split,
+    centre,
+    correlate,
+    correlate_resampled,
+    to_numpy,
+)
 from .fold_score import FoldScore
 
 __all__ = ["Plan", "SoftMatching", "SoftMatchingMap", "transport_plan"]
@@ -138,6 +146,39 @@ class SoftMatchingMap:
             silent_source=self.source.split.population.n_units - len(self.source.units),
             silent_target=self.target.split.population.n_units - len(self.target.units),
         )
+
+    def resample(
+        self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Unit scores in resamples of the stimuli.
+
+        Parameters
+        ----------
+        test : float array (B, n_test)
+            How often each test stimulus counts.
+        train : float array (B, n_train), optional
+            Changes nothing: the best plan is a corner of the space of plans, and stays there under
+            small changes of the correlations.
+
+        Returns
+        -------
+        float array (B, q)
+        """
+        del train
+        observed = to_numpy(self.target.split.responses[1])
+        heard = ~np.isnan(self.score().r)
+        if self.unit_score == "barycentric":
+            r = correlate_resampled(self.predict(), observed, test)
+            return np.where(heard, r, np.nan)
+        total = np.zeros((len(test), observed.shape[1]))
+        for pairs in _blocks(len(self.plan.mass), max(test.shape)):
+            shown = to_numpy(self.source.test_responses(self.plan.source[pairs]))
+            partner = self.target.units[self.plan.target[pairs]]
+            alike = np.nan_to_num(correlate_resampled(shown, observed[:, partner], test))
+            where = (np.arange(len(partner)), partner)
+            shape = (len(partner), observed.shape[1])
+            total += alike @ scipy.sparse.csr_array((self.plan.mass[pairs], where), shape=shape)
+        return np.where(heard, total * len(self.target.units), np.nan)
 
 
 @dataclass(frozen=True, eq=False)

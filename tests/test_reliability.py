@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convergent import InputError, split_half
-from convergent.ceiling import _step_up
+from convergent.reliability import _step_up
 
 
 def trials(n, noise, repeats, seed=0):
@@ -89,7 +89,7 @@ def test_a_unit_without_repeats_has_no_reliability():
 def test_it_is_deterministic_by_seed_and_blind_to_blocks(monkeypatch):
     x = trials(50, np.ones(9), 5)
     first = split_half(x, seed=3).full
-    monkeypatch.setattr("convergent.ceiling.UNITS_AT_ONCE", 4)
+    monkeypatch.setattr("convergent.reliability.UNITS_AT_ONCE", 4)
     np.testing.assert_allclose(split_half(x, seed=3).full, first, rtol=1e-12)
     assert not np.array_equal(split_half(x, seed=4).full, first)
 

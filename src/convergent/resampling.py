@@ -1,0 +1,252 @@
+"""Resampling of stimuli, units and subjects: what the experiment could have been instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+__all__ = [
+    "REFITS",
+    "Bootstrap",
+    "Resamples",
+    "Shuffle",
+    "draw_resamples",
+    "over_units",
+    "unit_counts",
+]
+
+OVER = ("stimuli", "units", "subjects")
+REFITS = 100  # resamples in which the maps are fitted anew as well
+
+Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What is drawn anew, with replacement, to see how far a score would move.
+
+    Parameters
+    ----------
+    samples : int
+        Number of resamples.
+    over : tuple of {"stimuli", "units", "subjects"}
+        What is random: the score is to hold for other stimuli, other units of the same subjects,
+        or other subjects. Stimuli are drawn within each fold (in whole groups, where the folds keep
+        groups), units within a target. Subjects are drawn with all of their units, by the label
+        ``subject``, and so exclude ``"units"``.
+    seed : int
+        Draws the resamples; they are the same for all sources, metrics and targets, so that
+        differences are paired.
+
+    Raises
+    ------
+    InputError
+        Where a number is out of its range, or `over` names something else.
+    """
+
+    samples: int = 1000
+    over: tuple[str, ...] = ("stimuli",)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        over = (self.over,) if isinstance(self.over, str) else tuple(self.over)
+        if not over or not set(over) <= set(OVER) or {"units", "subjects"} <= set(over):
+            raise InputError(
+                f"Bootstrap(over={self.over!r}): over holds one or both of 'stimuli' and either "
+                "'units' or 'subjects' (who are drawn with all of their units)."
+            )
+        object.__setattr__(self, "over", tuple(sorted(set(over), key=OVER.index)))
+        _check_counts("Bootstrap", self.samples, self.seed)
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """Null distribution: stimuli of the target exchanged, and everything fitted anew.
+
+    Stimuli change places with others of the same fold (whole groups, where the folds keep groups),
+    so that each population keeps its own geometry in every fold and only the relation between the
+    two is lost.
+
+    Parameters
+    ----------
+    samples : int
+        Number of shuffles, N; the least p is 1 / (1 + N).
+    seed : int
+        Draws them.
+
+    Raises
+    ------
+    InputError
+        Where a number is out of its range.
+    """
+
+    samples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_counts("Shuffle", self.samples, self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """What is drawn for all populations of a score.
+
+    Attributes
+    ----------
+    bootstrap : Bootstrap or None
+        What is random.
+    counts : float array (B, n) or None
+        How often each stimulus is drawn.
+    orders : int array (N, n) or None
+        Which stimulus takes each one's place, in each shuffle.
+    """
+
+    bootstrap: Bootstrap | None
+    counts: NDArray[np.float64] | None
+    orders: NDArray[np.intp] | None
+
+
+def draw_resamples(
+    bootstrap: Bootstrap | None,
+    shuffle: Shuffle | None,
+    splits: Splits,
+    groups: NDArray[Any] | None = None,
+) -> Resamples:
+    """Draw stimuli and shuffles, as far as they are asked for.
+
+    Parameters
+    ----------
+    bootstrap : Bootstrap or None
+        What is random.
+    shuffle : Shuffle or None
+        Null distribution.
+    splits : list of (train, test)
+        Positions of the stimuli of each fold.
+    groups : array (n,), optional
+        Which stimuli stay together.
+
+    Raises
+    ------
+    InputError
+        Where groups cannot change places.
+    """
+    counts = orders = None
+    if bootstrap is not None and "stimuli" in bootstrap.over:
+        counts = _stimulus_counts(bootstrap, splits, groups)
+    if shuffle is not None:
+        orders = _shuffled_orders(shuffle, splits, groups)
+    return Resamples(bootstrap, counts, orders)
+
+
+def _stimulus_counts(
+    bootstrap: Bootstrap, splits: Splits, groups: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """How often each stimulus is drawn in each resample, (samples, n_stimuli)."""
+    rng = np.random.default_rng([bootstrap.seed, 0])
+    n = sum(len(test) for _, test in splits)
+    counts = np.zeros((bootstrap.samples, n))
+    for _, test in splits:
+        member = _members(test, groups)
+        size = int(member.max()) + 1
+        drawn = rng.multinomial(size, np.full(size, 1 / size), size=bootstrap.samples)
+        counts[:, test] = drawn[:, member]
+    return counts
+
+
+def unit_counts(
+    bootstrap: Bootstrap, n_units: int, subjects: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    """How often each unit is drawn in each resample, (samples, n_units).
+
+    Parameters
+    ----------
+    bootstrap : Bootstrap
+        Over units, or over subjects.
+    n_units : int
+        Number of units that count in the aggregate.
+    subjects : array (n_units,) or None
+        Whose they are; where given, subjects are drawn.
+    """
+    rng = np.random.default_rng([bootstrap.seed, 1])
+    member = np.arange(n_units) if subjects is None else np.unique(subjects, return_inverse=True)[1]
+    size = int(member.max()) + 1
+    drawn = rng.multinomial(size, np.full(size, 1 / size), size=bootstrap.samples)
+    return drawn[:, member].astype(np.float64)
+
+
+def over_units(
+    values: NDArray[np.float64], counts: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Median over units of each resample, without NaN.
+
+    Parameters
+    ----------
+    values : float array (B, q) or (1, q)
+        Scores of units.
+    counts : float array (B, q) or None
+        How often each unit is drawn; once where left out.
+
+    Returns
+    -------
+    float array (B,)
+    """
+    order = np.argsort(values, axis=1)  # NaN come last
+    values = np.take_along_axis(values, order, axis=1)
+    known = ~np.isnan(values)
+    weights = (
+        known
+        if counts is None
+        else known
+        * np.take_along_axis(
+            np.broadcast_to(counts, (len(counts), values.shape[1])),
+            np.broadcast_to(order, (len(counts), values.shape[1])),
+            axis=1,
+        )
+    )
+    passed = 2 * np.cumsum(weights, axis=1)
+    total = passed[:, -1:] / 2
+    shape = (len(passed), values.shape[1])
+    values = np.broadcast_to(values, shape)
+    lower = np.take_along_axis(values, (passed >= total).argmax(1)[:, None], axis=1)
+    upper = np.take_along_axis(values, (passed > total).argmax(1)[:, None], axis=1)
+    return np.where(total > 0, (lower + upper) / 2, np.nan)[:, 0]
+
+
+def _shuffled_orders(
+    shuffle: Shuffle, splits: Splits, groups: NDArray[Any] | None = None
+) -> NDArray[np.intp]:
+    """Position of the stimulus that takes each one's place, (samples, n_stimuli)."""
+    rng = np.random.default_rng(shuffle.seed)
+    n = sum(len(test) for _, test in splits)
+    orders = np.empty((shuffle.samples, n), dtype=np.intp)
+    for _, test in splits:
+        member = _members(test, groups)
+        sizes = np.bincount(member)
+        if len(np.unique(sizes)) > 1:
+            raise InputError(
+                f"groups of {sizes.min()} to {sizes.max()} stimuli cannot change places: shuffle "
+                "with folds that keep no groups, or with groups of one size."
+            )
+        places = test[np.argsort(member, kind="stable")].reshape(len(sizes), -1)
+        for sample in range(shuffle.samples):
+            orders[sample, places] = places[rng.permutation(len(places))]
+    return orders
+
+
+def _members(test: NDArray[np.intp], groups: NDArray[Any] | None) -> NDArray[np.intp]:
+    """Which of the things that are drawn each test stimulus belongs to: itself, or a group."""
+    if groups is None:
+        return np.arange(len(test))
+    return np.asarray(np.unique(groups[test], return_inverse=True)[1])
+
+
+def _check_counts(kind: str, samples: Any, seed: Any) -> None:
+    for name, value, least in (("samples", samples, 1), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise InputError(f"{kind}({name}={value!r}): {name} is a whole number from {least} up.")

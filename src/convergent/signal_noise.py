@@ -1,0 +1,83 @@
+"""Signal and noise of a recording: their covariances, estimated from repeats, and new draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SignalNoise", "signal_and_noise"]
+
+
+@dataclass(frozen=True, eq=False)
+class SignalNoise:
+    """A Gaussian recording: factors of its covariances over units.
+
+    Attributes
+    ----------
+    signal : float array (r, q)
+        F, so that F'F is the covariance of the noiseless responses over stimuli.
+    noise : float array (s, q)
+        Likewise of the noise of one repeat.
+    repeats : int array (n,)
+        How often each stimulus was shown, by the unit for which it was shown most often.
+    """
+
+    signal: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    repeats: NDArray[np.intp]
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Noiseless responses (n, q) to new stimuli, and their recorded means over repeats."""
+        n = len(self.repeats)
+        true = rng.standard_normal((n, len(self.signal))) @ self.signal
+        noise = rng.standard_normal((n, len(self.noise))) @ self.noise
+        return true, true + noise / np.sqrt(self.repeats)[:, None]
+
+
+def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float64]) -> SignalNoise:
+    r"""Covariances of signal and noise, from repeats.
+
+    The noise covariance :math:`\Sigma_N` is that of repeats about the mean of their stimulus. The
+    covariance of the mean responses holds signal and noise,
+    :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`; the difference, without its negative
+    eigenvalues, is the signal's, and each unit is then scaled to its own reliability.
+
+    Parameters
+    ----------
+    trials : float array (n, q, repeats)
+        Responses; NaN where a repeat was not recorded. Each stimulus was shown at least once, and
+        some repeatedly.
+    reliability : float array (q,)
+        Share of the variance of each unit's mean responses that is signal; below 0 counts as 0.
+
+    References
+    ----------
+    Kay et al. 2025, "Disentangling signal and noise in neural responses through generative
+    modeling", PLOS Computational Biology 21 (generative modelling of signal and noise, GSN).
+    """
+    recorded = ~np.isnan(trials)
+    filled = np.where(recorded, trials, 0.0).astype(np.float64)
+    count = recorded.sum(-1)
+    mean = filled.sum(-1) / count
+    residual = np.where(recorded, filled - mean[..., None], 0.0)
+    degrees = np.maximum(count - 1, 0).sum(0)
+    residual = residual.transpose(0, 2, 1).reshape(-1, trials.shape[1])
+    noise = _short(residual / np.sqrt(degrees))
+    centred = (mean - mean.mean(0)) / np.sqrt(len(mean) - 1)
+    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    noise_along = noise @ axes.T * np.sqrt((1 / count).mean())
+    squares, turn = np.linalg.eigh(np.diag(lengths**2) - noise_along.T @ noise_along)
+    signal = np.sqrt(np.maximum(squares, 0))[:, None] * (turn.T @ axes)
+    wanted = np.sqrt(np.maximum(reliability, 0) * (centred**2).sum(0))
+    found = np.sqrt((signal**2).sum(0))
+    signal = signal * np.divide(wanted, found, out=np.zeros_like(found), where=found > 0)
+    return SignalNoise(signal, noise, count.max(1))
+
+
+def _short(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As few rows as have the same inner products of columns."""
+    if len(rows) <= rows.shape[1]:
+        return rows
+    return np.asarray(np.linalg.qr(rows, mode="r"))

@@ -1,0 +1,177 @@
+"""A target as it is scored: its units, which of them count, and its ceiling."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .assembly import Assembly
+from .ceiling import CEILINGS, Ceiling, Recorded
+from .errors import InputError, examples
+from .intake import on_device
+from .metrics import Metric
+from .population import Population, Split
+from .reliability import RELIABILITIES, Reliability
+from .resampling import Bootstrap, Resamples, unit_counts
+from .results import TargetUnits
+
+__all__ = ["Goal", "check_subjects", "prepare"]
+
+Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """A target, ready to be predicted.
+
+    Attributes
+    ----------
+    units : TargetUnits
+        All of its units, and which are scored.
+    views : list of Split
+        The scored units under each fold.
+    ceiling : Ceiling
+        Of the scored units.
+    unit_counts : float array (B, kept) or None
+        How often each unit that counts in the aggregate is drawn in the bootstrap's resamples;
+        None where units are not random.
+    """
+
+    units: TargetUnits
+    views: list[Split]
+    ceiling: Ceiling
+    unit_counts: NDArray[np.float64] | None
+
+
+def prepare(
+    name: str,
+    assembly: Assembly,
+    splits: Splits,
+    metrics: Mapping[str, Metric],
+    ceiling: str | None,
+    min_reliability: float,
+    resamples: Resamples,
+    device: str | None,
+) -> Goal:
+    """Choose the units that can be scored, and find their ceiling."""
+    trials = assembly.data.values if assembly.repeats > 1 else None
+    values = assembly.average().data.values
+    # a ceiling of another kind still leaves out units that do not repeat
+    estimate = RELIABILITIES.get(ceiling or "", RELIABILITIES["split-half"])
+    nothing = np.full(len(assembly.units), np.nan)
+    reliability = Reliability(nothing, nothing)
+    if ceiling is not None and trials is not None:
+        reliability = estimate(trials)
+    units = _units(name, assembly, values, reliability, min_reliability)
+    population = Population(on_device(values[:, units.scored], device))
+    views = [population.split(*split) for split in splits]
+    subjects = _subjects(assembly, units)
+    possible = Ceiling(np.full((len(metrics), len(units.scored)), np.nan), None)
+    if ceiling is not None:
+        part = None if trials is None else trials[:, units.scored]
+        resampled = None
+        if part is not None and resamples.counts is not None:
+            resampled = estimate(part, weights=resamples.counts)
+        own = Reliability(*(values[units.scored] for values in vars(reliability).values()))
+        recorded = Recorded(views, part, own, resampled, subjects, resamples.counts)
+        possible = _positive(CEILINGS[ceiling](recorded, metrics), name, list(metrics), units)
+    bootstrap, drawn = resamples.bootstrap, None
+    if bootstrap is not None and bootstrap.over != ("stimuli",):
+        whose = subjects[units.kept] if subjects is not None else None
+        drawn = unit_counts(bootstrap, len(units.kept), whose)
+    return Goal(units, views, possible, drawn)
+
+
+def check_subjects(bootstrap: Bootstrap | None, targets: Mapping[str, Assembly]) -> None:
+    """Make sure, before any work, that subjects can be drawn where they are to be."""
+    if bootstrap is None or "subjects" not in bootstrap.over:
+        return
+    for name, target in targets.items():
+        label = target.data.coords.get("subject")
+        if label is None or label.dims != ("unit",) or len(np.unique(label.values)) < 2:
+            found = "no label 'subject' along 'unit'"
+            if label is not None and label.dims == ("unit",):
+                found = f"one subject, {label.values[0]!s}"
+            raise InputError(
+                f"a bootstrap over subjects needs two or more, and target {name!r} has {found}: "
+                "say whose each unit is, Assembly(a.data.assign_coords(subject=('unit', names))), "
+                "or draw 'units'."
+            )
+
+
+def _units(
+    name: str,
+    assembly: Assembly,
+    values: NDArray[np.floating],
+    reliability: Reliability,
+    min_reliability: float,
+) -> TargetUnits:
+    """Which units can be scored, and why others do not count."""
+    n_units = len(assembly.units)
+    missing = np.isnan(values).sum(0)
+    rounding = 16 * np.finfo(values.dtype).eps * np.abs(values).max(0)
+    constant = values.max(0) - values.min(0) <= rounding  # never so where a value is missing
+    estimated = not np.isnan(reliability.full).all()
+    # of several reasons, the last holds
+    reasons = {
+        f"reliability below {min_reliability:g}": reliability.full < min_reliability,
+        "reliability cannot be estimated": np.isnan(reliability.full) & estimated,
+        "constant": constant,
+        "not recorded for all stimuli": missing > 0,
+        "not recorded": missing == len(values),
+    }
+    excluded = np.full(n_units, "", dtype=f"U{max(map(len, reasons))}")
+    for reason, where in reasons.items():
+        excluded[where] = reason
+    partly = excluded == "not recorded for all stimuli"
+    if partly.any():
+        warnings.warn(
+            f"{int(partly.sum())} of {n_units} units of target {name!r} were not recorded for all "
+            f"{len(values)} stimuli ({examples(assembly.units[partly].tolist())}) and are left "
+            "out: score the stimuli, or the sessions, that they share.",
+            stacklevel=4,
+        )
+    scored = np.flatnonzero((missing == 0) & ~constant)
+    scored = scored[np.argsort(assembly.units[scored])]  # where units tie, order must not matter
+    if not len(scored):
+        found = ", ".join(f"{reason} ({(excluded == reason).sum()})" for reason in set(excluded))
+        raise InputError(f"target {name!r} has no unit that can be scored: {found}.")
+    repeated = np.zeros(n_units, dtype=np.intp)
+    if assembly.repeats > 1:
+        repeated = (np.isfinite(assembly.data.values).sum(-1) >= 2).sum(0)
+    counted = repeated[excluded == ""]
+    if estimated and counted.size and counted.min() < len(values):
+        warnings.warn(
+            f"the ceiling of target {name!r} rests on the {counted.min()} of {len(values)} stimuli "
+            "that were repeated, and takes the noise of all others to be like theirs.",
+            stacklevel=4,
+        )
+    return TargetUnits(assembly.units, scored, excluded, reliability, repeated)
+
+
+def _subjects(assembly: Assembly, units: TargetUnits) -> NDArray[Any] | None:
+    """Whose each scored unit is, where that is known."""
+    label = assembly.data.coords.get("subject")
+    if label is None or label.dims != ("unit",):
+        return None
+    return np.asarray(label.values)[units.scored]
+
+
+def _positive(ceiling: Ceiling, name: str, metrics: Sequence[str], units: TargetUnits) -> Ceiling:
+    """Leave out ceilings that are not above 0, and say so where they would have counted."""
+    r = np.where(ceiling.r > 0, ceiling.r, np.nan)
+    lost = np.isnan(r[:, units.kept]).sum(1)
+    if lost.any():
+        counts = ", ".join(f"{lost[i]} ({m})" for i, m in enumerate(metrics) if lost[i])
+        warnings.warn(
+            f"of {len(units.kept)} units of target {name!r}, the ceiling is not above 0, or not "
+            f"known, in {counts}: these have no normalized score.",
+            stacklevel=4,
+        )
+    draws = ceiling.resampled
+    return Ceiling(r, None if draws is None else np.where(draws > 0, draws, np.nan))
