@@ -41,8 +41,10 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
 
     The noise covariance :math:`\Sigma_N` is that of repeats about the mean of their stimulus. The
     covariance of the mean responses holds signal and noise,
-    :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`; the difference, without its negative
-    eigenvalues, is the signal's, and each unit is then scaled to its own reliability.
+    :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`; the difference is the signal's. With few stimuli
+    chance makes its covariances between units too large, and so the signal seem to have fewer
+    dimensions than it has: they are shrunk until their sum of squares is what is expected without
+    chance. Negative eigenvalues are then set to 0, and each unit is scaled to its own reliability.
 
     Parameters
     ----------
@@ -67,13 +69,28 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
     noise = _short(residual / np.sqrt(degrees))
     centred = (mean - mean.mean(0)) / np.sqrt(len(mean) - 1)
     _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
-    noise_along = noise @ axes.T * np.sqrt((1 / count).mean())
-    squares, turn = np.linalg.eigh(np.diag(lengths**2) - noise_along.T @ noise_along)
+    noise_of_mean = noise * np.sqrt((1 / count).mean())
+    along = noise_of_mean @ axes.T
+    difference = np.diag(lengths**2) - along.T @ along
+    own = (centred**2).sum(0) - (noise_of_mean**2).sum(0)  # its diagonal, unit by unit
+    chance = _chance(centred, len(mean) - 1) + _chance(noise_of_mean, int(degrees.max()))
+    shared = (difference**2).sum() - (own**2).sum()
+    keep = np.sqrt(max(0.0, 1 - chance / shared)) if shared > 0 else 0.0
+    shrunk = keep * difference + (1 - keep) * (axes * own) @ axes.T
+    squares, turn = np.linalg.eigh(shrunk)
     signal = np.sqrt(np.maximum(squares, 0))[:, None] * (turn.T @ axes)
     wanted = np.sqrt(np.maximum(reliability, 0) * (centred**2).sum(0))
     found = np.sqrt((signal**2).sum(0))
     signal = signal * np.divide(wanted, found, out=np.zeros_like(found), where=found > 0)
     return SignalNoise(signal, noise, count.max(1))
+
+
+def _chance(rows: NDArray[np.float64], degrees: int) -> float:
+    """Expected sum of squared errors of the covariances between units, X'X, of Gaussian rows."""
+    variance = (rows**2).sum(0)
+    across = rows @ rows.T if len(rows) < rows.shape[1] else rows.T @ rows
+    total = variance.sum() ** 2 + (across**2).sum() - 2 * (variance**2).sum()
+    return float(total / degrees)
 
 
 def _short(rows: NDArray[np.float64]) -> NDArray[np.float64]:
