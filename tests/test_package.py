@@ -55,7 +55,8 @@ ORDER = (
         "simulate",
     ),
     *("networks", "extraction", "population", "metrics", "folds", "intake", "reliability"),
-    *("signal_noise", "resampling", "ceiling", "results", "targets", "crossval", "inference"),
+    *("signal_noise", "resampling", "ceiling", "results", "targets", "crossval"),
+    *("inference", "tables", "privileged_axis"),
     *("references", "distances", "comparison"),
     *("plot", "report", "cli"),
 )

@@ -19,11 +19,12 @@ from .extraction import extract
 from .folds import Folds
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
 from .networks import NETWORKS, Network, network
+from .privileged_axis import privileged_axis
 from .reliability import repeat_variance, split_half
 from .report import report
 from .resampling import Bootstrap, Shuffle
-from .results import summary
 from .stimuli import Stimuli
+from .tables import against, best, differences, summary
 
 __version__ = version("convergent")
 
@@ -40,11 +41,14 @@ __all__ = [
     "Shuffle",
     "SoftMatching",
     "Stimuli",
+    "against",
     "align",
+    "best",
     "card",
     "cards",
     "compare",
     "data_root",
+    "differences",
     "distances",
     "extract",
     "fetch",
@@ -54,6 +58,7 @@ __all__ = [
     "open",
     "plot",
     "present",
+    "privileged_axis",
     "read_card",
     "references",
     "repeat_variance",

@@ -169,9 +169,10 @@ def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
     The perfect model is the noiseless responses of the very same units; it is scored on the
     simulated recording with the same metric and folds, so that the cost of fitting the map is in
     the ceiling. The mean over simulations is given. A model with more dimensions than the target
-    pays more than this; one with a helpful prior could pay less.
+    pays more than this. Where units differ in reliability by little more than chance, each is
+    taken to be like the others, as far as the differences are chance.
 
-    Under the bootstrap it moves as the square root of reliability does.
+    Under the bootstrap it moves as the square root of that reliability does.
 
     Parameters
     ----------
@@ -181,18 +182,40 @@ def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
         What is scored.
     """
     assert target.trials is not None
-    model = signal_and_noise(target.trials, target.reliability.full)
+    reliability = target.reliability.full
+    if np.isnan(reliability).all():
+        return Ceiling(np.full((len(metrics), len(reliability)), np.nan), None)
+    trust = _trust(target.trials, reliability)
+    model = signal_and_noise(target.trials, _towards_mean(reliability, trust))
     rng = np.random.default_rng(0)
-    total = np.zeros((len(metrics), target.trials.shape[1]))
+    total = np.zeros((len(metrics), len(reliability)))
     for _ in range(SIMULATIONS):
-        perfect, recorded = model.draw(rng)
-        r, _ = _across_folds(Population(perfect), Population(recorded), target, metrics, False)
-        total += r / SIMULATIONS
-    known = _root(target.reliability.full)
-    total = np.where((total > 0) & ~np.isnan(known), total, np.nan)
+        perfect, recorded = map(Population, model.draw(rng))
+        total += _across_folds(perfect, recorded, target, metrics, resample=False)[0] / SIMULATIONS
+    total = np.where(np.isnan(reliability), np.nan, total)
     if target.resampled is None:
         return Ceiling(total, None)
-    return Ceiling(total, total[:, None] * (_root(target.resampled.full) / known))
+    moved = _root(_towards_mean(target.resampled.full, trust))
+    return Ceiling(total, total[:, None] * (moved / _root(_towards_mean(reliability, trust))))
+
+
+def _trust(trials: NDArray[np.floating], reliability: NDArray[np.float64]) -> float:
+    r"""Share of the spread of reliability over units that is not chance.
+
+    For Gaussian signal and noise, :math:`1 - c` is the inverse of an F ratio, and its logarithm has
+    the variance :math:`2 / (n - 1) + 2 / \sum_s (k_s - 1)` by chance.
+    """
+    count = (~np.isnan(trials)).sum(-1)
+    chance = 2 / (len(trials) - 1) + 2 / np.maximum(count - 1, 0).sum(0).mean()
+    spread = np.nanvar(np.log(np.maximum(1 - reliability, 1e-12)), ddof=1)
+    return float(max(0.0, 1 - chance / spread)) if spread > 0 else 1.0
+
+
+def _towards_mean(reliability: NDArray[np.float64], trust: float) -> NDArray[np.float64]:
+    """Reliability (..., q) with that share of each unit's deviation from the mean over units."""
+    noise = np.log(np.maximum(1 - reliability, 1e-12))
+    mean = np.nanmean(noise, axis=-1, keepdims=True)
+    return np.asarray(1 - np.exp(mean + trust * (noise - mean)))
 
 
 CEILINGS: dict[str, Callable[[Recorded, Mapping[str, Metric]], Ceiling]] = {

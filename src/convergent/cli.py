@@ -28,9 +28,9 @@ from .metrics import METRICS, named_metrics
 from .networks import NETWORKS
 from .networks import network as get_network
 from .report import report
-from .results import summary
 from .stimuli import Stimuli
 from .storage import write_whole
+from .tables import summary
 
 __all__ = ["app", "main"]
 

@@ -240,7 +240,7 @@ class _RunningCell:
         if self._shuffled:
             each = np.stack([running.mean() for running in self._shuffled.values()])
             shuffled = over_units(each[:, kept], None)
-        return Cell(self._folds, draws, shuffled)
+        return Cell(self._folds, draws, shuffled, self._goal.drawn)
 
 
 def _shuffled(view: Split, order: NDArray[np.intp]) -> Split:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .errors import InputError
-from .results import summary
+from .tables import summary
 
 __all__ = ["Picture", "scores"]
 

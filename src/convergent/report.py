@@ -11,8 +11,8 @@ from pathlib import Path
 import xarray as xr
 
 from . import plot
-from .results import summary
 from .storage import write_whole
+from .tables import summary
 
 __all__ = ["report"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,11 +106,14 @@ class Resamples:
         How often each stimulus is drawn.
     orders : int array (N, n) or None
         Which stimulus takes each one's place, in each shuffle.
+    n_drawn : int
+        How many stimuli, or groups of them, there are to draw from.
     """
 
     bootstrap: Bootstrap | None
     counts: NDArray[np.float64] | None
     orders: NDArray[np.intp] | None
+    n_drawn: int
 
 
 def draw_resamples(
@@ -141,7 +145,8 @@ def draw_resamples(
         counts = _stimulus_counts(bootstrap, splits, groups)
     if shuffle is not None:
         orders = _shuffled_orders(shuffle, splits, groups)
-    return Resamples(bootstrap, counts, orders)
+    n_drawn = sum(int(_members(test, groups).max()) + 1 for _, test in splits)
+    return Resamples(bootstrap, counts, orders, n_drawn)
 
 
 def _stimulus_counts(
@@ -160,7 +165,7 @@ def _stimulus_counts(
 
 
 def unit_counts(
-    bootstrap: Bootstrap, n_units: int, subjects: NDArray[Any] | None
+    bootstrap: Bootstrap, target: str, n_units: int, subjects: NDArray[Any] | None
 ) -> NDArray[np.float64]:
     """How often each unit is drawn in each resample, (samples, n_units).
 
@@ -168,12 +173,15 @@ def unit_counts(
     ----------
     bootstrap : Bootstrap
         Over units, or over subjects.
+    target : str
+        Whose units: those of different targets are drawn apart, subjects together.
     n_units : int
         Number of units that count in the aggregate.
     subjects : array (n_units,) or None
         Whose they are; where given, subjects are drawn.
     """
-    rng = np.random.default_rng([bootstrap.seed, 1])
+    apart = zlib.crc32(target.encode()) if subjects is None else 0
+    rng = np.random.default_rng([bootstrap.seed, 1, apart])
     member = np.arange(n_units) if subjects is None else np.unique(subjects, return_inverse=True)[1]
     size = int(member.max()) + 1
     drawn = rng.multinomial(size, np.full(size, 1 / size), size=bootstrap.samples)

@@ -1,4 +1,4 @@
-"""Scores of all folds with their labels, and their tidy summary."""
+"""Scores of all folds with their labels, and their aggregate over folds and units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -16,7 +15,7 @@ from .folds import FoldMean
 from .metrics import FoldScore
 from .reliability import Reliability
 
-__all__ = ["TargetUnits", "label", "summary"]
+__all__ = ["Cell", "TargetUnits", "aggregate", "label"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
 BY_CELL_UNIT = ("metric", "source", "unit")
@@ -64,11 +63,14 @@ class Cell:
         For ``"r"`` and ``"normalized"``, the aggregate in the bootstrap's resamples of each factor.
     shuffled : float array (N,) or None
         The aggregate r in each shuffle of the stimuli.
+    drawn : dict of str to int
+        How many things the bootstrap draws of each factor.
     """
 
     folds: Sequence[FoldScore]
     draws: Mapping[str, Mapping[str, NDArray[np.float64]]]
     shuffled: NDArray[np.float64] | None
+    drawn: Mapping[str, int]
 
 
 def label(
@@ -139,7 +141,7 @@ def label(
     }
     scores = scores.assign({k: ("unit", np.concatenate(v)) for k, v in of_units.items()})
     scores = scores.assign(_resampled(cells, metrics, sources, list(targets)))
-    return scores if units else _aggregate(scores)
+    return scores if units else aggregate(scores)
 
 
 def _unit_labels(targets: Mapping[str, TargetUnits]) -> dict[str, Any]:
@@ -176,49 +178,28 @@ def _resampled(
             draws.reshape(len(by_factor), size, *shape),
         )
         found["factor"] = list(by_factor)
+    if first.draws:
+        drawn = [cells[metrics[0], sources[0], target].drawn for target in targets]
+        found["n_drawn"] = (
+            ("factor", "target_population"),
+            [[each.get(factor, 0) for each in drawn] for factor in found["factor"]],
+        )
     if first.shuffled is not None:
         shuffled = np.stack([np.asarray(cells[key].shuffled) for key in order], axis=1)
         found["r_shuffled"] = (("shuffle", *by_cell), shuffled.reshape(-1, *shape))
     return found
 
 
-def summary(scores: xr.Dataset) -> pd.DataFrame:
-    """Tidy table of scores: mean over folds, then median over units.
+def aggregate(scores: xr.Dataset) -> xr.Dataset:
+    """Mean over folds, then median over the units that are not excluded, for each target.
 
     Parameters
     ----------
     scores : xarray.Dataset
-        From `score`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a (metric, source, target): ``r``, ``ceiling``, ``normalized``,
-        ``explained_variance``, ``reliability``, ``n_stimuli``, ``n_units`` (in the aggregate) and
-        ``n_units_excluded`` (left out of it).
+        From `score`, with unit scores or without.
     """
-    if "unit" in scores.dims:
-        scores = _aggregate(scores)
-    rows = []
-    for metric in scores["metric"].values:
-        for source in scores["source"].values:
-            for target in scores["target"].values:
-                cell = scores.sel(metric=metric, source=source, target=target)
-                numbers = {
-                    name: float(cell[name])
-                    for name in ("r", "ceiling", "normalized", "explained_variance", "reliability")
-                }
-                rows.append(
-                    {"metric": str(metric), "source": str(source), "target": str(target)}
-                    | numbers
-                    | {"n_stimuli": int(scores.attrs["n_stimuli"])}
-                    | {name: int(cell[name]) for name in ("n_units", "n_units_excluded")}
-                )
-    return pd.DataFrame(rows)
-
-
-def _aggregate(scores: xr.Dataset) -> xr.Dataset:
-    """Mean over folds, then median over the units that are not excluded, for each target."""
+    if "unit" not in scores.dims:
+        return scores
     names = scores["target_population"].values
     kept = [
         np.flatnonzero((scores["target"].values == name) & (scores["excluded"].values == ""))

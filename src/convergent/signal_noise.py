@@ -41,10 +41,11 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
 
     The noise covariance :math:`\Sigma_N` is that of repeats about the mean of their stimulus. The
     covariance of the mean responses holds signal and noise,
-    :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`; the difference is the signal's. With few stimuli
-    chance makes its covariances between units too large, and so the signal seem to have fewer
-    dimensions than it has: they are shrunk until their sum of squares is what is expected without
-    chance. Negative eigenvalues are then set to 0, and each unit is scaled to its own reliability.
+    :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`; the difference is the signal's. With few
+    stimuli chance makes its covariances between units too large, and so the signal seem to have
+    fewer dimensions than it has: they are shrunk until their sum of squares is what is expected
+    without chance. Negative eigenvalues are then set to 0, and each unit is scaled to its own
+    reliability.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
         Responses; NaN where a repeat was not recorded. Each stimulus was shown at least once, and
         some repeatedly.
     reliability : float array (q,)
-        Share of the variance of each unit's mean responses that is signal; below 0 counts as 0.
+        Share of the variance of each unit's mean responses that is signal; below 0, or NaN, is 0.
 
     References
     ----------
@@ -79,7 +80,7 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
     shrunk = keep * difference + (1 - keep) * (axes * own) @ axes.T
     squares, turn = np.linalg.eigh(shrunk)
     signal = np.sqrt(np.maximum(squares, 0))[:, None] * (turn.T @ axes)
-    wanted = np.sqrt(np.maximum(reliability, 0) * (centred**2).sum(0))
+    wanted = np.sqrt(np.maximum(np.nan_to_num(reliability), 0) * (centred**2).sum(0))
     found = np.sqrt((signal**2).sum(0))
     signal = signal * np.divide(wanted, found, out=np.zeros_like(found), where=found > 0)
     return SignalNoise(signal, noise, count.max(1))

@@ -40,12 +40,15 @@ class Goal:
     unit_counts : float array (B, kept) or None
         How often each unit that counts in the aggregate is drawn in the bootstrap's resamples;
         None where units are not random.
+    drawn : dict of str to int
+        How many stimuli (or groups of them), units or subjects are drawn.
     """
 
     units: TargetUnits
     views: list[Split]
     ceiling: Ceiling
     unit_counts: NDArray[np.float64] | None
+    drawn: dict[str, int]
 
 
 def prepare(
@@ -80,11 +83,15 @@ def prepare(
         own = Reliability(*(values[units.scored] for values in vars(reliability).values()))
         recorded = Recorded(views, part, own, resampled, subjects, resamples.counts)
         possible = _positive(CEILINGS[ceiling](recorded, metrics), name, list(metrics), units)
-    bootstrap, drawn = resamples.bootstrap, None
+    bootstrap, counts = resamples.bootstrap, None
+    drawn = {"stimuli": resamples.n_drawn}
     if bootstrap is not None and bootstrap.over != ("stimuli",):
-        whose = subjects[units.kept] if subjects is not None else None
-        drawn = unit_counts(bootstrap, len(units.kept), whose)
-    return Goal(units, views, possible, drawn)
+        whose = None
+        if "subjects" in bootstrap.over and subjects is not None:
+            whose = subjects[units.kept]
+        counts = unit_counts(bootstrap, name, len(units.kept), whose)
+        drawn[bootstrap.over[-1]] = len(units.kept) if whose is None else len(np.unique(whose))
+    return Goal(units, views, possible, counts, drawn)
 
 
 def check_subjects(bootstrap: Bootstrap | None, targets: Mapping[str, Assembly]) -> None:
