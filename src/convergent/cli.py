@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,12 +26,14 @@ from .errors import InputError
 from .extraction import SPATIAL, extract
 from .folds import Folds
 from .metrics import METRICS, named_metrics
-from .networks import NETWORKS
+from .networks import NETWORKS, Network
 from .networks import network as get_network
 from .report import report
+from .resampling import Bootstrap, Shuffle
 from .stimuli import Stimuli
 from .storage import write_whole
-from .tables import summary
+from .tables import against, best, summary
+from .targets import check_subjects
 
 __all__ = ["app", "main"]
 
@@ -84,7 +87,20 @@ def score(
     group: Annotated[
         str | None, typer.Option(help="Label of stimuli that stay in one fold.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the folds.")] = 0,
+    seed: Annotated[int, typer.Option(help="Draws the folds, and all resamples.")] = 0,
+    bootstrap: Annotated[
+        int, typer.Option(help="Resamples, for confidence intervals; 0 for none.")
+    ] = 0,
+    over: Annotated[
+        str, typer.Option(help="What is resampled: stimuli, units, subjects, with commas.")
+    ] = "stimuli",
+    shuffle: Annotated[
+        int, typer.Option(help="Shuffles of the stimuli, for p against chance; 0 for none.")
+    ] = 0,
+    controls: Annotated[
+        int,
+        typer.Option(help="Untrained copies of the network, for p against these; 0 for none."),
+    ] = 0,
     untrained: Annotated[bool, typer.Option("--untrained", help="Random weights.")] = False,
     checkpoint: Annotated[
         Path | None, typer.Option(help="A state_dict in place of the weights.")
@@ -109,34 +125,41 @@ def score(
         splits.split(len(recording.stimuli))
     chosen_ceiling = None if ceiling == "none" else ceiling
     check_ceiling(chosen_ceiling, targets)
+    resampled = Bootstrap(bootstrap, tuple(_parts(over)), seed) if bootstrap else None
+    check_subjects(resampled, targets)
+    if controls and (untrained or checkpoint):
+        raise InputError("--controls holds trained weights against untrained: leave one out.")
     folder = out or (None if as_json else Path("results"))
     if folder:
         _make_folder(folder)
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
     loaded = time.perf_counter()
-    activations = extract(
-        net,
-        images,
-        _parts(layers) if layers else None,
-        spatial=spatial,
-        batch_size=batch_size,
-        device=device,
-    )
+    names = _parts(layers) if layers else None
+
+    def shown(to: Network) -> dict[str, Assembly]:
+        return extract(to, images, names, spatial=spatial, batch_size=batch_size, device=device)
+
+    activations = shown(net)
     extracted = time.perf_counter()
-    results = score_assemblies(
-        activations,
-        targets,
-        chosen_metrics,
+    score_them = partial(
+        score_assemblies,
+        target=targets,
+        metrics=chosen_metrics,
         folds=splits,
         ceiling=chosen_ceiling,
         device=device,
     )
+    results = score_them(
+        activations, bootstrap=resampled, shuffle=Shuffle(shuffle, seed) if shuffle else None
+    )
+    copies = (get_network(network, pretrained=False, seed=number) for number in range(controls))
+    untrained_scores = [score_them(shown(copy), units=False) for copy in copies]
     scored = time.perf_counter()
     _note(
         f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, "
         f"scores {scored - extracted:.1f} s"
     )
-    table = summary(results)
+    table = _table(results, untrained_scores)
     if as_json:
         _print_rows(table.to_dict("records"))
     else:
@@ -212,6 +235,17 @@ def networks(
         _print_rows(rows)
     else:
         _print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
+
+
+def _table(results: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Summary, with what was asked for besides: the set of the best, p against controls."""
+    table, cell = summary(results), ["metric", "source", "target"]
+    if "r_draws" in results:
+        table = table.merge(best(results)[[*cell, "among_best"]], on=cell)
+    if controls:
+        held = against(results, controls).rename(columns={"p": "p_untrained"})
+        table = table.merge(held[[*cell, "control_mean", "p_untrained"]], on=cell)
+    return table
 
 
 def _parts(text: str) -> list[str]:
@@ -299,22 +333,38 @@ def _print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:
 def _print_scores(table: pd.DataFrame, title: str) -> None:
     """One table a target: a row a layer, a column a metric."""
     console = Console()
+    notes = "r on held-out stimuli"
+    notes += ", [95% interval]" if "r_low" in table else ""
+    notes += ", (r / ceiling)"
+    notes += ", * not told from the best layer" if "among_best" in table else ""
     console.print(
-        f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: r on held-out stimuli (r / ceiling)"
+        f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: {notes}", markup=False, highlight=False
     )
     for target, part in table.groupby("target", sort=False):
-        ceiling, kept, left_out = (
-            part[c].iloc[0] for c in ("ceiling", "n_units", "n_units_excluded")
-        )
-        known = f"ceiling {ceiling:.3f}" if math.isfinite(ceiling) else "no ceiling"
+        kept, left_out = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
+        ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]
+        known = f"ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
         head = f"{target}: {known}, {kept} units" + (f", {left_out} left out" if left_out else "")
-        rows = part.assign(
-            shown=[
-                f"{r:.3f} ({n:.2f})" if math.isfinite(n) else f"{r:.3f}"
-                for r, n in zip(part["r"], part["normalized"], strict=True)
-            ]
-        ).pivot_table(index="source", columns="metric", values="shown", aggfunc="first", sort=False)
+        rows = part.assign(shown=[_shown(row) for row in part.to_dict("records")])
+        rows = rows.pivot_table(
+            index="source", columns="metric", values="shown", aggfunc="first", sort=False
+        )
         _print_table(head, rows.reset_index())
+
+
+def _shown(row: Mapping[Any, Any]) -> str:
+    """A score in words: r, its interval, (normalized), a star if among the best, p."""
+    text = f"{row['r']:.3f}"
+    if "r_low" in row:
+        text += f" [{row['r_low']:.3f}, {row['r_high']:.3f}]"
+    if math.isfinite(row["normalized"]):
+        text += f" ({row['normalized']:.2f})"
+    if row.get("among_best"):
+        text += " *"
+    for name in ("shuffle", "untrained"):
+        if f"p_{name}" in row:
+            text += f" p({name}) {row[f'p_{name}']:.2g}"
+    return text
 
 
 def _print_table(title: str, frame: pd.DataFrame) -> None:

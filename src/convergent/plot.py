@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .errors import InputError
-from .tables import summary
+from .tables import best, summary
 
 __all__ = ["Picture", "scores"]
 
 # Okabe and Ito's colours, told apart with any colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 PANELS_IN_A_ROW = 4
+SAME_CEILING = 1e-6
 
 
 class Picture(Figure):
@@ -41,8 +42,10 @@ def scores(results: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`. Points are medians over units of the mean over folds; where
-        unit scores were kept, the bars span the middle half of the units. Save with ``.savefig``.
+        A `matplotlib.figure.Figure`. Points are medians over units of the mean over folds. Where
+        the scores were bootstrapped, bars are 95% confidence intervals, and points are open where
+        a source is behind the best one by more than chance; else, where unit scores were kept,
+        bars span the middle half of the units. Save with ``.savefig``.
 
     Raises
     ------
@@ -52,6 +55,9 @@ def scores(results: xr.Dataset) -> Picture:
     table = summary(results)
     if table.empty:
         raise InputError("there are no scores to draw.")
+    if "r_draws" in results:
+        cell = ["metric", "source", "target"]
+        table = table.merge(best(results)[[*cell, "among_best"]], on=cell)
     targets = list(dict.fromkeys(table["target"]))
     columns = min(len(targets), PANELS_IN_A_ROW)
     rows = -(-len(targets) // columns)
@@ -74,7 +80,11 @@ def scores(results: xr.Dataset) -> Picture:
     )
     n_stimuli = results.attrs["n_stimuli"]
     kind = "Simulated data: " if results.attrs.get("simulated") else ""
-    bars = " (dots) and middle half of units (bars)" if "unit" in results.dims else ""
+    bars = ""
+    if "r_draws" in results:
+        bars = " (dots), 95% confidence interval (bars)\nopen dots: behind the best source"
+    elif "unit" in results.dims:
+        bars = " (dots) and middle half of units (bars)"
     figure.suptitle(
         f"{kind}{n_stimuli} stimuli, scored on those held out\nmedian unit{bars}",
         fontsize="medium",
@@ -91,22 +101,46 @@ def _panel(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
     metrics = list(dict.fromkeys(table["metric"]))
     for i, metric in enumerate(metrics):
         x = np.arange(len(sources)) + 0.12 * (i - (len(metrics) - 1) / 2)
-        r = table.loc[table["metric"] == metric, "r"].to_numpy()
-        bars = _middle_half(results, metric, target)
+        rows = table[table["metric"] == metric]
+        r, colour = rows["r"].to_numpy(), COLOURS[i % len(COLOURS)]
+        bars = _bars(results, rows, metric, target)
         panel.errorbar(
             x,
             r,
             yerr=None if bars is None else np.clip([r - bars[0], bars[1] - r], 0, None),
-            color=COLOURS[i % len(COLOURS)],
+            color=colour,
             marker="o",
             markersize=4,
             linewidth=1.5,
             elinewidth=0.8,
             label=metric,
         )
-    ceiling = float(table["ceiling"].iloc[0])
-    if np.isfinite(ceiling):
-        panel.axhline(ceiling, color="black", linestyle="--", linewidth=1, label="noise ceiling")
+        if "among_best" in rows:
+            behind = ~rows["among_best"].to_numpy(dtype=bool)
+            panel.plot(
+                x[behind],
+                r[behind],
+                "o",
+                color=colour,
+                markersize=4,
+                markerfacecolor="white",
+                zorder=3,
+            )
+    ceilings = table.drop_duplicates("metric").set_index("metric")["ceiling"].dropna()
+    if len(ceilings) and np.ptp(ceilings) < SAME_CEILING:
+        panel.axhline(
+            ceilings.iloc[0], color="black", linestyle="--", linewidth=1, label="noise ceiling"
+        )
+    else:
+        for i, metric in enumerate(metrics):
+            if metric in ceilings:
+                panel.axhline(
+                    ceilings[metric],
+                    color=COLOURS[i % len(COLOURS)],
+                    linestyle="--",
+                    linewidth=1,
+                    label=f"ceiling, {metric}",
+                )
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     units, left_out = (int(table[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
     panel.set_title(
@@ -126,8 +160,10 @@ def _panel(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _middle_half(results: xr.Dataset, metric: str, target: str) -> np.ndarray | None:
-    """Quartiles over units, (2, source); None where unit scores were not kept."""
+def _bars(results: xr.Dataset, rows: pd.DataFrame, metric: str, target: str) -> np.ndarray | None:
+    """Lower and upper ends, (2, source): confidence interval, or quartiles over units."""
+    if "r_low" in rows:
+        return np.asarray(rows[["r_low", "r_high"]].to_numpy().T)
     if "unit" not in results.dims:
         return None
     kept = (results["target"] == target) & (results["excluded"] == "")

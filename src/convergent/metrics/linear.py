@@ -14,7 +14,7 @@ from .fold_score import FoldScore
 
 __all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
 
-TARGETS_AT_ONCE = 4096  # keeps memory flat for targets of many units
+ERRORS_AT_ONCE = 2**21  # stimuli x penalties x targets: keeps memory flat, and in the cache
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class Linear:
         power = float(xp.sum(axes.singular**2)) / n
         penalties = np.asarray(self.penalties) * (power or 1.0)
         weights, chosen = [], []
-        for start in range(0, response.shape[1], TARGETS_AT_ONCE):
-            block = response[:, start : start + TARGETS_AT_ONCE]
+        step = max(1, ERRORS_AT_ONCE // (n * len(penalties)))
+        for start in range(0, response.shape[1], step):
+            block = response[:, start : start + step]
             weight, choice = ridge_leave_one_out(axes.left, axes.singular, block, penalties)
             weights.append(weight)
             chosen.append(choice)
@@ -177,14 +178,13 @@ def ridge_leave_one_out(
     n = response.shape[0]
     projected = left.T @ response
     squares, leverage = singular**2, left**2
-    best = xp.full_like(response[0, :], float("inf"))
-    penalty = xp.zeros_like(best)
-    for candidate in penalties.tolist():
-        shrink = squares / (squares + candidate)
-        remaining = xp.clip(1 - 1 / n - leverage @ shrink, min=1e-12)
-        left_out = (response - left @ (shrink[:, None] * projected)) / remaining[:, None]
-        error = xp.mean(left_out**2, axis=0)
-        penalty = xp.where(error < best, xp.full_like(best, candidate), penalty)
-        best = xp.minimum(best, error)
+    candidates = xp.asarray(penalties, device=array_api.device(left))
+    shrink = squares[:, None] / (squares[:, None] + candidates)
+    remaining = xp.clip(1 - 1 / n - leverage @ shrink, min=1e-12)
+    r, k, q = len(squares), len(penalties), response.shape[1]
+    every = xp.reshape(shrink[:, :, None] * projected[:, None, :], (r, k * q))
+    left_out = response[:, None, :] - xp.reshape(left @ every, (n, k, q))
+    left_out = left_out / remaining[:, :, None]
+    penalty = candidates[xp.argmin(xp.sum(left_out * left_out, axis=0), axis=0)]
     weights = singular[:, None] / (squares[:, None] + penalty) * projected
     return weights, to_numpy(penalty)
