@@ -1,5 +1,7 @@
 """Comparisons against scores and plain calls, what they must not depend on, and bad input."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -103,7 +105,10 @@ def test_labels_say_what_each_measure_is(compared):
     assert set(table.index[table["role"] == "reference"]) == set(REFERENCES)
     validated = set(table.index[table["cross_validated"]])
     assert validated == {m for m in METRICS if "linear" in m or m.endswith("-cv")}
-    assert compared.attrs == {"n_stimuli": N, "simulated": 0}
+    assert (compared.attrs["n_stimuli"], compared.attrs["simulated"]) == (N, 0)
+    made = json.loads(compared.attrs["made_with"])
+    assert list(made["second"]) == ["wide", "middle"]
+    assert made["first"]["small"]["n_units"] == len(layers["small"].units)
 
 
 def test_the_other_way_round_is_the_transpose(layers):

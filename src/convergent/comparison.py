@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from .assembly import Assembly
 from .distances import angle, angular, chord, euclidean, soft_matching
 from .errors import InputError, unknown
-from .folds import Folds
+from .folds import FoldMean, Folds
 from .intake import aligned, complete_population, group_labels, named
-from .metrics import FoldScore, Linear, Procrustes, SoftMatching
+from .metrics import Linear, Procrustes, SoftMatching
 from .population import Population, Split
 from .progress import track
+from .provenance import made_with
 from .references import REFERENCES
+from .results import median
 
 __all__ = ["compare"]
 
@@ -117,6 +119,7 @@ def compare(
             "cross_validated": ("measure", list(cross_validated)),
         },
         attrs={
+            "made_with": made_with({"folds": asdict(folds)}, first=ones, second=others),
             "n_stimuli": n,
             "simulated": int(any(a.data.attrs.get("simulated") for a in populations)),
         },
@@ -146,12 +149,12 @@ def _over_folds(x: Views, y: Views) -> dict[str, float]:
     forward, backward, angles, chords = [], [], [], []
     for one, other in zip(x, y, strict=True):
         # what is fitted on units sees fresh views: those held would keep all responses
-        forward.append(Linear().fit(one, _fresh(other)).score())
-        backward.append(Linear().fit(other, _fresh(one)).score())
-        angles.append(angle(_similarity(one, other)))
+        forward.append(Linear().fit(one, _fresh(other)).score().r)
+        backward.append(Linear().fit(other, _fresh(one)).score().r)
+        angles.append(angle(Procrustes().fit(one, other).similarity()))
         matched = SoftMatching().fit(_fresh(one), _fresh(other)).score()
         chords.append(chord(matched.similarity))
-    there, back = _typical(forward), _typical(backward)
+    there, back = (float(median(FoldMean.of(scores))) for scores in (forward, backward))
     return {
         "linear-forward": there,
         "linear-backward": back,
@@ -164,22 +167,3 @@ def _over_folds(x: Views, y: Views) -> dict[str, float]:
 def _fresh(view: Split) -> Split:
     """The same view, with nothing derived yet."""
     return view.population.split(view.train, view.test)
-
-
-def _similarity(x: Split, y: Split) -> float:
-    """Cosine of the test responses after the Procrustes map; no unit is predicted for it."""
-    turn = Procrustes().fit(x, y).rotation
-    a, b = x.coordinates, y.coordinates
-    lengths = a.test_norm * b.test_norm
-    return float(((a.test @ turn) * b.test).sum()) / lengths if lengths else float("nan")
-
-
-def _typical(folds: Sequence[FoldScore]) -> float:
-    """Mean over the folds in which a unit could be scored, then median over units."""
-    r: NDArray[np.float64] = np.stack([fold.r for fold in folds])
-    known = ~np.isnan(r)
-    scored = known.any(axis=0)
-    if not scored.any():
-        return float("nan")
-    mean = np.where(known, r, 0.0).sum(axis=0)[scored] / known.sum(axis=0)[scored]
-    return float(np.median(mean))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,13 +19,12 @@ from .intake import aligned, complete_population, group_labels, named
 from .metrics import METRICS, FittedMap, FoldScore, Metric, named_metrics
 from .population import Split
 from .progress import track
+from .provenance import made_with, parameters
 from .resampling import REFITS, Bootstrap, Resamples, Shuffle, draw_resamples, over_units
 from .results import Cell, label
 from .targets import Goal, check_subjects, prepare
 
 __all__ = ["score"]
-
-LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
 
 def score(
@@ -130,7 +126,7 @@ def score(
         pass
     settings = {
         "folds": asdict(folds),
-        "metrics": {name: _parameters(metric) for name, metric in chosen.items()},
+        "metrics": {name: parameters(metric) for name, metric in chosen.items()},
         "ceiling": ceiling,
         "min_reliability": min_reliability,
         "bootstrap": bootstrap and asdict(bootstrap),
@@ -146,7 +142,7 @@ def score(
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
-        made_with=_made_with(settings, sources, targets),
+        made_with=made_with(settings, sources=sources, targets=targets),
     )
 
 
@@ -251,32 +247,3 @@ def _shuffled(view: Split, order: NDArray[np.intp]) -> Split:
         place[part] = np.arange(len(part))
         positions.append(place[order[part]])
     return view.reordered(*positions)
-
-
-def _parameters(metric: Metric) -> dict[str, Any]:
-    kind = type(metric).__name__
-    return {"metric": kind} | (asdict(metric) if is_dataclass(metric) else {"value": repr(metric)})
-
-
-def _made_with(
-    settings: dict[str, Any], sources: Mapping[str, Assembly], targets: Mapping[str, Assembly]
-) -> str:
-    """All that is needed to do it again, as JSON."""
-    populations = {
-        side: {name: _provenance(assembly) for name, assembly in several.items()}
-        for side, several in (("sources", sources), ("targets", targets))
-    }
-    versions = {library: version(library) for library in LIBRARIES}
-    everything = (
-        settings | populations | {"python": platform.python_version(), "versions": versions}
-    )
-    return json.dumps(everything, default=str)
-
-
-def _provenance(assembly: Assembly) -> dict[str, Any]:
-    return {
-        "sha256": assembly.fingerprint(),
-        "n_units": len(assembly.units),
-        "repeats": assembly.repeats,
-        "attrs": assembly.data.attrs,
-    }

@@ -15,7 +15,7 @@ from .folds import FoldMean
 from .metrics import FoldScore
 from .reliability import Reliability
 
-__all__ = ["Cell", "TargetUnits", "aggregate", "label"]
+__all__ = ["Cell", "TargetUnits", "aggregate", "label", "median"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
 BY_CELL_UNIT = ("metric", "source", "unit")
@@ -211,22 +211,22 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
         over_folds = FoldMean.of(scores[name].transpose("fold", *BY_CELL_UNIT).values)
         data[name] = (
             ("metric", "source", "target"),
-            np.stack([_median(over_folds[..., units]) for units in kept], axis=-1),
+            np.stack([median(over_folds[..., units]) for units in kept], axis=-1),
         )
     ceiling = scores["ceiling"].transpose("metric", "unit").values
     data["ceiling"] = (
         ("metric", "target"),
-        np.stack([_median(ceiling[:, units]) for units in kept], axis=-1),
+        np.stack([median(ceiling[:, units]) for units in kept], axis=-1),
     )
     for name in ("reliability", "split_half_r", "n_repeated_stimuli"):
-        data[name] = ("target", np.array([_median(scores[name].values[units]) for units in kept]))
+        data[name] = ("target", np.array([median(scores[name].values[units]) for units in kept]))
     n_units = np.array([len(units) for units in kept])
     data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
     rest = scores.drop_vars([str(k) for k, v in scores.variables.items() if "unit" in v.dims])
     return rest.rename(target_population="target").assign(data).assign_attrs(scores.attrs)
 
 
-def _median(values: NDArray[np.float64]) -> Any:
+def median(values: NDArray[np.float64]) -> Any:
     """Median over the last axis, without NaN; NaN where nothing is left."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)

@@ -65,19 +65,21 @@ class ProcrustesMap:
         """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
         return self.target.expand(self.scale * self.source.coordinates.test @ self.rotation)
 
+    def similarity(self) -> float:
+        """Cosine of the two test matrices after the map; NaN where one does not vary."""
+        x, y = self.source.coordinates, self.target.coordinates
+        xp = array_api.array_namespace(x.test)
+        lengths = x.test_norm * y.test_norm
+        inner = float(xp.sum((x.test @ self.rotation) * y.test))
+        return inner / lengths if lengths else float("nan")
+
     def score(self) -> FoldScore:
         """Pearson r of each target unit, and the cosine of the two test matrices after the map.
 
         The arccos of this `similarity` is the angular shape distance, cross-validated.
         """
-        x, y = self.source.coordinates, self.target.coordinates
-        xp = array_api.array_namespace(x.test)
-        lengths = x.test_norm * y.test_norm
-        inner = float(xp.sum((x.test @ self.rotation) * y.test))
-        return FoldScore(
-            correlate(self.predict(), self.target.responses[1]),
-            similarity=inner / lengths if lengths else float("nan"),
-        )
+        r = correlate(self.predict(), self.target.responses[1])
+        return FoldScore(r, similarity=self.similarity())
 
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
