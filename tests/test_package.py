@@ -64,7 +64,7 @@ ORDER = (
         "intake",
         "reliability",
     ),
-    *("reliability", "signal_noise", "resampling", "ceiling", "results", "targets", "crossval"),
+    *("reliability", "signal_noise", "resampling", "ceiling", "targets", "results", "crossval"),
     *("inference", "tables", "privileged_axis"),
     *("references", "distances", "comparison"),
     *("plot", "report", "cli"),

@@ -240,7 +240,7 @@ def networks(
 def _table(results: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
     """Summary, with what was asked for besides: the set of the best, p against controls."""
     table, cell = summary(results), ["metric", "source", "target"]
-    if "r_draws" in results:
+    if "n_drawn" in results:
         table = table.merge(best(results)[[*cell, "among_best"]], on=cell)
     if controls:
         held = against(results, controls).rename(columns={"p": "p_untrained"})

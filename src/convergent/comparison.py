@@ -18,7 +18,7 @@ from .population import Population, Split
 from .progress import track
 from .provenance import made_with
 from .references import REFERENCES
-from .results import median
+from .resampling import median
 
 __all__ = ["compare"]
 

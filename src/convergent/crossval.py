@@ -21,7 +21,7 @@ from .population import Split
 from .progress import track
 from .provenance import made_with, parameters
 from .resampling import REFITS, Bootstrap, Resamples, Shuffle, draw_resamples, over_units
-from .results import Cell, label
+from .results import Cell, aggregate, label
 from .targets import Goal, check_subjects, prepare
 
 __all__ = ["score"]
@@ -81,10 +81,11 @@ def score(
         ``silent_source``, ``silent_target``: units that soft matching set aside in a fold. Along
         ``unit``: ``target``, and ``excluded`` (why a unit is left out of the aggregate, or '').
         With ``units=False`` r, ceiling, normalized and explained_variance are aggregated, (metric,
-        source, target). With a bootstrap, ``r_draws`` and ``normalized_draws`` (factor, draw,
-        metric, source, target_population): the aggregate in each resample of each random factor;
-        with a shuffle, ``r_shuffled`` (shuffle, metric, source, target_population). Attrs hold
-        what is needed to do it again.
+        source, target). With a bootstrap, ``r_draws`` (draw, metric, source, unit): the mean over
+        folds in each resample of the held-out stimuli; ``r_refits``: in the first of them, with
+        the maps fitted anew; ``ceiling_draws`` (draw, metric, unit); ``unit_draws`` (draw, unit):
+        how often each unit is drawn. With a shuffle, ``r_shuffled`` (shuffle, metric, source,
+        target_population): the aggregate in each. Attrs hold what is needed to do it again.
 
     Raises
     ------
@@ -100,6 +101,8 @@ def score(
         raise InputError(
             f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
         )
+    if bootstrap is not None and not units:
+        raise InputError("units=False keeps no resamples: leave out one of units and bootstrap.")
     for name, value, kind in (("bootstrap", bootstrap, Bootstrap), ("shuffle", shuffle, Shuffle)):
         if not (value is None or isinstance(value, kind)):
             raise InputError(
@@ -133,12 +136,9 @@ def score(
         "shuffle": shuffle and asdict(shuffle),
         "device": device or "numpy",
     }
-    results = label(
-        cells,
-        {name: goal.units for name, goal in goals.items()},
-        {name: goal.ceiling.r for name, goal in goals.items()},
-        units,
-    )
+    results = label(cells, goals)
+    if not units:
+        results = aggregate(results)
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
@@ -160,8 +160,8 @@ def _rounds(
         # each source is read once, and forgotten before the next
         population = complete_population(name, assembly, device)
         running = {
-            (called, goal): _RunningCell(goals[goal], i, resamples)
-            for i, called in enumerate(metrics)
+            (called, goal): _RunningCell(goals[goal].units.kept, resamples)
+            for called in metrics
             for goal in goals
         }
         for k, split in enumerate(splits):
@@ -182,23 +182,19 @@ def _rounds(
 class _RunningCell:
     """Scores of one (metric, source, target), gathered fold by fold."""
 
-    def __init__(self, goal: Goal, metric: int, resamples: Resamples) -> None:
-        self._goal, self._resamples = goal, resamples
-        self._ceiling = goal.ceiling.r[metric]
-        draws = goal.ceiling.resampled
-        self._ceiling_draws = None if draws is None else draws[metric]
+    def __init__(self, kept: NDArray[np.intp], resamples: Resamples) -> None:
+        self._kept, self._counts = kept, resamples.counts
         self._folds: list[FoldScore] = []
         self._held_out, self._refitted = FoldMean(), FoldMean()
         self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
 
     def add(self, fitted: FittedMap, split: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
         """Take in one fold."""
-        train, test = split
         self._folds.append(fitted.score())
-        counts = self._resamples.counts
-        if counts is not None:
-            self._held_out.add(fitted.resample(counts[:, test]))
-            first = counts[:REFITS]
+        if self._counts is not None:
+            train, test = split
+            first = self._counts[:REFITS]
+            self._held_out.add(fitted.resample(self._counts[:, test]))
             self._refitted.add(fitted.resample(first[:, test], first[:, train]))
 
     def add_shuffled(self, i: int, fitted: FittedMap) -> None:
@@ -206,37 +202,14 @@ class _RunningCell:
         self._shuffled[i].add(fitted.score().r)
 
     def done(self) -> Cell:
-        """Aggregate over folds and units."""
-        kept = self._goal.units.kept
-        bootstrap, counts = self._resamples.bootstrap, self._goal.unit_counts
-        draws: dict[str, dict[str, NDArray[np.float64]]] = {}
-        if bootstrap is not None:
-            mean = FoldMean.of(fold.r for fold in self._folds)[None, kept]
-            # r of the units, their ceiling, and how often each is drawn
-            factors: dict[str, tuple[Any, Any, Any]] = {}
-            ceiling = self._ceiling[None, kept]
-            random_units = bootstrap.over[-1]
-            if self._resamples.counts is not None:
-                moved = ceiling if self._ceiling_draws is None else self._ceiling_draws[:, kept]
-                held_out = self._held_out.mean()[:, kept]
-                refitted = self._refitted.mean()[:, kept]
-                factors["stimuli"] = held_out, moved, None
-                factors["refit"] = refitted, moved[: len(refitted)], None
-                if counts is not None:
-                    factors[f"stimuli and {random_units}"] = held_out, moved, counts
-            if counts is not None:
-                factors[random_units] = mean, ceiling, counts
-            draws = {
-                "r": {key: over_units(r, drawn) for key, (r, _, drawn) in factors.items()},
-                "normalized": {
-                    key: over_units(r / most, drawn) for key, (r, most, drawn) in factors.items()
-                },
-            }
-        shuffled = None
+        """What the result keeps."""
+        held_out = refitted = shuffled = None
+        if self._counts is not None:
+            held_out, refitted = self._held_out.mean(), self._refitted.mean()
         if self._shuffled:
             each = np.stack([running.mean() for running in self._shuffled.values()])
-            shuffled = over_units(each[:, kept], None)
-        return Cell(self._folds, draws, shuffled, self._goal.drawn)
+            shuffled = over_units(each[:, self._kept])
+        return Cell(self._folds, held_out, refitted, shuffled)
 
 
 def _shuffled(view: Split, order: NDArray[np.intp]) -> Split:

@@ -61,7 +61,7 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     ----------
     draws : dict of str to float array (B, ...)
         Values by factor: ``stimuli``, ``refit``, and ``units`` or ``subjects``, alone or with
-        ``stimuli and ...``. NaN where there are fewer resamples.
+        ``stimuli and ...``. "refit" may have fewer: the first ones.
     drawn : dict of str to float
         How many stimuli (or groups of them), and units or subjects, there are.
     n_folds : int
@@ -89,30 +89,28 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     weight = sum((v**2 / degrees for v, degrees in single.values()), np.zeros(()))
     degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
     if "refit" in draws:
-        refitted = ~np.isnan(draws["refit"]).reshape(len(draws["refit"]), -1).all(1)
-        same = _variance(draws["stimuli"][refitted])
-        growth = _variance(draws["refit"][refitted]) - same
+        same = draws["stimuli"][: len(draws["refit"])]
+        growth = _variance(draws["refit"]) - _variance(same)
         total = total + REFIT_SHARE * np.maximum(growth, 0)
     return Spread(np.sqrt(total), degrees)
 
 
-def p_best(estimates: Floats, draws: Mapping[str, Floats], pairs: Spread, seed: int = 0) -> Floats:
+def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats:
     r"""For each of several sources, p that it is as good as the best.
 
     Source l is compared with all others at once: the greatest of
-    :math:`(\hat\theta_k - \hat\theta_l) / \mathrm{SE}_{kl}` over k is held against what it would
-    be if l were as good as all of them, by the joint resamples, with the tails of t. The sources
-    with p above 5% hold the truly best one in 95% of experiments; nothing is assumed of which one
-    that is.
+    :math:`\hat\theta_{kl} / \mathrm{SE}_{kl}` over k is held against what it would be if l were as
+    good as all of them, by the joint resamples, with the tails of t. The sources with p above 5%
+    hold the truly best one in 95% of experiments; nothing is assumed of which one that is.
 
     Parameters
     ----------
-    estimates : float array (k,)
-        Scores.
-    draws : dict of str to float array (B, k)
-        Their values in the resamples of each factor.
+    ahead : float array (k, k)
+        How far source k (row) is ahead of source l (column).
+    draws : float array (B, k, k)
+        The same in joint resamples.
     pairs : Spread
-        Of all differences, (k, k).
+        Of these differences.
     seed : int
         Draws the tails.
 
@@ -121,22 +119,20 @@ def p_best(estimates: Floats, draws: Mapping[str, Floats], pairs: Spread, seed: 
     Hsu 1981, Annals of Statistics 9 (comparison with the best); Westfall and Young 1993 (maximum
     over correlated tests).
     """
-    held_out = {name: values for name, values in draws.items() if name != "refit"}
-    values = held_out[max(held_out, key=lambda name: " and " in name)]
-    values = values - np.nanmean(values, axis=0)
+    moved = draws - np.nanmean(draws, axis=0)
+    scale = np.nanstd(draws, axis=0, ddof=1)
     rng = np.random.default_rng(seed)
-    p = np.ones(len(estimates))
-    for mine in range(len(estimates) if len(estimates) > 1 else 0):
-        others = np.delete(np.arange(len(estimates)), mine)
-        moved = values[:, others] - values[:, [mine]]
-        scale, error = np.nanstd(moved, axis=0, ddof=1), pairs.error[mine, others]
-        ahead = estimates[others] - estimates[mine]
-        differ = (error > 0) & (scale > 0)
-        sure = np.where(ahead > 0, np.inf, -np.inf)  # copies of one source do not differ
-        t = np.where(differ, ahead / np.where(differ, error, 1.0), sure)
-        degrees = pairs.degrees[mine, others].min()
-        tail = np.sqrt(degrees / rng.chisquare(degrees, len(moved))) if degrees < np.inf else 1.0
-        null = np.where(differ, moved / np.where(differ, scale, 1.0), -np.inf).max(axis=1) * tail
+    p = np.ones(len(ahead))
+    for mine in range(len(ahead) if len(ahead) > 1 else 0):
+        others = np.delete(np.arange(len(ahead)), mine)
+        lead, error, width = (each[others, mine] for each in (ahead, pairs.error, scale))
+        differ = (error > ROUNDING) & (width > ROUNDING)  # copies of one source do not
+        sure = np.where(lead > ROUNDING, np.inf, -np.inf)
+        t = np.where(differ, lead / np.where(differ, error, 1.0), sure)
+        degrees = pairs.degrees[others, mine].min()
+        tail = np.sqrt(degrees / rng.chisquare(degrees, len(draws))) if degrees < np.inf else 1.0
+        null = moved[:, others, mine] / np.where(differ, width, 1.0)
+        null = np.where(differ, null, -np.inf).max(axis=1) * tail
         p[mine] = p_permutation(float(t.max()), null)
     return p
 

@@ -55,7 +55,7 @@ def scores(results: xr.Dataset) -> Picture:
     table = summary(results)
     if table.empty:
         raise InputError("there are no scores to draw.")
-    if "r_draws" in results:
+    if "n_drawn" in results:
         cell = ["metric", "source", "target"]
         table = table.merge(best(results)[[*cell, "among_best"]], on=cell)
     targets = list(dict.fromkeys(table["target"]))
@@ -81,7 +81,7 @@ def scores(results: xr.Dataset) -> Picture:
     n_stimuli = results.attrs["n_stimuli"]
     kind = "Simulated data: " if results.attrs.get("simulated") else ""
     bars = ""
-    if "r_draws" in results:
+    if "n_drawn" in results:
         bars = " (dots), 95% confidence interval (bars)\nopen dots: behind the best source"
     elif "unit" in results.dims:
         bars = " (dots) and middle half of units (bars)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ __all__ = [
     "Resamples",
     "Shuffle",
     "draw_resamples",
+    "median",
     "over_units",
     "unit_counts",
 ]
@@ -189,41 +191,39 @@ def unit_counts(
 
 
 def over_units(
-    values: NDArray[np.float64], counts: NDArray[np.float64] | None
+    values: NDArray[np.floating], counts: NDArray[np.floating] | None = None
 ) -> NDArray[np.float64]:
-    """Median over units of each resample, without NaN.
+    """Median over units in each resample, without NaN; NaN where nothing is left.
 
     Parameters
     ----------
     values : float array (B, q) or (1, q)
         Scores of units.
-    counts : float array (B, q) or None
+    counts : float array (B, q), optional
         How often each unit is drawn; once where left out.
 
     Returns
     -------
     float array (B,)
     """
-    order = np.argsort(values, axis=1)  # NaN come last
-    values = np.take_along_axis(values, order, axis=1)
-    known = ~np.isnan(values)
-    weights = (
-        known
-        if counts is None
-        else known
-        * np.take_along_axis(
-            np.broadcast_to(counts, (len(counts), values.shape[1])),
-            np.broadcast_to(order, (len(counts), values.shape[1])),
-            axis=1,
-        )
-    )
+    if counts is None:
+        return np.asarray(median(values), dtype=np.float64)
+    shape = np.broadcast_shapes(values.shape, counts.shape)
+    order = np.broadcast_to(np.argsort(values, axis=1), shape)  # NaN come last
+    values = np.take_along_axis(np.broadcast_to(values, shape), order, axis=1)
+    weights = np.take_along_axis(counts, order, axis=1) * ~np.isnan(values)
     passed = 2 * np.cumsum(weights, axis=1)
     total = passed[:, -1:] / 2
-    shape = (len(passed), values.shape[1])
-    values = np.broadcast_to(values, shape)
     lower = np.take_along_axis(values, (passed >= total).argmax(1)[:, None], axis=1)
     upper = np.take_along_axis(values, (passed > total).argmax(1)[:, None], axis=1)
     return np.where(total > 0, (lower + upper) / 2, np.nan)[:, 0]
+
+
+def median(values: NDArray[np.floating]) -> Any:
+    """Median over the last axis, without NaN; NaN where nothing is left."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)
+        return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)
 
 
 def _shuffled_orders(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,42 +12,13 @@ from numpy.typing import NDArray
 
 from .folds import FoldMean
 from .metrics import FoldScore
-from .reliability import Reliability
+from .resampling import median
+from .targets import Goal, TargetUnits
 
-__all__ = ["Cell", "TargetUnits", "aggregate", "label", "median"]
+__all__ = ["Cell", "aggregate", "label"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
 BY_CELL_UNIT = ("metric", "source", "unit")
-
-
-@dataclass(frozen=True, eq=False)
-class TargetUnits:
-    """The units of a target: which could be scored, and which count in the aggregate.
-
-    Attributes
-    ----------
-    names : str array (q,)
-        All units.
-    scored : int array (k,)
-        Positions of those that were scored.
-    excluded : str array (q,)
-        Why a unit does not count in the aggregate; '' where it does.
-    reliability : Reliability
-        Of each unit; NaN where there are no repeats.
-    repeated : int array (q,)
-        Number of stimuli of which a unit was recorded more than once.
-    """
-
-    names: NDArray[Any]
-    scored: NDArray[np.intp]
-    excluded: NDArray[Any]
-    reliability: Reliability
-    repeated: NDArray[np.intp]
-
-    @property
-    def kept(self) -> NDArray[np.intp]:
-        """Which of the scored units count in the aggregate."""
-        return np.flatnonzero(self.excluded[self.scored] == "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,38 +29,29 @@ class Cell:
     ----------
     folds : list of FoldScore
         Scores of each fold.
-    draws : dict of str to dict of str to float array (B,)
-        For ``"r"`` and ``"normalized"``, the aggregate in the bootstrap's resamples of each factor.
+    held_out : float array (B, k) or None
+        r of the scored units, mean over folds, in the bootstrap's resamples of held-out stimuli.
+    refitted : float array (b, k) or None
+        The same in the first resamples, with maps fitted anew to the resampled stimuli.
     shuffled : float array (N,) or None
         The aggregate r in each shuffle of the stimuli.
-    drawn : dict of str to int
-        How many things the bootstrap draws of each factor.
     """
 
     folds: Sequence[FoldScore]
-    draws: Mapping[str, Mapping[str, NDArray[np.float64]]]
+    held_out: NDArray[np.float64] | None
+    refitted: NDArray[np.float64] | None
     shuffled: NDArray[np.float64] | None
-    drawn: Mapping[str, int]
 
 
-def label(
-    cells: Mapping[tuple[str, str, str], Cell],
-    targets: Mapping[str, TargetUnits],
-    ceilings: Mapping[str, NDArray[np.float64]],
-    units: bool,
-) -> xr.Dataset:
+def label(cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal]) -> xr.Dataset:
     """Put the results of all folds in one labelled dataset.
 
     Parameters
     ----------
     cells : dict
         Results of each (metric, source, target).
-    targets : dict of str to TargetUnits
-        In the order in which their units are to stand.
-    ceilings : dict of str to float array (metrics, k)
-        Of the scored units of each target.
-    units : bool
-        Keep the score of each unit, or the aggregate alone.
+    goals : dict of str to Goal
+        The targets, in the order in which their units are to stand.
 
     Returns
     -------
@@ -98,50 +59,119 @@ def label(
         As `score` describes it, without its attrs.
     """
     metrics, sources = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
-    n_folds = len(next(iter(cells.values())).folds)
-    sizes = [len(target.names) for target in targets.values()]
-    start = dict(zip(targets, np.cumsum([0, *sizes]), strict=False))
-    r = np.full((len(metrics), len(sources), n_folds, sum(sizes)), np.nan)
-    ceiling = np.full((len(metrics), sum(sizes)), np.nan)
+    first = next(iter(cells.values()))
+    n_folds = len(first.folds)
+    by_unit = _Units(metrics, sources, goals)
+    r = by_unit.collect(lambda key: np.stack([fold.r for fold in cells[key].folds]))
+    r = r.transpose(1, 2, 0, 3)
+    ceiling = by_unit.collect_ceiling(lambda goal: goal.ceiling.r[None])[0]
     pairs = {
-        name: np.full((len(metrics), len(sources), len(targets), n_folds), np.nan)
+        name: [
+            [[[getattr(f, name) for f in cells[m, s, t].folds] for t in goals] for s in sources]
+            for m in metrics
+        ]
         for name in ("similarity", "silent_source", "silent_target")
     }
-    for (metric, source, target), cell in cells.items():
-        i, j, k = metrics.index(metric), sources.index(source), list(targets).index(target)
-        scored = start[target] + targets[target].scored
-        r[i, j, :, scored] = np.stack([fold.r for fold in cell.folds], axis=1)
-        ceiling[i, scored] = ceilings[target][i]
-        for name, values in pairs.items():
-            values[i, j, k] = [getattr(fold, name) for fold in cell.folds]
-    scores = xr.Dataset(
-        {
-            "r": (BY_UNIT, r),
-            "ceiling": (("metric", "unit"), ceiling),
-            "normalized": (BY_UNIT, r / ceiling[:, None, None]),
-            "explained_variance": (BY_UNIT, np.sign(r) * r**2 / ceiling[:, None, None] ** 2),
-            **{
-                name: (("metric", "source", "target_population", "fold"), values)
-                for name, values in pairs.items()
-            },
-        },
-        coords={
-            "metric": metrics,
-            "source": sources,
-            "fold": np.arange(n_folds),
-            "target_population": list(targets),
-            **_unit_labels(targets),
-        },
-    )
-    everything = list(targets.values())
+    units = [goal.units for goal in goals.values()]
     of_units: dict[str, list[NDArray[Any]]] = {
-        "reliability": [target.reliability.full for target in everything],
-        "split_half_r": [target.reliability.halves for target in everything],
-        "n_repeated_stimuli": [target.repeated for target in everything],
+        "reliability": [target.reliability.full for target in units],
+        "split_half_r": [target.reliability.halves for target in units],
+        "n_repeated_stimuli": [target.repeated for target in units],
     }
-    scores = scores.assign({k: ("unit", np.concatenate(v)) for k, v in of_units.items()})
-    scores = scores.assign(_resampled(cells, metrics, sources, list(targets)))
-    return scores if units else aggregate(scores)
+    cell = ("metric", "source", "target_population")
+    variables: dict[str, Any] = {
+        "r": (BY_UNIT, r),
+        "ceiling": (("metric", "unit"), ceiling),
+        "normalized": (BY_UNIT, r / ceiling[:, None, None]),
+        "explained_variance": (BY_UNIT, np.sign(r) * r**2 / ceiling[:, None, None] ** 2),
+        **{name: ((*cell, "fold"), values) for name, values in pairs.items()},
+        **{name: ("unit", np.concatenate(values)) for name, values in of_units.items()},
+    }
+    if first.held_out is not None:
+        each = ("metric", "source", "unit")
+        held_out = by_unit.collect(lambda key: cells[key].held_out, np.float32)
+        refitted = by_unit.collect(lambda key: cells[key].refitted, np.float32)
+        variables |= {"r_draws": (("draw", *each), held_out)}
+        variables |= {"r_refits": (("refit", *each), refitted)}
+        if all(goal.ceiling.resampled is not None for goal in goals.values()):
+            found = by_unit.collect_ceiling(_ceiling_draws, np.float32)
+            variables["ceiling_draws"] = (("draw", "metric", "unit"), found)
+    if all(goal.unit_counts is not None for goal in goals.values()):
+        variables["unit_draws"] = (("draw", "unit"), by_unit.collect_counts())
+    if "r_draws" in variables or "unit_draws" in variables:
+        factors = list(next(iter(goals.values())).drawn)
+        counts = [[goal.drawn[factor] for goal in goals.values()] for factor in factors]
+        variables["n_drawn"] = (("factor", "target_population"), counts)
+        variables["factor"] = factors
+    if first.shuffled is not None:
+        null = [[[cells[m, s, t].shuffled for t in goals] for s in sources] for m in metrics]
+        variables["r_shuffled"] = ((*cell, "shuffle"), np.array(null))
+    coords = {
+        "metric": metrics,
+        "source": sources,
+        "fold": np.arange(n_folds),
+        "target_population": list(goals),
+        **_unit_labels({name: goal.units for name, goal in goals.items()}),
+    }
+    return xr.Dataset(variables, coords=coords)
+
+
+def _ceiling_draws(goal: Goal) -> NDArray[np.float64]:
+    draws = goal.ceiling.resampled
+    assert draws is not None
+    return draws.transpose(1, 0, 2)
+
+
+class _Units:
+    """Where the units of each target stand; NaN for those that were not scored."""
+
+    def __init__(
+        self, metrics: Sequence[str], sources: Sequence[str], goals: Mapping[str, Goal]
+    ) -> None:
+        self._metrics, self._sources, self._goals = metrics, sources, goals
+        start = np.cumsum([0, *(len(goal.units.names) for goal in goals.values())])
+        self._n = int(start[-1])
+        self._places = {
+            name: at + goal.units.scored
+            for at, (name, goal) in zip(start, goals.items(), strict=False)
+        }
+
+    def collect(
+        self, of: Callable[[tuple[str, str, str]], Any], dtype: Any = np.float64
+    ) -> NDArray[Any]:
+        """Arrays (m, k) of the cells as one, (m, metric, source, unit)."""
+        filled: NDArray[Any] | None = None
+        for i, metric in enumerate(self._metrics):
+            for j, source in enumerate(self._sources):
+                for target, places in self._places.items():
+                    values = of((metric, source, target))
+                    if filled is None:
+                        shape = (len(values), len(self._metrics), len(self._sources), self._n)
+                        filled = np.full(shape, np.nan, dtype=dtype)
+                    filled[:, i, j, places] = values
+        assert filled is not None
+        return filled
+
+    def collect_ceiling(
+        self, of: Callable[[Goal], NDArray[np.float64]], dtype: Any = np.float64
+    ) -> NDArray[Any]:
+        """Arrays (m, metric, k) of the targets as one, (m, metric, unit)."""
+        parts = {name: of(goal) for name, goal in self._goals.items()}
+        length = len(next(iter(parts.values())))
+        filled = np.full((length, len(self._metrics), self._n), np.nan, dtype=dtype)
+        for name, values in parts.items():
+            filled[:, :, self._places[name]] = values
+        return filled
+
+    def collect_counts(self) -> NDArray[np.int32]:
+        """How often each unit is drawn, (draw, unit); 0 for those that do not count."""
+        length = max(
+            len(goal.unit_counts) for goal in self._goals.values() if goal.unit_counts is not None
+        )
+        filled = np.zeros((length, self._n), dtype=np.int32)
+        for name, goal in self._goals.items():
+            filled[:, self._places[name][goal.units.kept]] = goal.unit_counts
+        return filled
 
 
 def _unit_labels(targets: Mapping[str, TargetUnits]) -> dict[str, Any]:
@@ -153,41 +183,6 @@ def _unit_labels(targets: Mapping[str, TargetUnits]) -> dict[str, Any]:
         names = np.array([f"{target}/{unit}" for target, unit in zip(owner, names, strict=True)])
     excluded = np.concatenate([target.excluded for target in everything])
     return {"unit": names, "target": ("unit", owner), "excluded": ("unit", excluded)}
-
-
-def _resampled(
-    cells: Mapping[tuple[str, str, str], Cell],
-    metrics: Sequence[str],
-    sources: Sequence[str],
-    targets: Sequence[str],
-) -> dict[str, Any]:
-    """Draws of the bootstrap and of the shuffle, as variables; none where none were asked."""
-    first = next(iter(cells.values()))
-    shape = (len(metrics), len(sources), len(targets))
-    by_cell = ("metric", "source", "target_population")
-    order = [(i, j, k) for i in metrics for j in sources for k in targets]
-    found: dict[str, Any] = {}
-    for name, by_factor in first.draws.items():
-        size = max(map(len, by_factor.values()))
-        draws = np.full((len(by_factor), size, len(order)), np.nan)
-        for at, key in enumerate(order):
-            for f, values in enumerate(cells[key].draws[name].values()):
-                draws[f, : len(values), at] = values
-        found[f"{name}_draws"] = (
-            ("factor", "draw", *by_cell),
-            draws.reshape(len(by_factor), size, *shape),
-        )
-        found["factor"] = list(by_factor)
-    if first.draws:
-        drawn = [cells[metrics[0], sources[0], target].drawn for target in targets]
-        found["n_drawn"] = (
-            ("factor", "target_population"),
-            [[each.get(factor, 0) for each in drawn] for factor in found["factor"]],
-        )
-    if first.shuffled is not None:
-        shuffled = np.stack([np.asarray(cells[key].shuffled) for key in order], axis=1)
-        found["r_shuffled"] = (("shuffle", *by_cell), shuffled.reshape(-1, *shape))
-    return found
 
 
 def aggregate(scores: xr.Dataset) -> xr.Dataset:
@@ -222,12 +217,7 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
         data[name] = ("target", np.array([median(scores[name].values[units]) for units in kept]))
     n_units = np.array([len(units) for units in kept])
     data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
-    rest = scores.drop_vars([str(k) for k, v in scores.variables.items() if "unit" in v.dims])
+    resampled = [name for name in ("n_drawn", "factor") if name in scores.variables]
+    of_units = [str(k) for k, v in scores.variables.items() if "unit" in v.dims]
+    rest = scores.drop_vars([*of_units, *resampled])
     return rest.rename(target_population="target").assign(data).assign_attrs(scores.attrs)
-
-
-def median(values: NDArray[np.float64]) -> Any:
-    """Median over the last axis, without NaN; NaN where nothing is left."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)
-        return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)

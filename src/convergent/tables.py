@@ -12,13 +12,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .errors import InputError, unknown
+from .folds import FoldMean
 from .inference import Spread, holm, p_best, p_permutation, spread
+from .resampling import over_units
 from .results import aggregate
 
 __all__ = ["against", "best", "differences", "summary"]
 
 CELL = ("metric", "source", "target")
 Value = Literal["r", "normalized"]
+VALUES = ("r", "normalized")
+Drawn = tuple[NDArray[np.floating], NDArray[np.float64] | None]  # scores, how often units count
 
 
 def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
@@ -40,6 +44,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
         ``r_high``, ``normalized_low`` and ``normalized_high``; where they were shuffled,
         ``p_shuffle``, the share of shuffles that score as high.
     """
+    resampled = None if "n_drawn" not in scores else _Resampled(scores)
     scores = aggregate(scores)
     rows = []
     for labels, cell in _cells(scores):
@@ -49,10 +54,11 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
         }
         row = labels | numbers | {"n_stimuli": int(scores.attrs["n_stimuli"])}
         row |= {name: int(cell[name]) for name in ("n_units", "n_units_excluded")}
-        if "r_draws" in cell:
-            for name in ("r", "normalized"):
-                found = _spread(cell, _draws(cell, name), scores.sizes["fold"])
-                low, high = found.interval(np.asarray(numbers[name]), level)
+        if resampled is not None:
+            for name in VALUES:
+                low, high = resampled.spread(name, labels).interval(
+                    np.asarray(numbers[name]), level
+                )
                 row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
         if "r_shuffled" in cell:
             row["p_shuffle"] = p_permutation(numbers["r"], cell["r_shuffled"].values)
@@ -70,7 +76,11 @@ def differences(
 ) -> pd.DataFrame:
     """Paired differences of sources (or metrics, or targets), with intervals and p-values.
 
-    Resamples are the same for all, so that what two scores have in common cancels.
+    Two sources, or metrics, are compared unit by unit, and the median over units of the difference
+    is told: units differ much more from each other than sources do on the same unit, so this is
+    far more precise than the difference of two medians, and need not be the same. Two targets have
+    different units: for these it is the difference of the medians. In each case the resamples
+    are the same for both.
 
     Parameters
     ----------
@@ -97,37 +107,28 @@ def differences(
     InputError
         Where the scores were not bootstrapped, or a label is not known.
     """
-    scores = _bootstrapped(scores)
+    resampled = _Resampled(scores)
     _check("between", between, CELL)
-    _check("value", value, ("r", "normalized"))
-    names = [str(name) for name in scores[between].values]
-    pairs = list(combinations(names, 2))
+    _check("value", value, VALUES)
+    labels = resampled.labels
+    pairs = list(combinations(labels[between], 2))
     if reference is not None:
-        _check(between, reference, names)
-        pairs = [(name, reference) for name in names if name != reference]
+        _check(between, reference, labels[between])
+        pairs = [(name, reference) for name in labels[between] if name != reference]
     others = [dim for dim in CELL if dim != between]
     rows: list[dict[str, Any]] = []
-    for labels in product(*(scores[dim].values for dim in others)):
-        fixed = {dim: str(label) for dim, label in zip(others, labels, strict=True)}
-        cell = scores.sel(fixed)
+    for fixed in product(*(labels[dim] for dim in others)):
+        shared = dict(zip(others, fixed, strict=True))
         together = []
         for first, second in pairs:
-            one, other = (cell.sel({between: name}) for name in (first, second))
-            difference = np.asarray(float(one[value]) - float(other[value]))
-            found = _spread(
-                one,
-                {
-                    factor: draws - _draws(other, value)[factor]
-                    for factor, draws in _draws(one, value).items()
-                },
-                scores.sizes["fold"],
-                other,
-            )
-            low, high = found.interval(difference, level)
+            one, other = (shared | {between: name} for name in (first, second))
+            difference, found = resampled.difference(value, one, other)
+            low, high = found.interval(np.asarray(difference), level)
             together.append(
-                fixed
-                | {"first": first, "second": second, "difference": float(difference)}
-                | {"low": float(low), "high": float(high), "p": float(found.p(difference))}
+                shared
+                | {"first": first, "second": second, "difference": difference}
+                | {"low": float(low), "high": float(high)}
+                | {"p": float(found.p(np.asarray(difference)))}
             )
         corrected = holm(np.array([row["p"] for row in together]))
         rows += [
@@ -151,9 +152,9 @@ def best(scores: xr.Dataset, *, value: Value = "r", level: float = 0.95) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        One row a (metric, target, source): the score, its interval ``low`` to ``high``,
-        ``behind`` (the greatest score less this one), ``p`` (corrected for the number of sources)
-        and ``among_best``.
+        One row a (metric, target, source): the score; ``behind``, the median over units of how far
+        the source with the greatest score is ahead; ``p`` (corrected for the number of sources)
+        that it is as good as the best; and ``among_best``.
 
     Raises
     ------
@@ -164,25 +165,22 @@ def best(scores: xr.Dataset, *, value: Value = "r", level: float = 0.95) -> pd.D
     ----------
     Hsu 1981, Annals of Statistics 9.
     """
-    scores = _bootstrapped(scores)
-    _check("value", value, ("r", "normalized"))
+    resampled = _Resampled(scores)
+    _check("value", value, VALUES)
+    sources = resampled.labels["source"]
     rows: list[dict[str, Any]] = []
-    n_folds = scores.sizes["fold"]
-    for metric, target in product(scores["metric"].values, scores["target"].values):
-        cell = scores.sel(metric=metric, target=target)
-        estimates = cell[value].values
-        draws = _draws(cell, value)
-        alone = _spread(cell, draws, n_folds)
-        pairs = {k: v[:, :, None] - v[:, None, :] for k, v in draws.items()}
-        low, high = alone.interval(estimates, level)
-        p = p_best(estimates, draws, _spread(cell, pairs, n_folds))
-        for i, source in enumerate(cell["source"].values):
-            rows.append(
-                {"metric": str(metric), "target": str(target), "source": str(source)}
-                | {value: float(estimates[i]), "low": float(low[i]), "high": float(high[i])}
-                | {"behind": float(np.nanmax(estimates) - estimates[i])}
-                | {"p": float(p[i]), "among_best": bool(p[i] > 1 - level)}
-            )
+    for metric, target in product(*(resampled.labels[dim] for dim in ("metric", "target"))):
+        cells = [{"metric": metric, "source": name, "target": target} for name in sources]
+        estimates = np.array([resampled.estimate(value, cell) for cell in cells])
+        ahead, draws, pairs = resampled.all_pairs(value, cells)
+        p = p_best(ahead, draws, pairs)
+        top = int(np.nanargmax(estimates)) if np.isfinite(estimates).any() else 0
+        rows += [
+            cells[i]
+            | {value: float(estimates[i]), "behind": float(ahead[top, i])}
+            | {"p": float(p[i]), "among_best": bool(p[i] > 1 - level)}
+            for i in range(len(sources))
+        ]
     return pd.DataFrame(rows)
 
 
@@ -231,14 +229,6 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _bootstrapped(scores: xr.Dataset) -> xr.Dataset:
-    if "r_draws" not in scores:
-        raise InputError(
-            "the scores hold no resamples: score again with bootstrap=Bootstrap(1000)."
-        )
-    return aggregate(scores)
-
-
 def _check(what: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         raise unknown(what, name, known)
@@ -250,22 +240,108 @@ def _cells(scores: xr.Dataset) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         yield named, scores.sel(named)
 
 
-def _draws(cell: xr.Dataset, value: str) -> dict[str, NDArray[np.float64]]:
-    """Resamples by factor, (draw, ...)."""
-    draws = cell[f"{value}_draws"].transpose("factor", "draw", ...)
-    return {str(name): draws.sel(factor=name).values for name in draws["factor"].values}
+class _Resampled:
+    """Resampled scores of single units, and what they say of aggregates and differences."""
 
+    def __init__(self, scores: xr.Dataset) -> None:
+        if "n_drawn" not in scores:
+            raise InputError(
+                "the scores hold no resamples: score again with bootstrap=Bootstrap(1000)."
+            )
+        self._scores = scores
+        self._n_folds = scores.sizes["fold"]
+        targets = scores["target_population"].values
+        self._kept = {
+            str(name): np.flatnonzero(
+                (scores["target"].values == name) & (scores["excluded"].values == "")
+            )
+            for name in targets
+        }
+        self.labels = {
+            "metric": [str(name) for name in scores["metric"].values],
+            "source": [str(name) for name in scores["source"].values],
+            "target": list(self._kept),
+        }
+        self._known: dict[tuple[str, str, str, str], dict[str, Drawn]] = {}
 
-def _spread(
-    cell: xr.Dataset,
-    draws: Mapping[str, NDArray[np.float64]],
-    n_folds: int,
-    other: xr.Dataset | None = None,
-) -> Spread:
-    """Spread of an estimate, or of the difference of two cells."""
-    drawn: dict[str, float] = {}
-    for one in (cell, cell if other is None else other):
-        for name in map(str, one["factor"].values):
-            found = float(one["n_drawn"].sel(factor=name))
-            drawn[name] = min(found, drawn.get(name, np.inf))
-    return spread(draws, drawn, n_folds)
+    def estimate(self, value: str, cell: Mapping[str, str]) -> float:
+        """The aggregate over units."""
+        return float(over_units(self._units(value, cell)["estimate"][0])[0])
+
+    def spread(self, value: str, cell: Mapping[str, str]) -> Spread:
+        """Of the aggregate."""
+        draws = {
+            name: over_units(*drawn)
+            for name, drawn in self._units(value, cell).items()
+            if name != "estimate"
+        }
+        return spread(draws, self._n_drawn(cell["target"]), self._n_folds)
+
+    def difference(
+        self, value: str, one: Mapping[str, str], other: Mapping[str, str]
+    ) -> tuple[float, Spread]:
+        """Median over units of the difference, or the difference of the medians of two targets."""
+        first, second = (self._units(value, cell) for cell in (one, other))
+        if one["target"] == other["target"]:
+            draws = {
+                name: over_units(first[name][0] - second[name][0], counts)
+                for name, (_, counts) in first.items()
+            }
+        else:
+            draws = {k: over_units(*first[k]) - over_units(*second[k]) for k in first}
+        n_drawn = self._n_drawn(one["target"])
+        for name, number in self._n_drawn(other["target"]).items():
+            n_drawn[name] = min(number, n_drawn[name])
+        return float(draws.pop("estimate")[0]), spread(draws, n_drawn, self._n_folds)
+
+    def all_pairs(
+        self, value: str, cells: Sequence[Mapping[str, str]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Spread]:
+        """How far each of several cells of one target is ahead of each, and in joint resamples."""
+        units = [self._units(value, cell) for cell in cells]
+        draws: dict[str, NDArray[np.float64]] = {}
+        for name, (values, counts) in units[0].items():
+            length = len(values) if counts is None else len(counts)
+            draws[name] = np.zeros((length, len(cells), len(cells)))
+            for i, j in combinations(range(len(cells)), 2):
+                ahead = over_units(units[i][name][0] - units[j][name][0], counts)
+                draws[name][:, i, j], draws[name][:, j, i] = ahead, -ahead
+        estimate = draws.pop("estimate")[0]
+        found = spread(draws, self._n_drawn(cells[0]["target"]), self._n_folds)
+        joint = max((name for name in draws if name != "refit"), key=lambda name: " and " in name)
+        return estimate, draws[joint], found
+
+    def _n_drawn(self, target: str) -> dict[str, float]:
+        drawn = self._scores["n_drawn"].sel(target_population=target)
+        return {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
+
+    def _units(self, value: str, cell: Mapping[str, str]) -> dict[str, Drawn]:
+        """Scores of the units that count, as found and in the resamples of each factor."""
+        key = (value, cell["metric"], cell["source"], cell["target"])
+        if key not in self._known:
+            self._known[key] = self._read(value, cell)
+        return self._known[key]
+
+    def _read(self, value: str, cell: Mapping[str, str]) -> dict[str, Drawn]:
+        part = self._scores.isel(unit=self._kept[cell["target"]])
+        part = part.sel(metric=cell["metric"])
+        ceiling = part["ceiling"].values if value == "normalized" else np.ones(1)
+        moved = ceiling
+        if value == "normalized" and "ceiling_draws" in part:
+            moved = part["ceiling_draws"].transpose("draw", "unit").values
+        part = part.sel(source=cell["source"])
+        found = FoldMean.of(part["r"].transpose("fold", "unit").values)[None] / ceiling
+        factors: dict[str, Drawn] = {"estimate": (found, None)}
+        stimuli = counts = None
+        if "r_draws" in part:
+            stimuli = part["r_draws"].transpose("draw", "unit").values / moved
+            refits = part["r_refits"].transpose("refit", "unit").values
+            factors["stimuli"] = stimuli, None
+            factors["refit"] = refits / (moved[: len(refits)] if moved.ndim == 2 else moved), None
+        if "unit_draws" in part:
+            counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
+            name = str(part["factor"].values[-1])
+            factors[name] = found, counts
+        if stimuli is not None and counts is not None:
+            factors[f"stimuli and {name}"] = stimuli, counts
+        return factors

@@ -18,11 +18,40 @@ from .metrics import Metric
 from .population import Population, Split
 from .reliability import RELIABILITIES, Reliability
 from .resampling import Bootstrap, Resamples, unit_counts
-from .results import TargetUnits
 
-__all__ = ["Goal", "check_subjects", "prepare"]
+__all__ = ["Goal", "TargetUnits", "check_subjects", "prepare"]
 
 Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetUnits:
+    """The units of a target: which could be scored, and which count in the aggregate.
+
+    Attributes
+    ----------
+    names : str array (q,)
+        All units.
+    scored : int array (k,)
+        Positions of those that were scored.
+    excluded : str array (q,)
+        Why a unit does not count in the aggregate; '' where it does.
+    reliability : Reliability
+        Of each unit; NaN where there are no repeats.
+    repeated : int array (q,)
+        Number of stimuli of which a unit was recorded more than once.
+    """
+
+    names: NDArray[Any]
+    scored: NDArray[np.intp]
+    excluded: NDArray[Any]
+    reliability: Reliability
+    repeated: NDArray[np.intp]
+
+    @property
+    def kept(self) -> NDArray[np.intp]:
+        """Which of the scored units count in the aggregate."""
+        return np.flatnonzero(self.excluded[self.scored] == "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +113,7 @@ def prepare(
         recorded = Recorded(views, part, own, resampled, subjects, resamples.counts)
         possible = _positive(CEILINGS[ceiling](recorded, metrics), name, list(metrics), units)
     bootstrap, counts = resamples.bootstrap, None
-    drawn = {"stimuli": resamples.n_drawn}
+    drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         whose = None
         if "subjects" in bootstrap.over and subjects is not None:
