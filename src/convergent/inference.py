@@ -12,7 +12,7 @@ from scipy import stats
 __all__ = ["ROUNDING", "Spread", "holm", "p_best", "p_permutation", "spread"]
 
 Floats = NDArray[np.float64]
-REFIT_SHARE = 0.5
+REFIT_SHARE = 1 / 3
 ROUNDING = 1e-9
 
 
@@ -47,21 +47,24 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     r"""Standard error of an estimate, from its values in the resamples of each random factor.
 
     One factor: the variance over resamples, times :math:`m / (m - 1)` where m things were drawn at
-    once. Two crossed factors, stimuli (s) and units or subjects (u): resampling both counts what
-    they do together three times, so that
+    once. Resamples of held-out stimuli (variance :math:`V_s`) leave the maps as they were fitted.
+    With the maps fitted anew to the resampled training stimuli the variance is :math:`V_r`. What a
+    fit adds to the spread of a score is mostly of second order (a fit near its best can only lose),
+    and resampling counts effects of second order three times, so a third of the growth is taken:
 
-    .. math:: V = 2 (V_s + V_u) - V_{su}, \qquad \max(V_s, V_u) \le V \le V_s + V_u.
+    .. math:: V = V_s + \tfrac13 \max(0, V_r - V_s).
 
-    Resamples of held-out stimuli leave the maps as they were fitted. Where these are fitted anew
-    with the resampled training stimuli ("refit"), the variance grows by what the fit contributes,
-    and as much again or more, since a resample adds its own noise to noise that is there already;
-    half of the growth is added to V.
+    With units or subjects (u) crossed with stimuli, their variance too holds what chance in the
+    stimuli does to single units, which is in :math:`V_s` already. Resampling both counts it three
+    times, and each alone once, which tells it apart:
+
+    .. math:: V_{+} = V + \max(0, V_u - V_i), \qquad V_i = \max(0, V_{ru} - V_r - V_u).
 
     Parameters
     ----------
     draws : dict of str to float array (B, ...)
-        Values by factor: ``stimuli``, ``refit``, and ``units`` or ``subjects``, alone or with
-        ``stimuli and ...``. "refit" may have fewer: the first ones.
+        Values by factor: ``stimuli`` and ``refit``; ``units`` or ``subjects``; with both, also
+        ``refit and units`` or ``refit and subjects``. Refits may be fewer: of the first resamples.
     drawn : dict of str to float
         How many stimuli (or groups of them), and units or subjects, there are.
     n_folds : int
@@ -70,29 +73,28 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     References
     ----------
     Schütt, Kipnis, Diedrichsen and Kriegeskorte 2023, eLife 12 (two-factor bootstrap); Efron and
-    Stein 1981, Annals of Statistics 9 (resampling overestimates variance).
+    Stein 1981, Annals of Statistics 9 (resampling overestimates variance); Satterthwaite 1946
+    (degrees of freedom of a sum).
     """
-    per_fold = drawn.get("stimuli", 0) / n_folds
-    single: dict[str, tuple[Floats, float]] = {}
-    for name, together, degrees in (
-        ("stimuli", per_fold, drawn.get("stimuli", 0) - n_folds),
-        *((name, drawn.get(name, 0), drawn.get(name, 0) - 1) for name in ("units", "subjects")),
-    ):
-        if name in draws:
-            factor = together / max(together - 1, 1)
-            single[name] = _variance(draws[name]) * factor, max(degrees, 1)
-    total = sum((v for v, _ in single.values()), np.zeros(()))
-    if len(single) == 2:
-        both = next(values for name, values in draws.items() if " and " in name)
-        least = np.maximum(*(v for v, _ in single.values()))
-        total = np.clip(2 * total - _variance(both), least, total)
-    weight = sum((v**2 / degrees for v, degrees in single.values()), np.zeros(()))
-    degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
-    if "refit" in draws:
+    parts: list[tuple[Floats, float]] = []  # variance, degrees of freedom
+    growth: Floats = np.zeros(())
+    if "stimuli" in draws:
+        at_once = drawn["stimuli"] / n_folds
+        parts.append((_inflated(draws["stimuli"], at_once), drawn["stimuli"] - n_folds))
         same = draws["stimuli"][: len(draws["refit"])]
-        growth = _variance(draws["refit"]) - _variance(same)
-        total = total + REFIT_SHARE * np.maximum(growth, 0)
-    return Spread(np.sqrt(total), degrees)
+        growth = np.maximum(_variance(draws["refit"]) - _variance(same), 0)
+    for name in ("units", "subjects"):
+        if name in draws:
+            variance = _inflated(draws[name], drawn[name])
+            if "stimuli" in draws:
+                both = draws[f"refit and {name}"]
+                alone = _variance(draws["refit"]) + _variance(draws[name][: len(both)])
+                variance = np.maximum(variance - np.maximum(_variance(both) - alone, 0), 0)
+            parts.append((variance, drawn[name] - 1))
+    total = sum((variance for variance, _ in parts), np.zeros(()))
+    weight = sum((variance**2 / max(degrees, 1) for variance, degrees in parts), np.zeros(()))
+    degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
+    return Spread(np.sqrt(total + REFIT_SHARE * growth), degrees)
 
 
 def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats:
@@ -150,6 +152,11 @@ def holm(p: Floats) -> Floats:
     corrected = np.empty_like(stepped)
     corrected[order] = np.minimum(stepped, 1.0)
     return corrected
+
+
+def _inflated(draws: Floats, at_once: float) -> Floats:
+    """Variance over resamples of so many things, without its bias."""
+    return _variance(draws) * at_once / max(at_once - 1, 1)
 
 
 def _variance(draws: Floats) -> Floats:

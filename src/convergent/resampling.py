@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 OVER = ("stimuli", "units", "subjects")
-REFITS = 100  # resamples in which the maps are fitted anew as well
+REFITS = 200  # resamples in which the maps are fitted anew as well
 
 Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 

@@ -165,12 +165,13 @@ class _Units:
 
     def collect_counts(self) -> NDArray[np.int32]:
         """How often each unit is drawn, (draw, unit); 0 for those that do not count."""
-        length = max(
-            len(goal.unit_counts) for goal in self._goals.values() if goal.unit_counts is not None
-        )
-        filled = np.zeros((length, self._n), dtype=np.int32)
+        places, parts = [], []
         for name, goal in self._goals.items():
-            filled[:, self._places[name][goal.units.kept]] = goal.unit_counts
+            assert goal.unit_counts is not None
+            places.append(self._places[name][goal.units.kept])
+            parts.append(goal.unit_counts)
+        filled = np.zeros((len(parts[0]), self._n), dtype=np.int32)
+        filled[:, np.concatenate(places)] = np.concatenate(parts, axis=1)
         return filled
 
 

@@ -308,7 +308,8 @@ class _Resampled:
                 draws[name][:, i, j], draws[name][:, j, i] = ahead, -ahead
         estimate = draws.pop("estimate")[0]
         found = spread(draws, self._n_drawn(cells[0]["target"]), self._n_folds)
-        joint = max((name for name in draws if name != "refit"), key=lambda name: " and " in name)
+        held_out = [name for name in draws if "refit" not in name]
+        joint = max(held_out, key=lambda name: " and " in name)
         return estimate, draws[joint], found
 
     def _n_drawn(self, target: str) -> dict[str, float]:
@@ -332,16 +333,15 @@ class _Resampled:
         part = part.sel(source=cell["source"])
         found = FoldMean.of(part["r"].transpose("fold", "unit").values)[None] / ceiling
         factors: dict[str, Drawn] = {"estimate": (found, None)}
-        stimuli = counts = None
         if "r_draws" in part:
-            stimuli = part["r_draws"].transpose("draw", "unit").values / moved
             refits = part["r_refits"].transpose("refit", "unit").values
-            factors["stimuli"] = stimuli, None
+            factors["stimuli"] = part["r_draws"].transpose("draw", "unit").values / moved, None
             factors["refit"] = refits / (moved[: len(refits)] if moved.ndim == 2 else moved), None
         if "unit_draws" in part:
             counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
             name = str(part["factor"].values[-1])
+            for other in [factor for factor in ("stimuli", "refit") if factor in factors]:
+                values, _ = factors[other]
+                factors[f"{other} and {name}"] = values, counts[: len(values)]
             factors[name] = found, counts
-        if stimuli is not None and counts is not None:
-            factors[f"stimuli and {name}"] = stimuli, counts
         return factors
