@@ -87,22 +87,7 @@ def label(cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal])
         **{name: ((*cell, "fold"), values) for name, values in pairs.items()},
         **{name: ("unit", np.concatenate(values)) for name, values in of_units.items()},
     }
-    if first.held_out is not None:
-        each = ("metric", "source", "unit")
-        held_out = by_unit.collect(lambda key: cells[key].held_out, np.float32)
-        refitted = by_unit.collect(lambda key: cells[key].refitted, np.float32)
-        variables |= {"r_draws": (("draw", *each), held_out)}
-        variables |= {"r_refits": (("refit", *each), refitted)}
-        if all(goal.ceiling.resampled is not None for goal in goals.values()):
-            found = by_unit.collect_ceiling(_ceiling_draws, np.float32)
-            variables["ceiling_draws"] = (("draw", "metric", "unit"), found)
-    if all(goal.unit_counts is not None for goal in goals.values()):
-        variables["unit_draws"] = (("draw", "unit"), by_unit.collect_counts())
-    if "r_draws" in variables or "unit_draws" in variables:
-        factors = list(next(iter(goals.values())).drawn)
-        counts = [[goal.drawn[factor] for goal in goals.values()] for factor in factors]
-        variables["n_drawn"] = (("factor", "target_population"), counts)
-        variables["factor"] = factors
+    variables |= _resampled(cells, goals, by_unit)
     if first.shuffled is not None:
         null = [[[cells[m, s, t].shuffled for t in goals] for s in sources] for m in metrics]
         variables["r_shuffled"] = ((*cell, "shuffle"), np.array(null))
@@ -114,6 +99,30 @@ def label(cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal])
         **_unit_labels({name: goal.units for name, goal in goals.items()}),
     }
     return xr.Dataset(variables, coords=coords)
+
+
+def _resampled(
+    cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal], by_unit: _Units
+) -> dict[str, Any]:
+    """What the bootstrap drew, as variables; none where there was none."""
+    variables: dict[str, Any] = {}
+    if next(iter(cells.values())).held_out is not None:
+        each = ("metric", "source", "unit")
+        held_out = by_unit.collect(lambda key: cells[key].held_out, np.float32)
+        refitted = by_unit.collect(lambda key: cells[key].refitted, np.float32)
+        variables["r_draws"] = (("draw", *each), held_out)
+        variables["r_refits"] = (("refit", *each), refitted)
+        if all(goal.ceiling.resampled is not None for goal in goals.values()):
+            found = by_unit.collect_ceiling(_ceiling_draws, np.float32)
+            variables["ceiling_draws"] = (("draw", "metric", "unit"), found)
+    if all(goal.unit_counts is not None for goal in goals.values()):
+        variables["unit_draws"] = (("draw", "unit"), by_unit.collect_counts())
+    if variables:
+        factors = list(next(iter(goals.values())).drawn)
+        counts = [[goal.drawn[factor] for goal in goals.values()] for factor in factors]
+        variables["n_drawn"] = (("factor", "target_population"), counts)
+        variables["factor"] = factors
+    return variables
 
 
 def _ceiling_draws(goal: Goal) -> NDArray[np.float64]:
