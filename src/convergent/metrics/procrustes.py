@@ -101,11 +101,12 @@ class ProcrustesMap:
         if train is None:
             return correlate_resampled(self.predict(), observed, test)
         x, y = self.source.coordinates, self.target.coordinates
-        xp = array_api.array_namespace(x.train, y.train)
+        shown = x.train, y.train
+        xp = array_api.array_namespace(*shown)
         scores = []
         for tested, fitted in zip(test, train, strict=True):
-            weights = xp.asarray(fitted, device=array_api.device(x.train))[:, None]
-            a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in (x.train, y.train))
+            weights = xp.asarray(fitted, device=array_api.device(shown[0]))[:, None]
+            a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in shown)
             turned, _ = rotation(a, weights * b)
             predicted = self.target.expand(self.scale * x.test @ turned)
             scores.append(correlate_resampled(predicted, observed, tested[None]))
