@@ -7,7 +7,7 @@ import torch
 from scipy.stats import pearsonr
 
 from convergent import METRICS, InputError
-from convergent.population import Population, correlate
+from convergent.population import Population, correlate, correlate_resampled
 
 TRAIN, TEST = np.arange(0, 40), np.arange(40, 60)
 KINDS = {
@@ -44,6 +44,29 @@ def test_expanding_the_training_coordinates_gives_the_responses_back(kind, p):
     view = Population(KINDS[kind](x)).split(TRAIN, TEST)
     expanded = np.asarray(view.expand(view.coordinates.train))
     np.testing.assert_allclose(expanded, x[TRAIN] - x[TRAIN].mean(0), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("p", [7, 300])
+def test_reordered_stimuli_are_the_same_stimuli_in_other_places(kind, p):
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((60, p)) + 5
+    train, test = rng.permutation(40), rng.permutation(20)
+    view = Population(KINDS[kind](x)).split(TRAIN, TEST)
+    found, before = view.reordered(train, test), view.coordinates
+    np.testing.assert_array_equal(found.train, TRAIN[train])
+    np.testing.assert_array_equal(found.test, TEST[test])
+    fresh = found.population.split(TRAIN[train], TEST[test])  # nothing derived yet
+    for one, other in zip(found.responses, fresh.responses, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    axes, other = found.coordinates, fresh.coordinates
+    train_rows, test_rows = (np.asarray(z) for z in (axes.train, axes.test))
+    np.testing.assert_allclose(train_rows, np.asarray(before.train)[train], rtol=1e-12)
+    expected = np.asarray(other.test) @ np.asarray(other.train).T
+    np.testing.assert_allclose(test_rows @ train_rows.T, expected, atol=1e-6)
+    assert axes.test_norm == pytest.approx(other.test_norm, rel=1e-9)
+    expanded = np.asarray(found.expand(axes.train))
+    np.testing.assert_allclose(expanded, x[TRAIN][train] - x[TRAIN].mean(0), atol=1e-9)
 
 
 def test_blocks_of_units_change_nothing(monkeypatch):
@@ -93,3 +116,35 @@ def test_a_constant_prediction_says_nothing_and_a_constant_response_has_no_score
     assert correlate(constant, varied)[0] == 0
     assert np.isnan(correlate(varied, constant)[0])
     assert np.isnan(correlate(constant, constant)[0])
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_correlations_in_resamples_are_those_of_rows_repeated(kind):
+    rng = np.random.default_rng(7)
+    a, b = rng.standard_normal((2, 30, 6)) * 10 + 1e4
+    counts = rng.multinomial(30, np.full(30, 1 / 30), size=5)
+    found = correlate_resampled(KINDS[kind](a), KINDS[kind](b), counts.astype(float))
+    assert isinstance(found, np.ndarray)
+    for r, count in zip(found, counts, strict=True):
+        rows = np.repeat(np.arange(30), count)
+        np.testing.assert_allclose(r, correlate(a[rows], b[rows]), rtol=1e-7)
+
+
+def test_resamples_in_which_a_side_is_constant_are_as_constant_sides_are():
+    varied = np.random.default_rng(8).standard_normal((30, 1)) + 7
+    once = np.full((30, 1), 0.1)
+    once[0] = 5.0  # varies by one stimulus
+    counts = np.ones((3, 30))
+    counts[1, :2] = 0, 2  # without it
+    counts[2] = 30 * (np.arange(30) == 4)  # one stimulus alone
+    predicted, observed = (
+        correlate_resampled(*sides, counts)[:, 0] for sides in ((once, varied), (varied, once))
+    )
+    assert predicted[0] == pytest.approx(observed[0])
+    assert abs(predicted[0]) > 0.01
+    assert predicted[1] == 0
+    np.testing.assert_array_equal(np.isnan(observed), [False, True, True])
+    assert np.isnan(predicted[2])
+    constant = np.full((30, 1), 0.1)
+    assert np.isnan(correlate_resampled(varied, constant, counts)).all()
+    np.testing.assert_array_equal(correlate_resampled(constant, varied, counts[:2]), 0)

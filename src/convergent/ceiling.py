@@ -169,8 +169,11 @@ def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
     The perfect model is the noiseless responses of the very same units; it is scored on the
     simulated recording with the same metric and folds, so that the cost of fitting the map is in
     the ceiling. The mean over simulations is given. A model with more dimensions than the target
-    pays more than this. Where units differ in reliability by little more than chance, each is
-    taken to be like the others, as far as the differences are chance.
+    pays more than this. With more units than stimuli the covariances are hardly known, and the
+    ceiling is rough: in simulations it was up to a tenth too low for signals of few dimensions,
+    and too high by more where all units were independent. Where units differ in reliability by
+    little more than chance, each is taken to be like the others, as far as the differences are
+    chance.
 
     Under the bootstrap it moves as the square root of that reliability does.
 
@@ -184,7 +187,7 @@ def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
     assert target.trials is not None
     reliability = target.reliability.full
     if np.isnan(reliability).all():
-        return Ceiling(np.full((len(metrics), len(reliability)), np.nan), None)
+        return from_reliability(target, metrics)  # nothing is known
     trust = _trust(target.trials, reliability)
     model = signal_and_noise(target.trials, _towards_mean(reliability, trust))
     rng = np.random.default_rng(0)
@@ -207,14 +210,18 @@ def _trust(trials: NDArray[np.floating], reliability: NDArray[np.float64]) -> fl
     """
     count = (~np.isnan(trials)).sum(-1)
     chance = 2 / (len(trials) - 1) + 2 / np.maximum(count - 1, 0).sum(0).mean()
-    spread = np.nanvar(np.log(np.maximum(1 - reliability, 1e-12)), ddof=1)
+    known = reliability[~np.isnan(reliability)]
+    spread = np.log(np.maximum(1 - known, 1e-12)).var(ddof=1) if len(known) > 1 else 0.0
     return float(max(0.0, 1 - chance / spread)) if spread > 0 else 1.0
 
 
 def _towards_mean(reliability: NDArray[np.float64], trust: float) -> NDArray[np.float64]:
     """Reliability (..., q) with that share of each unit's deviation from the mean over units."""
     noise = np.log(np.maximum(1 - reliability, 1e-12))
-    mean = np.nanmean(noise, axis=-1, keepdims=True)
+    known = ~np.isnan(noise)
+    mean = np.where(known, noise, 0.0).sum(-1, keepdims=True) / np.maximum(
+        known.sum(-1, keepdims=True), 1
+    )
     return np.asarray(1 - np.exp(mean + trust * (noise - mean)))
 
 

@@ -39,7 +39,7 @@ class Spread:
     def p(self, difference: Floats) -> Floats:
         """Two-sided p of a difference from 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.where(difference == 0, 0.0, np.abs(difference) / self.error)
+            t = np.where(np.abs(difference) < ROUNDING, 0.0, np.abs(difference) / self.error)
         return np.asarray(2 * stats.t.sf(t, self.degrees))
 
 
@@ -78,18 +78,22 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     """
     parts: list[tuple[Floats, float]] = []  # variance, degrees of freedom
     growth: Floats = np.zeros(())
+    more: dict[str, float] = {}
     if "stimuli" in draws:
-        at_once = drawn["stimuli"] / n_folds
-        parts.append((_inflated(draws["stimuli"], at_once), drawn["stimuli"] - n_folds))
+        more["stimuli"] = _inflation(drawn["stimuli"] / n_folds)
+        variance = _variance(draws["stimuli"]) * more["stimuli"]
+        parts.append((variance, drawn["stimuli"] - n_folds))
         same = draws["stimuli"][: len(draws["refit"])]
         growth = np.maximum(_variance(draws["refit"]) - _variance(same), 0)
     for name in ("units", "subjects"):
         if name in draws:
-            variance = _inflated(draws[name], drawn[name])
+            more[name] = _inflation(drawn[name])
+            variance = _variance(draws[name]) * more[name]
             if "stimuli" in draws:
                 both = draws[f"refit and {name}"]
                 alone = _variance(draws["refit"]) + _variance(draws[name][: len(both)])
-                variance = np.maximum(variance - np.maximum(_variance(both) - alone, 0), 0)
+                shared = (_variance(both) - alone) * more[name] * more["stimuli"]
+                variance = np.maximum(variance - np.maximum(shared, 0), 0)
             parts.append((variance, drawn[name] - 1))
     total = sum((variance for variance, _ in parts), np.zeros(()))
     weight = sum((variance**2 / max(degrees, 1) for variance, degrees in parts), np.zeros(()))
@@ -121,8 +125,8 @@ def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats
     Hsu 1981, Annals of Statistics 9 (comparison with the best); Westfall and Young 1993 (maximum
     over correlated tests).
     """
-    moved = draws - np.nanmean(draws, axis=0)
-    scale = np.nanstd(draws, axis=0, ddof=1)
+    scale = np.sqrt(_variance(draws))
+    moved = draws - np.nansum(draws, axis=0) / np.maximum((~np.isnan(draws)).sum(0), 1)
     rng = np.random.default_rng(seed)
     p = np.ones(len(ahead))
     for mine in range(len(ahead) if len(ahead) > 1 else 0):
@@ -154,10 +158,13 @@ def holm(p: Floats) -> Floats:
     return corrected
 
 
-def _inflated(draws: Floats, at_once: float) -> Floats:
-    """Variance over resamples of so many things, without its bias."""
-    return _variance(draws) * at_once / max(at_once - 1, 1)
+def _inflation(at_once: float) -> float:
+    """What the variance over resamples of so many things is too small by; NaN for a single one."""
+    return at_once / (at_once - 1) if at_once > 1 else float("nan")
 
 
 def _variance(draws: Floats) -> Floats:
-    return np.asarray(np.nanvar(draws, axis=0, ddof=1))
+    n = (~np.isnan(draws)).sum(0)
+    mean = np.nansum(draws, axis=0) / np.maximum(n, 1)
+    square = np.nansum((draws - mean) ** 2, axis=0)
+    return np.where(n > 1, square / np.maximum(n - 1, 1), np.nan)

@@ -193,8 +193,9 @@ def _repeat_variance(trials: NDArray[np.floating], weights: Weights) -> Reliabil
     reference = (shown * mean).sum(0) / np.maximum(shown.sum(0), 1.0)
     rest = shown * (mean - reference)  # large means would cost digits
     square = np.maximum(weights @ rest**2 - (weights @ rest) ** 2 / n, 0.0)
-    constant = square <= 1e-24 * (weights @ (shown * mean**2))
-    variance = np.where(constant, np.nan, square / np.maximum(n - 1, 1.0))
+    constant = square <= 1e-24 * (weights @ (shown * mean**2)) + 1e-12 * (rest**2).sum(0)
+    unknown = constant | (weights @ repeated == 0)
+    variance = np.where(unknown, np.nan, square / np.maximum(n - 1, 1.0))
     variance = np.where(repeated.sum(0) >= 3, variance, np.nan)
     noise_of_mean = noise * _mean_inverse(count, shown, weights)
     signal = variance - noise_of_mean
@@ -234,7 +235,9 @@ def _correlate_where(
     for values in (a, b):
         centred = use * (values - (use * values).sum(0) / np.maximum(use.sum(0), 1))
         square = weights @ centred**2 - (weights @ centred) ** 2 / n
-        constant = square <= 1e-24 * (weights @ (use * values**2))  # but for rounding
+        # rounding of large means, and of a few stimuli against all
+        rounding = 1e-24 * (weights @ (use * values**2)) + 1e-12 * (centred**2).sum(0)
+        constant = square <= rounding
         rest.append(centred)
         lengths.append(np.sqrt(np.where(constant, np.nan, square)))
     product = weights @ (rest[0] * rest[1]) - (weights @ rest[0]) * (weights @ rest[1]) / n

@@ -58,14 +58,15 @@ class Bootstrap:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        over = (self.over,) if isinstance(self.over, str) else tuple(self.over)
+        given = [self.over] if isinstance(self.over, str) else self.over
+        over = tuple(given) if isinstance(given, (list, tuple, set)) else ()
         if not over or not set(over) <= set(OVER) or {"units", "subjects"} <= set(over):
             raise InputError(
                 f"Bootstrap(over={self.over!r}): over holds one or both of 'stimuli' and either "
                 "'units' or 'subjects' (who are drawn with all of their units)."
             )
         object.__setattr__(self, "over", tuple(sorted(set(over), key=OVER.index)))
-        _check_counts("Bootstrap", self.samples, self.seed)
+        _check_counts("Bootstrap", self.samples, self.seed, least=2)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Shuffle:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_counts("Shuffle", self.samples, self.seed)
+        _check_counts("Shuffle", self.samples, self.seed, least=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,9 @@ def unit_counts(
     apart = zlib.crc32(target.encode()) if subjects is None else 0
     rng = np.random.default_rng([bootstrap.seed, 1, apart])
     member = np.arange(n_units) if subjects is None else np.unique(subjects, return_inverse=True)[1]
-    size = int(member.max()) + 1
+    size = int(member.max()) + 1 if len(member) else 0
+    if not size:
+        return np.zeros((bootstrap.samples, 0))
     drawn = rng.multinomial(size, np.full(size, 1 / size), size=bootstrap.samples)
     return drawn[:, member].astype(np.float64)
 
@@ -254,7 +257,9 @@ def _members(test: NDArray[np.intp], groups: NDArray[Any] | None) -> NDArray[np.
     return np.asarray(np.unique(groups[test], return_inverse=True)[1])
 
 
-def _check_counts(kind: str, samples: Any, seed: Any) -> None:
-    for name, value, least in (("samples", samples, 1), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(f"{kind}({name}={value!r}): {name} is a whole number from {least} up.")
+def _check_counts(kind: str, samples: Any, seed: Any, least: int) -> None:
+    for name, value, lowest in (("samples", samples, least), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or value < lowest:
+            raise InputError(
+                f"{kind}({name}={value!r}): {name} is a whole number from {lowest} up."
+            )

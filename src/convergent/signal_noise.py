@@ -67,7 +67,7 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
     residual = np.where(recorded, filled - mean[..., None], 0.0)
     degrees = np.maximum(count - 1, 0).sum(0)
     residual = residual.transpose(0, 2, 1).reshape(-1, trials.shape[1])
-    noise = _short(residual / np.sqrt(degrees))
+    noise = _short(residual / np.sqrt(np.maximum(degrees, 1)))
     centred = (mean - mean.mean(0)) / np.sqrt(len(mean) - 1)
     _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
     noise_of_mean = noise * np.sqrt((1 / count).mean())

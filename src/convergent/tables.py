@@ -134,7 +134,8 @@ def differences(
         rows += [
             row | {"p_corrected": float(p)} for row, p in zip(together, corrected, strict=True)
         ]
-    return pd.DataFrame(rows)
+    told = ("first", "second", "difference", "low", "high", "p", "p_corrected")
+    return pd.DataFrame(rows, columns=[*others, *told])
 
 
 def best(scores: xr.Dataset, *, value: Value = "r", level: float = 0.95) -> pd.DataFrame:

@@ -103,6 +103,13 @@ def prepare(
     population = Population(on_device(values[:, units.scored], device))
     views = [population.split(*split) for split in splits]
     subjects = _subjects(assembly, units)
+    if ceiling == "attainable" and len(units.scored) > len(values):
+        warnings.warn(
+            f"target {name!r} has {len(units.scored)} units and {len(values)} stimuli: with more "
+            "units than stimuli, covariances between them are hardly known, and the attainable "
+            "ceiling is rough. Hold it against 'split-half'.",
+            stacklevel=3,
+        )
     possible = Ceiling(np.full((len(metrics), len(units.scored)), np.nan), None)
     if ceiling is not None:
         part = None if trials is None else trials[:, units.scored]

@@ -174,7 +174,7 @@ class SoftMatchingMap:
         for pairs in _blocks(len(self.plan.mass), max(test.shape)):
             shown = to_numpy(self.source.test_responses(self.plan.source[pairs]))
             partner = self.target.units[self.plan.target[pairs]]
-            alike = np.nan_to_num(correlate_resampled(shown, observed[:, partner], test))
+            alike = correlate_resampled(shown, observed[:, partner], test)  # NaN stays: no score
             where = (np.arange(len(partner)), partner)
             shape = (len(partner), observed.shape[1])
             total += alike @ scipy.sparse.csr_array((self.plan.mass[pairs], where), shape=shape)
