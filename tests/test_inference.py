@@ -86,7 +86,8 @@ def test_two_factors_by_their_formula():
     found = spread(named, {"stimuli": 50, "units": 8}, 5)
     s, u = (z.var(0, ddof=1) * m / (m - 1) for z, m in ((stimuli, 10), (units, 8)))
     first = stimuli[:30].var(0, ddof=1) + units[:30].var(0, ddof=1)  # of the same resamples
-    u = np.maximum(u - np.maximum(both.var(0, ddof=1) - first, 0), 0)
+    shared = (both.var(0, ddof=1) - first) * 10 / 9 * 8 / 7
+    u = np.maximum(u - np.maximum(shared, 0), 0)
     np.testing.assert_allclose(found.error**2, s + u, rtol=1e-12)
     assert 3 < (u == 0).sum() < 37
     np.testing.assert_allclose(found.degrees, (s + u) ** 2 / (s**2 / 45 + u**2 / 7), rtol=1e-12)
