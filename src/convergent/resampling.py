@@ -233,9 +233,7 @@ def _shuffled_orders(
     shuffle: Shuffle, splits: Splits, groups: NDArray[Any] | None = None
 ) -> NDArray[np.intp]:
     """Position of the stimulus that takes each one's place, (samples, n_stimuli)."""
-    rng = np.random.default_rng(shuffle.seed)
-    n = sum(len(test) for _, test in splits)
-    orders = np.empty((shuffle.samples, n), dtype=np.intp)
+    places = []
     for _, test in splits:
         member = _members(test, groups)
         sizes = np.bincount(member)
@@ -244,9 +242,12 @@ def _shuffled_orders(
                 f"groups of {sizes.min()} to {sizes.max()} stimuli cannot change places: shuffle "
                 "with folds that keep no groups, or with groups of one size."
             )
-        places = test[np.argsort(member, kind="stable")].reshape(len(sizes), -1)
-        for sample in range(shuffle.samples):
-            orders[sample, places] = places[rng.permutation(len(places))]
+        places.append(test[np.argsort(member, kind="stable")].reshape(len(sizes), -1))
+    rng = np.random.default_rng(shuffle.seed)
+    orders = np.empty((shuffle.samples, sum(place.size for place in places)), dtype=np.intp)
+    for order in orders:
+        for place in places:
+            order[place] = place[rng.permutation(len(place))]
     return orders
 
 
