@@ -105,11 +105,26 @@ def test_linear_adds_up_the_moves_of_all_training_stimuli():
     np.testing.assert_allclose(moved.std(0), truly.std(0), rtol=0.35)
 
 
+@pytest.mark.parametrize(("p", "q"), [(20, 7), (7, 20), (12, 12)])
+def test_a_soft_matching_is_planned_anew_for_repeated_training_stimuli(p, q):
+    x, y = populations(p, q)
+    fitted = SoftMatching().fit(*views(x, y))
+    train, test = drawn(60, 4), drawn(30, 4, seed=2)
+    found = fitted.resample(test.astype(float), train.astype(float))
+    for r, shown, held_out in zip(found, train, test, strict=True):
+        again = views(x, y, np.repeat(TRAIN, shown), np.repeat(TEST, held_out))
+        np.testing.assert_allclose(r, SoftMatching().fit(*again).score().r, atol=1e-9)
+
+
 @pytest.mark.parametrize("how", ["pairwise", "barycentric"])
-def test_a_soft_matching_keeps_its_plan(how):
+def test_a_soft_matching_of_very_many_pairs_keeps_its_plan(how, monkeypatch):
     fitted = SoftMatching(how).fit(*views(*populations(20, 7)))
     test, train = drawn(30, 3).astype(float), drawn(60, 3).astype(float)
-    np.testing.assert_array_equal(fitted.resample(test, train), fitted.resample(test))
+    moved = fitted.resample(test, train)
+    monkeypatch.setattr("convergent.metrics.soft_matching.REFITTED_PAIRS", 20 * 7 - 1)
+    kept = fitted.resample(test, train)
+    np.testing.assert_array_equal(kept, fitted.resample(test))
+    assert np.abs(moved - kept).max() > 0.01
 
 
 @pytest.mark.parametrize("metric", METRICS)

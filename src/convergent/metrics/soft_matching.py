@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any, Literal
 
+import array_api_compat as array_api
 import numpy as np
 import ot
 import scipy.sparse
@@ -34,6 +35,8 @@ TOLERANCE = 1e-9  # of a correlation: a left-out pair that would gain less is no
 HELD_BYTES = (
     512 * 2**20
 )  # a smaller matrix of correlations is kept, a larger one made block by block
+
+REFITTED_PAIRS = 100_000  # of units: above, a resample keeps the plan
 
 Units = slice | NDArray[np.intp]
 Correlations = Callable[[Units], NDArray[np.float64]]
@@ -78,19 +81,7 @@ class SoftMatching:
             The two populations under the same split.
         """
         x, y = _heard(source), _heard(target)
-        partners = y.standardized(slice(None))
-
-        def correlations(units: Units) -> NDArray[np.float64]:
-            return to_numpy(x.standardized(units).T @ partners)
-
-        p, q = len(x.units), len(y.units)
-        if 8 * p * q > HELD_BYTES:
-            plan = transport_plan(correlations, (p, q))
-        else:
-            rows = [correlations(units) for units in _blocks(p, len(source.train))]
-            held = np.concatenate([np.zeros((0, q)), *rows])
-            plan = transport_plan(lambda units: held[units], (p, q))
-        return SoftMatchingMap(x, y, plan, self.unit_score)
+        return SoftMatchingMap(x, y, _best_plan(x, y), self.unit_score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +148,25 @@ class SoftMatchingMap:
         test : float array (B, n_test)
             How often each test stimulus counts.
         train : float array (B, n_train), optional
-            Changes nothing: the best plan is a corner of the space of plans, and stays there under
-            small changes of the correlations.
+            How often each training stimulus counts in a new plan; once where left out. With more
+            than a hundred thousand pairs of units the plan stays as it is: what chance does to
+            single partners averages out over so many.
 
         Returns
         -------
         float array (B, q)
         """
-        del train
+        p, q = len(self.source.units), len(self.target.units)
+        if train is None or p * q > REFITTED_PAIRS:
+            return self._resample_held_out(test)
+        scores = []
+        for tested, fitted in zip(test, train, strict=True):
+            plan = _best_plan(self.source, self.target, fitted)
+            scores.append(replace(self, plan=plan)._resample_held_out(tested[None]))
+        return np.concatenate(scores)
+
+    def _resample_held_out(self, test: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Unit scores (B, q) under the plan, in resamples of the test stimuli."""
         observed = to_numpy(self.target.split.responses[1])
         heard = ~np.isnan(self.score().r)
         if self.unit_score == "barycentric":
@@ -203,6 +205,21 @@ class Plan:
     mass: NDArray[np.float64]
     violation: float
     rounds: int
+
+
+def _best_plan(x: _HeardUnits, y: _HeardUnits, counts: NDArray[np.float64] | None = None) -> Plan:
+    """The plan for the training stimuli, each counted so often."""
+    partners = y.standardized(slice(None), counts)
+
+    def correlations(units: Units) -> NDArray[np.float64]:
+        return to_numpy(x.standardized(units, counts).T @ partners)
+
+    p, q = len(x.units), len(y.units)
+    if 8 * p * q > HELD_BYTES:
+        return transport_plan(correlations, (p, q))
+    rows = [correlations(units) for units in _blocks(p, len(x.split.train))]
+    held = np.concatenate([np.zeros((0, q)), *rows])
+    return transport_plan(lambda units: held[units], (p, q))
 
 
 def transport_plan(correlations: Correlations, shape: tuple[int, int]) -> Plan:
@@ -362,11 +379,18 @@ class _HeardUnits:
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
 
-    def standardized(self, which: Units) -> Array:
+    def standardized(self, which: Units, counts: NDArray[np.float64] | None = None) -> Array:
         """Training responses (n_train, b), centred, of norm 1: products are correlations."""
         everything = len(self.units) == self.split.population.n_units  # a slice is read faster
         units = which if everything else self.units[which]
         block = self.split.population.columns(units, self.split.train)
+        if counts is not None:  # each stimulus so often
+            xp = array_api.array_namespace(block)
+            weights = xp.asarray(counts, device=array_api.device(block))[:, None]
+            block = (block - xp.sum(weights * block, axis=0) / counts.sum()) * weights**0.5
+            length = xp.sum(block**2, axis=0) ** 0.5
+            # a unit may be silent in these stimuli
+            return xp.where(length > 0, block / xp.where(length > 0, length, 1.0), 0.0)
         _, centred, length = centre(block)
         return centred / length
 
