@@ -58,7 +58,9 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     stimuli does to single units, which is in :math:`V_s` already. Resampling both counts it three
     times, and each alone once, which tells it apart:
 
-    .. math:: V_{+} = V + \max(0, V_u - V_i), \qquad V_i = \max(0, V_{ru} - V_r - V_u).
+    .. math:: V_{+} = V + \max(0, V_u - V_i), \qquad V_i = \max(0, V_{ru} - V_r - V_u),
+
+    and no less than :math:`V_u`.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     (degrees of freedom of a sum).
     """
     parts: list[tuple[Floats, float]] = []  # variance, degrees of freedom
-    growth: Floats = np.zeros(())
+    growth = least = np.zeros(())
     more: dict[str, float] = {}
     if "stimuli" in draws:
         more["stimuli"] = _inflation(drawn["stimuli"] / n_folds)
@@ -88,7 +90,7 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     for name in ("units", "subjects"):
         if name in draws:
             more[name] = _inflation(drawn[name])
-            variance = _variance(draws[name]) * more[name]
+            variance = least = _variance(draws[name]) * more[name]
             if "stimuli" in draws:
                 both = draws[f"refit and {name}"]
                 alone = _variance(draws["refit"]) + _variance(draws[name][: len(both)])
@@ -98,7 +100,9 @@ def spread(draws: Mapping[str, Floats], drawn: Mapping[str, float], n_folds: int
     total = sum((variance for variance, _ in parts), np.zeros(()))
     weight = sum((variance**2 / max(degrees, 1) for variance, degrees in parts), np.zeros(()))
     degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
-    return Spread(np.sqrt(total + REFIT_SHARE * growth), degrees)
+    # what holds for more cannot be surer
+    total = np.maximum(total + REFIT_SHARE * growth, least)
+    return Spread(np.sqrt(total), degrees)
 
 
 def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 from studies import CEILINGS, CLOSE_WITH_FEW, COVERAGE, FALSE_POSITIVES, LEVEL, METRICS, NEAR
@@ -156,12 +157,12 @@ def best(found):
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels = figure.subplots(1, 2, squeeze=False)
     for i, metric in enumerate(METRICS):
-        rows = [group[group["metric"] == metric].iloc[0] for _, group in conditions]
-        x = np.arange(len(rows)) + 0.15 * (i - 1)
-        bars = [TWO_SIDED * row["error"] for row in rows]
-        style = {"fmt": "o", "color": COLOURS[i], "label": metric}
-        panels[0, 0].errorbar(x, [row["best_is_kept"] for row in rows], yerr=bars, **style)
-        panels[0, 1].plot(x, [row["number_kept"] for row in rows], "o", color=COLOURS[i])
+        own = [group[group["metric"] == metric] for _, group in conditions]
+        x = np.repeat(np.arange(len(own)), [len(rows) for rows in own]) + 0.15 * (i - 1)
+        rows = pd.concat(own)
+        style = {"yerr": TWO_SIDED * rows["error"], "fmt": "o", "label": metric}
+        panels[0, 0].errorbar(x, rows["best_is_kept"], color=COLOURS[i], **style)
+        panels[0, 1].plot(x, rows["number_kept"], "o", color=COLOURS[i])
     panels[0, 0].axhline(LEVEL, color="black", linewidth=0.8, label="wanted: 95% or more")
     panels[0, 0].set_ylabel("experiments in which the truly\nbest source is kept (share)")
     panels[0, 1].set_ylabel("sources kept, of five (mean)")

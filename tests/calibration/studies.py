@@ -144,12 +144,6 @@ def table_of(condition: Condition, done: Sequence[Rows]) -> pd.DataFrame:
     return rows.assign(**settings)
 
 
-def run_study(study: str, conditions: Sequence[Condition], pool=None) -> pd.DataFrame:
-    """The summary of a study, of such conditions."""
-    tables = [table_of(c, list(experiments(study, c, pool))) for c in conditions]
-    return STUDIES[study].summarize(pd.concat(tables, ignore_index=True))
-
-
 # Ceilings
 
 
@@ -425,14 +419,13 @@ NEAR, EQUAL = [0.5, 0.55, 0.6, 0.8, 1.2], [0.5] * 5
 
 
 def _best_conditions(asked):
-    return [
-        Condition(name, {"n_stimuli": n, "subjects": s, "noise": noise, "samples": 500}, asked)
-        for name, n, s, noise in (
-            ("near-n200", 200, 0, NEAR),
-            ("equal-n200", 200, 0, EQUAL),
-            ("equal-subjects8-n200", 200, 8, EQUAL),
-        )
-    ]
+    several = {
+        "near-n200": {"subjects": 0, "noise": NEAR},
+        "equal-n200": {"subjects": 0, "noise": EQUAL},
+        "equal-subjects8-n200": {"subjects": 8, "noise": EQUAL, "metrics": ["linear"]},
+    }
+    common = {"n_stimuli": 200, "samples": 500}
+    return [Condition(name, common | settings, asked) for name, settings in several.items()]
 
 
 def five_sources(rng, n_stimuli, subjects, noise, samples, metrics=METRICS):

@@ -17,7 +17,7 @@ studies, run = (importlib.import_module(name) for name in ("studies", "run"))
 pytestmark = pytest.mark.slow
 
 ERRORS = 3  # Monte-Carlo standard errors that are allowed
-SAMPLES = 200
+SAMPLES = 100
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_perfect_model_scores_1_with_many_stimuli(pool, noise):
 @pytest.mark.parametrize("noise", studies.NOISE_LEVELS)
 def test_attainable_mends_what_few_stimuli_cost(pool, noise):
     ceilings = ["split-half", "attainable"]
-    table = summary_of("ceilings", 30, pool, n_stimuli=100, noise=noise, ceilings=ceilings)
+    table = summary_of("ceilings", 20, pool, n_stimuli=100, noise=noise, ceilings=ceilings)
     mended = table[table["ceiling"] == "attainable"]
     allowed = studies.CLOSE_WITH_FEW + ERRORS * mended["error"]
     assert (mended["off_by"].abs() < allowed).all(), table
@@ -80,10 +80,14 @@ def test_a_copy_of_a_network_scores_exactly_1(pool, n, q):
 # Intervals
 
 
-@pytest.mark.parametrize(("subjects", "experiments"), [(0, 60), (8, 40)])
-def test_intervals_hold_the_truth(pool, subjects, experiments):
-    settings = {"n_stimuli": 200, "subjects": subjects, "samples": SAMPLES}
-    table = summary_of("coverage", experiments, pool, ceiling="split-half", **settings)
+@pytest.mark.parametrize(
+    ("subjects", "metrics"), [(0, ["linear", "soft-matching"]), (8, ["linear", "procrustes"])]
+)
+def test_intervals_hold_the_truth(pool, subjects, metrics):
+    experiments = 30
+    settings = {"subjects": subjects, "samples": SAMPLES, "metrics": metrics}
+    settings |= {"n_stimuli": 200, "ceiling": "split-half"}
+    table = summary_of("coverage", experiments, pool, **settings)
     low, high = studies.COVERAGE
     error = np.sqrt(low * (1 - low) / experiments)
     assert (table["coverage"] > low - ERRORS * error).all(), table
@@ -106,28 +110,24 @@ def assert_uniform(table):
 
 
 def test_p_against_shuffles_is_uniform(pool):
-    assert_uniform(summary_of("null-shuffle", 80, pool, n_stimuli=60, shuffles=39))
+    assert_uniform(summary_of("null-shuffle", 60, pool, n_stimuli=60, shuffles=39))
 
 
 def test_p_of_the_privileged_axis_is_uniform(pool):
-    assert_uniform(summary_of("null-rotation", 80, pool, n_stimuli=60, rotations=39))
+    assert_uniform(summary_of("null-rotation", 50, pool, n_stimuli=60, rotations=39))
 
 
-@pytest.mark.parametrize(
-    ("subjects", "experiments", "metrics"),
-    [(0, 80, ["linear", "procrustes", "soft-matching"]), (8, 40, ["linear", "soft-matching"])],
-)
-def test_equally_good_sources_are_not_told_apart(pool, subjects, experiments, metrics):
+@pytest.mark.parametrize(("subjects", "metrics"), [(0, ["linear", "procrustes"]), (8, ["linear"])])
+def test_equally_good_sources_are_not_told_apart(pool, subjects, metrics):
     settings = {"subjects": subjects, "samples": SAMPLES, "metrics": metrics}
-    assert_uniform(summary_of("null-difference", experiments, pool, n_stimuli=200, **settings))
+    assert_uniform(summary_of("null-difference", 50, pool, n_stimuli=200, **settings))
 
 
 @pytest.mark.parametrize("noise", [studies.NEAR, studies.EQUAL], ids=["near", "equal"])
 def test_the_best_source_is_kept(pool, noise):
-    metrics = ["linear", "soft-matching"]
     settings = {"n_stimuli": 200, "subjects": 0, "noise": noise, "samples": SAMPLES}
-    table = summary_of("best", 25, pool, metrics=metrics, **settings)
-    error = np.sqrt(studies.LEVEL * (1 - studies.LEVEL) / 25)
+    table = summary_of("best", 30, pool, metrics=["linear"], **settings)
+    error = np.sqrt(studies.LEVEL * (1 - studies.LEVEL) / 30)
     assert (table["best_is_kept"] > studies.LEVEL - ERRORS * error).all(), table
     if noise is studies.NEAR:  # and a source that is far worse is not
         assert (table["number_kept"] < 4.5).all(), table
@@ -137,8 +137,8 @@ def test_the_best_source_is_kept(pool, noise):
 
 
 def test_more_stimuli_and_repeats_find_more(pool):
-    rows = rows_of("power", 16, pool, n_stimuli=100, repeats=[2, 16], samples=100)
-    more = rows_of("power", 16, pool, n_stimuli=400, repeats=[2, 16], samples=100)
+    rows = rows_of("power", 12, pool, n_stimuli=100, repeats=[2, 16], samples=100)
+    more = rows_of("power", 12, pool, n_stimuli=400, repeats=[2, 16], samples=100)
     curves = [studies.power_curves(each) for each in (rows, more)]
     greatest = [each.groupby("n_repeats")["found"].max() for each in curves]
     assert greatest[0][16] >= 0.5
