@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convergent.assembly import Assembly
-from convergent.ceiling import split_half
+from convergent.reliability import split_half
 from convergent.errors import InputError
 from convergent.simulate import _power_law_noise, natural_images, recording
 

@@ -91,8 +91,9 @@ def test_intervals_hold_the_truth(pool, subjects, metrics):
     low, high = studies.COVERAGE
     error = np.sqrt(low * (1 - low) / experiments)
     assert (table["coverage"] > low - ERRORS * error).all(), table
-    # with so few experiments the width says more: in deviations of the estimate
-    widths = stats.norm.ppf((1 + np.array([low, high])) / 2)
+    # with so few experiments the width says more: in deviations of the estimate, t of these
+    degrees = subjects - 1 if subjects else np.inf
+    widths = stats.t.ppf((1 + np.array([low, high])) / 2, degrees)
     chance = ERRORS / np.sqrt(2 * (experiments - 1))
     least, most = widths * [1 - chance, 1 + chance]
     assert table["half_width_over_sd"].between(least, most).all(), (least, most, table)
