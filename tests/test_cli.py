@@ -146,6 +146,40 @@ def test_json_rows_are_the_summary_of_the_same_score(score, lab, monkeypatch):
     pd.testing.assert_frame_equal(pd.DataFrame(rows), table)
 
 
+def test_intervals_and_p_where_they_are_asked(score, tmp_path):
+    options = {"bootstrap": 20, "over": "stimuli,subjects", "shuffle": 9}
+    rows = rows_of(score("--json", out=tmp_path / "out", **options))
+    for row in rows:
+        assert row["r_low"] < row["r"] < row["r_high"]
+        assert row["p_shuffle"] in [pytest.approx(k / 10) for k in range(1, 11)]
+    best = [row["source"] for row in rows if row["among_best"] and row["target"] == "V1"]
+    assert best
+    saved = xr.load_dataset(tmp_path / "out" / "scores.nc", engine="h5netcdf")
+    assert saved["r_draws"].sizes["draw"] == 20
+    assert saved["r_shuffled"].sizes["shuffle"] == 9
+
+
+@pytest.mark.slow
+def test_untrained_networks_are_controls(score, tmp_path):
+    network = {"network": "efficientnet-lite0", "layers": "_blocks.2", "controls": 2}
+    for row in rows_of(score("--json", out=tmp_path / "out", **network)):
+        assert row["p_untrained"] in [pytest.approx(k / 3) for k in range(1, 4)]
+        assert row["control_mean"] != row["r"]
+
+
+def test_a_network_that_has_no_untrained_copy_is_told_before_it_is_shown_anything(score):
+    code, out, err = score(controls=2)
+    assert (code, out) == (2, "")
+    assert "decides on its weights itself" in err
+
+
+def test_table_tells_intervals_and_p(score, tmp_path):
+    _, out, _ = score(bootstrap=20, shuffle=9, out=tmp_path / "out")
+    assert "[95% interval]" in out
+    assert "p(shuffle)" in out
+    assert " *" in out
+
+
 def test_what_is_not_a_number_is_null(score, lab):
     rows = rows_of(score("--json", data=lab / "means.nc", ceiling="none"))
     assert {row["ceiling"] for row in rows} == {row["normalized"] for row in rows} == {None}

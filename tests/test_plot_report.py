@@ -92,6 +92,28 @@ def test_no_bars_without_unit_scores():
         assert not bars.has_yerr
 
 
+def test_resamples_give_intervals_and_open_dots_for_what_is_behind():
+    noisy = SOURCES["late"].data + 3 * np.random.default_rng(5).standard_normal((len(STIMULI), 8))
+    sources = {"late": SOURCES["late"], "noisy": cv.Assembly(noisy)}
+    scores = score(sources, bootstrap=cv.Bootstrap(50))
+    rows = cv.summary(scores).query("target == 'A' and metric == 'linear'")
+    figure = plot.scores(scores)
+    panel = figure.axes[0]
+    bars = next(bars for bars in panel.containers if bars.get_label() == "linear")
+    spans = np.array([segment[:, 1] for segment in bars.lines[2][0].get_segments()])
+    np.testing.assert_allclose(spans, rows[["r_low", "r_high"]])
+    hollow = [line for line in panel.get_lines() if line.get_markerfacecolor() == "white"]
+    behind = rows.loc[rows["source"] == "noisy", "r"]
+    np.testing.assert_allclose(hollow[0].get_ydata(), behind)
+    assert "95% confidence interval" in figure.get_suptitle()
+
+
+def test_ceilings_that_differ_by_metric_are_told_apart():
+    figure = plot.scores(score(ceiling="attainable"))
+    assert [len(dashed(panel)) for panel in figure.axes] == [2, 2]
+    assert {"ceiling, linear", "ceiling, procrustes"} <= set(legend(figure))
+
+
 def test_no_ceiling_line_without_a_ceiling():
     figure = plot.scores(score(ceiling=None))
     assert [dashed(panel) for panel in figure.axes] == [[], []]

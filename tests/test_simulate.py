@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convergent.assembly import Assembly
-from convergent.reliability import split_half
 from convergent.errors import InputError
+from convergent.reliability import split_half
 from convergent.simulate import _power_law_noise, natural_images, recording
 
 # Images

@@ -133,6 +133,7 @@ def score(
     if folder:
         _make_folder(folder)
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
+    copies = [get_network(network, pretrained=False, seed=number) for number in range(controls)]
     loaded = time.perf_counter()
     names = _parts(layers) if layers else None
 
@@ -152,7 +153,6 @@ def score(
     results = score_them(
         activations, bootstrap=resampled, shuffle=Shuffle(shuffle, seed) if shuffle else None
     )
-    copies = (get_network(network, pretrained=False, seed=number) for number in range(controls))
     untrained_scores = [score_them(shown(copy), units=False) for copy in copies]
     scored = time.perf_counter()
     _note(

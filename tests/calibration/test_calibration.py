@@ -84,7 +84,7 @@ def test_a_copy_of_a_network_scores_exactly_1(pool, n, q):
     ("subjects", "metrics"), [(0, ["linear", "soft-matching"]), (8, ["linear", "procrustes"])]
 )
 def test_intervals_hold_the_truth(pool, subjects, metrics):
-    experiments = 30
+    experiments = 25
     settings = {"subjects": subjects, "samples": SAMPLES, "metrics": metrics}
     settings |= {"n_stimuli": 200, "ceiling": "split-half"}
     table = summary_of("coverage", experiments, pool, **settings)
@@ -111,7 +111,7 @@ def assert_uniform(table):
 
 
 def test_p_against_shuffles_is_uniform(pool):
-    assert_uniform(summary_of("null-shuffle", 60, pool, n_stimuli=60, shuffles=39))
+    assert_uniform(summary_of("null-shuffle", 50, pool, n_stimuli=60, shuffles=39))
 
 
 def test_p_of_the_privileged_axis_is_uniform(pool):
@@ -138,8 +138,8 @@ def test_the_best_source_is_kept(pool, noise):
 
 
 def test_more_stimuli_and_repeats_find_more(pool):
-    rows = rows_of("power", 12, pool, n_stimuli=100, repeats=[2, 16], samples=100)
-    more = rows_of("power", 12, pool, n_stimuli=400, repeats=[2, 16], samples=100)
+    rows = rows_of("power", 10, pool, n_stimuli=100, repeats=[2, 16], samples=100)
+    more = rows_of("power", 10, pool, n_stimuli=400, repeats=[2, 16], samples=100)
     curves = [studies.power_curves(each) for each in (rows, more)]
     greatest = [each.groupby("n_repeats")["found"].max() for each in curves]
     assert greatest[0][16] >= 0.5
