@@ -177,26 +177,30 @@ def best(found):
 def power(found):
     """Smallest true difference found in 80% of experiments: what to plan an experiment with."""
     _, table = found["power"]
-    figure = Figure(figsize=(7.5, 5), layout="constrained")
-    panel = figure.subplots()
-    for colour, (repeats, rows) in zip(COLOURS, table.groupby("repeats"), strict=False):
-        rows = rows.sort_values("n_stimuli")
-        label = f"{repeats} repeats"
-        _line(panel, rows["n_stimuli"], rows["smallest_difference"], rows["error"], colour, label)
-    panel.set_xscale("log")
-    panel.set_yscale("log")
-    _number_ticks(panel.xaxis, table["n_stimuli"])
-    _number_ticks(panel.yaxis, [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2])
-    panel.set_xlabel("number of stimuli")
-    panel.set_ylabel("smallest true difference of r of two sources\nfound in 80% of experiments")
-    panel.grid(color=GREY, linewidth=0.6)
-    panel.legend(title="each stimulus shown (bars: 95% error)", frameon=False)
-    panel.set_title(
+    figure = Figure(figsize=(10.5, 5), layout="constrained")
+    panels = figure.subplots(1, 2, squeeze=False, sharex=True, sharey=True)
+    several = (("r", 1.0), ("normalized r (r / ceiling)", table["true_ceiling"]))
+    for panel, (words, divisor) in zip(panels.flat, several, strict=True):
+        values = table.assign(y=table["smallest_difference"] / divisor, e=table["error"] / divisor)
+        for colour, (repeats, rows) in zip(COLOURS, values.groupby("repeats"), strict=False):
+            rows = rows.sort_values("n_stimuli")
+            _line(panel, rows["n_stimuli"], rows["y"], rows["e"], colour, f"{repeats} times")
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        _number_ticks(panel.xaxis, table["n_stimuli"])
+        _number_ticks(panel.yaxis, [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2])
+        panel.set_xlabel("number of stimuli")
+        panel.set_title(f"difference of {words}", fontsize="medium")
+        panel.grid(color=GREY, linewidth=0.6)
+    panels[0, 0].set_ylabel("smallest true difference of two sources\nfound in 80% of experiments")
+    _legend(figure, panels, "each stimulus shown\n(bars: 95% error)")
+    figure.suptitle(
         "Simulated: 30 units, noise of a repeat 1 to 2.5 × signal (SD); linear metric, five folds\n"
-        "two networks of 60 units with noise of their own; paired difference, p < 0.05,\n"
-        "for other stimuli and the same units",
+        "two networks of 60 units with noise of their own; paired difference, p < 0.05, for other "
+        "stimuli and the same units",
         fontsize="small",
-        loc="left",
+        x=0.01,
+        ha="left",
     )
     return figure
 

@@ -487,15 +487,21 @@ def worse_sources(rng, n_stimuli, repeats, samples):
     bootstrap = cv.Bootstrap(samples, seed=_seed(rng))
     scores = cv.score(sources, targets, POWER_METRIC, ceiling=None, bootstrap=bootstrap)
     table = cv.differences(scores, reference=next(iter(sources)))
+    ceiling = {str(k): np.median(1 / np.sqrt(1 + units.noise**2 / k)) for k in repeats}
     return [
         {"n_repeats": int(row["target"]), "more_noise": float(row["first"])}
+        | {"true_ceiling": ceiling[row["target"]]}
         | {"difference": -row["difference"], "p": row["p"]}
         for row in table.to_dict("records")
     ]
 
 
 def summarize_power(rows):
-    """Least true difference that is found in 80% of experiments, by interpolation."""
+    """Least true difference that is found in 80% of experiments, by interpolation.
+
+    With few repeats r is low, and so are differences of r: divided by the true ceiling (of the
+    median unit) they compare what the sources are, not how noisy the recording is.
+    """
     table = []
     for (n, repeats), group in rows.groupby(["n_stimuli", "n_repeats"], sort=False):
         difference, found = (
@@ -512,9 +518,12 @@ def summarize_power(rows):
         table.append(
             {"n_stimuli": n, "repeats": repeats, "experiments": len(found)}
             | {"smallest_difference": smallest, "error": np.nanstd(draws)}
+            | {"true_ceiling": group["true_ceiling"].iloc[0]}
             | {"found_least": found.mean(0).min(), "found_most": found.mean(0).max()}
         )
-    return pd.DataFrame(table)
+    table = pd.DataFrame(table)
+    normalized = table["smallest_difference"] / table["true_ceiling"]
+    return table.assign(smallest_normalized=normalized)
 
 
 def _smallest(difference, found):
