@@ -7,7 +7,13 @@ import xarray as xr
 from scipy import stats
 
 import convergent as cv
-from convergent.inference import holm, p_permutation, spread
+from convergent.inference import (
+    REFIT_SHARE,
+    REFIT_SHARE_OF_DIFFERENCE,
+    holm,
+    p_permutation,
+    spread,
+)
 
 N, FOLDS = 60, 5
 NAMES = [f"image{i:03d}" for i in range(N)]
@@ -84,7 +90,7 @@ def median_of(values, counts=None):
     return np.array([np.median(np.repeat(*row)) for row in zip(values, counts, strict=True)])
 
 
-def by_hand(kind, found, draws, refits, counts):
+def by_hand(kind, found, draws, refits, counts, share=REFIT_SHARE):
     """The aggregate and its spread, with what is random."""
     resampled = {}
     name = "subjects" if kind == "subjects" else "units"
@@ -96,7 +102,7 @@ def by_hand(kind, found, draws, refits, counts):
         resampled[f"stimuli and {name}"] = median_of(draws, counts)
         resampled[f"refit and {name}"] = median_of(refits, counts[: len(refits)])
     drawn = {"stimuli": N, "units": len(found), "subjects": 2}
-    return median_of(found), spread(resampled, drawn, FOLDS)
+    return median_of(found), spread(resampled, drawn, FOLDS, share)
 
 
 # Summary
@@ -209,7 +215,8 @@ def difference_by_hand(scores, kind, one, other, value):
     """Of two cells of one target."""
     pair = zip(*(units_of(scores, cell, value) for cell in (one, other)), strict=True)
     found, draws, refits, _ = (None if a is None else a - b for a, b in pair)
-    return by_hand(kind, found, draws, refits, units_of(scores, one, value)[3])
+    counts = units_of(scores, one, value)[3]
+    return by_hand(kind, found, draws, refits, counts, REFIT_SHARE_OF_DIFFERENCE)
 
 
 @pytest.mark.parametrize("value", ["r", "normalized"])

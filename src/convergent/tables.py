@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from .errors import InputError, unknown
 from .folds import FoldMean
-from .inference import Spread, holm, p_best, p_permutation, spread
+from .inference import (
+    REFIT_SHARE,
+    REFIT_SHARE_OF_DIFFERENCE,
+    Spread,
+    holm,
+    p_best,
+    p_permutation,
+    spread,
+)
 from .resampling import over_units
 from .results import aggregate
 
@@ -283,7 +291,9 @@ class _Resampled:
     ) -> tuple[float, Spread]:
         """Median over units of the difference, or the difference of the medians of two targets."""
         first, second = (self._units(value, cell) for cell in (one, other))
+        share = REFIT_SHARE
         if one["target"] == other["target"]:
+            share = REFIT_SHARE_OF_DIFFERENCE
             draws = {
                 name: over_units(first[name][0] - second[name][0], counts)
                 for name, (_, counts) in first.items()
@@ -293,7 +303,7 @@ class _Resampled:
         n_drawn = self._n_drawn(one["target"])
         for name, number in self._n_drawn(other["target"]).items():
             n_drawn[name] = min(number, n_drawn[name])
-        return float(draws.pop("estimate")[0]), spread(draws, n_drawn, self._n_folds)
+        return float(draws.pop("estimate")[0]), spread(draws, n_drawn, self._n_folds, share)
 
     def all_pairs(
         self, value: str, cells: Sequence[Mapping[str, str]]
@@ -308,7 +318,8 @@ class _Resampled:
                 ahead = over_units(units[i][name][0] - units[j][name][0], counts)
                 draws[name][:, i, j], draws[name][:, j, i] = ahead, -ahead
         estimate = draws.pop("estimate")[0]
-        found = spread(draws, self._n_drawn(cells[0]["target"]), self._n_folds)
+        n_drawn = self._n_drawn(cells[0]["target"])
+        found = spread(draws, n_drawn, self._n_folds, REFIT_SHARE_OF_DIFFERENCE)
         held_out = [name for name in draws if "refit" not in name]
         joint = max(held_out, key=lambda name: " and " in name)
         return estimate, draws[joint], found
