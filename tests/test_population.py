@@ -76,21 +76,48 @@ def test_blocks_of_units_change_nothing(monkeypatch):
     np.testing.assert_allclose(Population(x).gram, whole, rtol=1e-12, atol=1e-10)
 
 
-def test_the_population_is_read_once():
+def counted(x, chunks):
+    """The array as if on disk, and the number of units of each chunk that was read."""
     reads = []
+
+    def read(block):
+        reads.append(block.shape[1])
+        return block
+
+    array = dask.array.from_array(x, chunks=chunks)
+    return array.map_blocks(read, dtype=x.dtype, meta=np.zeros((0, 0))), reads
+
+
+def test_the_population_is_read_once():
     x = np.random.default_rng(3).standard_normal((60, 300))
-
-    class Counted(Population):
-        def columns(self, columns, rows=None):
-            reads.append(columns)
-            return super().columns(columns, rows)
-
-    population = Counted(x)
+    array, reads = counted(x, (30, 110))
+    population = Population(array)
     for fold in range(5):
         test = np.arange(fold * 12, fold * 12 + 12)
         view = population.split(np.setdiff1d(np.arange(60), test), test)
         assert view.coordinates is view.coordinates
-    assert len(reads) == 1
+    assert sorted(reads) == [80, 80, 110, 110, 110, 110]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_scores_from_disk_are_those_from_memory(metric, monkeypatch):
+    rng = np.random.default_rng(6)
+    x, y = rng.standard_normal((60, 300)).astype("f4"), rng.standard_normal((60, 200)).astype("f4")
+    y[:, :50] += x[:, :50]
+    expected = METRICS[metric]().fit(*(Population(z).split(TRAIN, TEST) for z in (x, y))).score()
+    monkeypatch.setattr("convergent.population.SMALL_BYTES", 0)
+    monkeypatch.setattr("convergent.population.BLOCK_BYTES", 8 * 60 * 33)
+    monkeypatch.setattr("convergent.metrics.soft_matching.HELD_BYTES", 0)
+    for a, b in ((x, y), (y, x)):
+        held = METRICS[metric]().fit(*(Population(z).split(TRAIN, TEST) for z in (a, b))).score()
+        views = (
+            Population(dask.array.from_array(z, chunks=(25, 70))).split(TRAIN, TEST) for z in (a, b)
+        )
+        found = METRICS[metric]().fit(*views).score()
+        np.testing.assert_allclose(found.r, held.r, atol=1e-9)
+        assert found.similarity == pytest.approx(held.similarity, abs=1e-9, nan_ok=True)
+        if a is x:
+            np.testing.assert_allclose(found.r, expected.r, atol=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 
 from .errors import InputError
 
-__all__ = ["torch_device"]
+__all__ = ["on_device", "torch_device"]
 
 
 def torch_device(name: str) -> torch.device:
@@ -27,3 +30,12 @@ def torch_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # as torch says that it was built without
         reason = str(error).splitlines()[0]
         raise InputError(f"torch cannot use the device {name!r} ({reason}): try 'cpu'.") from error
+
+
+def on_device(values: Any, device: str | None) -> Any:
+    """Numpy as it is, or a tensor of torch where a device is named."""
+    if device is None:
+        return values
+    array = np.ascontiguousarray(values)
+    array = array if array.flags.writeable else array.copy()  # torch has no arrays to read only
+    return torch.as_tensor(array, device=torch_device(device))

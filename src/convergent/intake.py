@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .assembly import Assembly, align
-from .devices import torch_device
 from .errors import InputError, unknown
 from .population import Population
 
-__all__ = ["aligned", "complete_population", "group_labels", "named", "on_device"]
+__all__ = ["aligned", "check_complete", "complete_population", "group_labels", "named"]
 
 
 def complete_population(name: str, assembly: Assembly, device: str | None) -> Population:
     """A source as it is mapped: the mean over repeats, units sorted by name, nothing missing."""
+    check_complete(name, assembly)
+    data = assembly.average().data
+    order = np.argsort(assembly.units)  # where units tie, their order must not matter
+    if not np.array_equal(order, np.arange(len(order))):
+        data = data.isel(unit=order)
+    return Population(data.data, device)
+
+
+def check_complete(name: str, assembly: Assembly) -> None:
+    """Make sure that nothing is missing; what is on disk is looked at when it is read."""
     data = assembly.average().data
     if data.chunks is None:
         missing = int(np.isnan(data.values.sum(0)).sum())
@@ -28,10 +36,6 @@ def complete_population(name: str, assembly: Assembly, device: str | None) -> Po
                 "must be complete. Keep the units (or stimuli) that were recorded throughout, with "
                 ".data.dropna('unit')."
             )
-    order = np.argsort(assembly.units)  # where units tie, their order must not matter
-    if not np.array_equal(order, np.arange(len(order))):
-        data = data.isel(unit=order)
-    return Population(on_device(data.data, device))
 
 
 def named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
@@ -81,12 +85,3 @@ def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[A
             return np.asarray(along[label].values)
         labels |= set(along)
     raise unknown("coordinate along 'stimulus'", label, sorted(labels))
-
-
-def on_device(values: Any, device: str | None) -> Any:
-    """Numpy or dask as it is, or a tensor of torch where a device is named."""
-    if device is None:
-        return values
-    array = np.ascontiguousarray(values)
-    array = array if array.flags.writeable else array.copy()  # torch has no arrays to read only
-    return torch.as_tensor(array, device=torch_device(device))

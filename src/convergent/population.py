@@ -10,6 +10,7 @@ axes come from the responses themselves. Either way the maths is exact and the s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ import array_api_compat as array_api
 import numpy as np
 from numpy.typing import NDArray
 
+from .devices import on_device
 from .errors import InputError
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
 
 Array = Any  # numpy array or torch tensor
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
+SMALL_BYTES = 64 * 2**20  # of float64 values that are handled whole
 
 # Axes shorter than these, relative to the longest, are rounding error: eigenvalues of a Gram matrix
 # are squares, so half of the digits are lost there.
@@ -73,40 +76,64 @@ class Population:
     Parameters
     ----------
     values : array (n, p)
-        numpy, torch or dask; float. Complete: no NaN.
+        numpy, torch or dask; float. Complete: no NaN. What is on disk (dask) is read in blocks,
+        each time that it is needed.
+    device : str, optional
+        Where torch is to compute; as the values are where left out.
     """
 
-    def __init__(self, values: Array) -> None:
+    def __init__(self, values: Array, device: str | None = None) -> None:
         if values.ndim != 2:
             raise InputError(f"a population is stimuli x units; found {values.ndim} axes.")
-        self.values = values
         self.n_stimuli, self.n_units = (int(size) for size in values.shape)
+        self._on_disk = hasattr(values, "compute")
+        self._device = device
+        self.values = values if self._on_disk else on_device(values, device)
 
     def blocks(self, rows: NDArray[np.intp] | None = None) -> Iterator[Array]:
         """Float64 responses (n, b), a block of units at a time, to all stimuli or to ``rows``."""
-        n = self.n_stimuli if rows is None else len(rows)
-        width = max(1, BLOCK_BYTES // (8 * n))
-        for start in range(0, self.n_units, width):
-            yield self.columns(slice(start, start + width), rows)
+        width = max(1, BLOCK_BYTES // (8 * self.n_stimuli))
+        for whole in self._chunks():
+            for start in range(0, whole.shape[1], width):
+                block = whole[:, start : start + width]
+                yield _double(block if rows is None else _take(block, rows))
 
     def columns(
         self, columns: slice | NDArray[np.intp], rows: NDArray[np.intp] | None = None
     ) -> Array:
         """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
-        if hasattr(self.values, "compute"):
-            try:
-                block = self.values[:, columns].compute()
-            except (RuntimeError, OSError, ValueError) as error:
-                raise InputError(
-                    f"the responses cannot be read from disk ({error}): the file is damaged or cut "
-                    "short; make or copy it anew."
-                ) from error
-            block = _complete(block)  # not looked at before
-        elif isinstance(columns, slice) or rows is None:
-            block = self.values[:, columns]
-        else:
-            return _double(self.values[rows[:, None], columns])
-        return _double(block if rows is None else _take(block, rows))
+        if self._on_disk or isinstance(columns, slice) or rows is None:
+            block = self._read(columns)
+            return _double(block if rows is None else _take(block, rows))
+        return _double(self.values[rows[:, None], columns])
+
+    def _chunks(self) -> Iterator[Array]:
+        """All units, as they are read: at once, or by the chunks on disk, each of them once."""
+        if not self._on_disk:
+            yield self.values
+            return
+        ends = np.cumsum(self.values.chunks[1]).tolist()
+        slices = [slice(first, last) for first, last in zip([0, *ends], ends, strict=False)]
+        with ThreadPoolExecutor(1) as pool:  # the next is read while one is worked on
+            upcoming = pool.submit(self._read, slices[0])
+            for following in [*slices[1:], None]:
+                chunk = upcoming.result()
+                if following is not None:
+                    upcoming = pool.submit(self._read, following)
+                yield chunk
+
+    def _read(self, columns: slice | NDArray[np.intp]) -> Array:
+        """Responses of some units to all stimuli, as they are kept."""
+        if not self._on_disk:
+            return self.values[:, columns]
+        try:
+            block = self.values[:, columns].compute(scheduler="threads")
+        except (RuntimeError, OSError, ValueError) as error:
+            raise InputError(
+                f"the responses cannot be read from disk ({error}): the file is damaged or cut "
+                "short; make or copy it anew."
+            ) from error
+        return on_device(_complete(block), self._device)  # not looked at before
 
     @cached_property
     def gram(self) -> Array:
@@ -144,15 +171,29 @@ class Split:
             return self._from_gram()
         return self._from_units()
 
-    @cached_property
+    @property
+    def small(self) -> bool:
+        """Whether the responses are few enough to be handled whole."""
+        return 8 * self.population.n_stimuli * self.population.n_units <= SMALL_BYTES
+
+    @property
     def responses(self) -> tuple[Array, Array]:
-        """Float64 responses to training and test stimuli, less the training mean."""
-        everything = slice(0, self.population.n_units)
-        train = self.population.columns(everything, self.train)
-        mean = array_api.array_namespace(train).mean(train, axis=0)
-        train = train - mean
-        rest = array_api.array_namespace(train).mean(train, axis=0)  # rounding, of large means
-        return train - rest, self.population.columns(everything, self.test) - mean - rest
+        """Float64 responses to training and test stimuli, less the training mean; not held."""
+        return self._centred(self.population.columns(slice(0, self.population.n_units)))
+
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """The same, a block of units at a time: (n_train, b) and (n_test, b)."""
+        if self.small:
+            yield self.responses
+        else:
+            yield from map(self._centred, self.population.blocks())
+
+    @cached_property
+    def variation(self) -> tuple[Array, Array]:
+        """Mean of each unit over the training stimuli, and its length about it; 0 if silent."""
+        parts = [centre(block) for block in self.population.blocks(self.train)]
+        xp = array_api.array_namespace(parts[0][0])
+        return xp.concat([part[0] for part in parts]), xp.concat([part[2] for part in parts])
 
     def reordered(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
         """The same stimuli in another order, with what was derived from them.
@@ -167,17 +208,26 @@ class Split:
         vars(other)["coordinates"] = Coordinates(
             _take(axes.left, train), axes.singular, _take(axes.test, test), axes.test_norm
         )
-        shown, held_out = self.responses
-        vars(other)["responses"] = _take(shown, train), _take(held_out, test)
         return other
 
     def expand(self, values: Array) -> Array:
         """Turn coordinates (m, r) back into responses of units (m, p), less the training mean."""
+        weights = self.of_training(values)
+        parts = [weights @ train for train, _ in self.blocks()]
+        return array_api.array_namespace(weights).concat(parts, axis=1)
+
+    def of_training(self, values: Array) -> Array:
+        """Turn coordinates (m, r) into weights (m, n_train) of the training responses."""
         axes = self.coordinates
-        weights = (values / axes.singular) @ axes.left.T
-        xp = array_api.array_namespace(weights)
-        blocks = self.population.blocks(self.train)
-        return xp.concat([weights @ (block - xp.mean(block, axis=0)) for block in blocks], axis=1)
+        return (values / axes.singular) @ axes.left.T
+
+    def _centred(self, block: Array) -> tuple[Array, Array]:
+        train, test = _take(block, self.train), _take(block, self.test)
+        xp = array_api.array_namespace(train)
+        mean = xp.mean(train, axis=0)
+        train = train - mean
+        rest = xp.mean(train, axis=0)  # rounding, of large means
+        return train - rest, test - mean - rest
 
     def _from_gram(self) -> Coordinates:
         gram = self.population.gram

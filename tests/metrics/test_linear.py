@@ -65,7 +65,7 @@ def test_leave_one_out_equals_leaving_each_out():
     # the mean is centred with all stimuli, the intercept refitted by the formula
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
     _, chosen = ridge_leave_one_out(u, s, y - y.mean(0), penalties)
-    np.testing.assert_array_equal(chosen, penalties[errors.argmin(0)])
+    np.testing.assert_array_equal(chosen, errors.argmin(0))
 
 
 def test_a_noiseless_readout_is_predicted_perfectly_and_noise_is_not():

@@ -38,57 +38,6 @@ def as_matrix(plan, shape):
     return matrix
 
 
-@pytest.mark.parametrize(
-    ("p", "q"), [(1, 1), (1, 9), (9, 1), (5, 5), (40, 30), (30, 40), (300, 7), (7, 300), (250, 250)]
-)
-@pytest.mark.parametrize("candidates", [1, 6])
-def test_the_plan_is_optimal(p, q, candidates, monkeypatch):
-    monkeypatch.setattr(soft_matching, "CANDIDATES", candidates)
-    c = np.random.default_rng(p + q).uniform(-1, 1, (p, q))
-    plan = transport_plan(lambda units: c[units], (p, q))
-    t = as_matrix(plan, (p, q))
-    np.testing.assert_allclose(t.sum(1), 1 / p, rtol=1e-12)
-    np.testing.assert_allclose(t.sum(0), 1 / q, rtol=1e-12)
-    assert (t * c).sum() == pytest.approx((dense(c) * c).sum(), abs=1e-9)
-    assert plan.violation <= 1e-9
-
-
-def test_equal_counts_give_the_best_permutation():
-    c = np.random.default_rng(1).uniform(-1, 1, (120, 120))
-    plan = transport_plan(lambda units: c[units], c.shape)
-    rows, columns = linear_sum_assignment(c, maximize=True)
-    order = np.argsort(plan.source)
-    np.testing.assert_array_equal(plan.source[order], rows)
-    np.testing.assert_array_equal(plan.target[order], columns)
-    np.testing.assert_allclose(plan.mass, 1 / 120)
-
-
-def test_brute_force_finds_nothing_better():
-    c = np.random.default_rng(2).uniform(-1, 1, (6, 6))
-    plan = transport_plan(lambda units: c[units], c.shape)
-    best = max(c[range(6), order].mean() for order in itertools.permutations(range(6)))
-    assert (as_matrix(plan, c.shape) * c).sum() == pytest.approx(best, abs=1e-12)
-
-
-@pytest.mark.parametrize("block_bytes", [8, 8 * 37 * 5])
-def test_blocks_and_first_prices_change_nothing(block_bytes, monkeypatch):
-    c = np.random.default_rng(3).uniform(-1, 1, (200, 37))
-    expected = (dense(c) * c).sum()
-    monkeypatch.setattr(soft_matching, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(soft_matching, "SAMPLE", 20)  # prices from 20 of the 200 source units
-    plan = transport_plan(lambda units: c[units], c.shape)
-    assert (as_matrix(plan, c.shape) * c).sum() == pytest.approx(expected, abs=1e-9)
-    assert plan.violation <= 1e-9
-
-
-@pytest.mark.parametrize("shape", [(60, 60), (80, 30)])
-def test_ties_do_not_break_it(shape):
-    c = np.repeat(np.random.default_rng(4).uniform(-1, 1, (10, 1)), shape[1], 1)
-    c = np.repeat(c, shape[0] // 10, 0)  # blocks of units that are all the same
-    plan = transport_plan(lambda units: c[units], shape)
-    assert (as_matrix(plan, shape) * c).sum() == pytest.approx((dense(c) * c).sum(), abs=1e-9)
-
-
 def by_formula(x, y, how):
     """Unit scores, with all units heard."""
     t = dense(correlations(x[TRAIN], y[TRAIN]))

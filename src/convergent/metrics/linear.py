@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import array_api_compat as array_api
 import numpy as np
@@ -14,7 +15,20 @@ from .fold_score import FoldScore
 
 __all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
 
-ERRORS_AT_ONCE = 2**21  # stimuli x penalties x targets: keeps memory flat, and in the cache
+ERRORS_AT_ONCE = 2**19  # left-out errors of penalties and targets: keeps them in the cache
+
+
+@dataclass(frozen=True)
+class _Precision:
+    """How left-out errors are computed: kind of number, error of a sum, and of leaving axes out."""
+
+    kind: str
+    error: float
+    truncation: float
+
+
+SINGLE = _Precision("float32", 3e-6, 1e-7)
+DOUBLE = _Precision("float64", 1e-13, 1e-14)
 
 
 @dataclass(frozen=True)
@@ -58,42 +72,47 @@ class Linear:
         source, target : Split
             The two populations under the same split.
         """
-        axes = source.coordinates
-        response, _ = target.responses
-        n = response.shape[0]
-        xp = array_api.array_namespace(response)
-        power = float(xp.sum(axes.singular**2)) / n
-        penalties = np.asarray(self.penalties) * (power or 1.0)
-        weights, chosen = [], []
-        step = max(1, ERRORS_AT_ONCE // (n * len(penalties)))
-        for start in range(0, response.shape[1], step):
-            block = response[:, start : start + step]
-            weight, choice = ridge_leave_one_out(axes.left, axes.singular, block, penalties)
-            weights.append(weight)
-            chosen.append(choice)
-        return LinearMap(
-            source, target, xp.concat(weights, axis=1), np.concatenate(chosen) / (power or 1.0)
-        )
+        fitted = LinearMap(source, target, self.penalties)
+        return fitted.held() if target.small else fitted
 
 
 @dataclass(frozen=True, eq=False)
 class LinearMap:
-    """A fitted affine map.
+    """A fitted affine map; one to very many units is fitted to these as they are read.
 
     Attributes
     ----------
     source, target : Split
-        What it was fitted on.
-    weights : array (r, q)
-        From the source's principal axes to the target's units.
-    penalties : float array (q,)
-        The relative penalty chosen for each target unit.
+        What it is fitted on.
+    candidates : tuple of float
+        Relative penalties to choose from.
     """
 
     source: Split
     target: Split
-    weights: Array
-    penalties: NDArray[np.float64]
+    candidates: tuple[float, ...]
+
+    def held(self) -> LinearMap:
+        """The map with its weights to all units fitted, and held."""
+        assert self._fitted
+        return self
+
+    @cached_property
+    def _fitted(self) -> tuple[Array, NDArray[np.float64]]:
+        """Weights and penalties of all units."""
+        parts = [self._fit(train) for train, _ in self.target.blocks()]
+        weights, chosen = zip(*parts, strict=True)
+        return array_api.array_namespace(*weights).concat(weights, axis=1), np.concatenate(chosen)
+
+    @property
+    def weights(self) -> Array:
+        """From the source's principal axes to the target's units, (r, q)."""
+        return self._fitted[0]
+
+    @property
+    def penalties(self) -> NDArray[np.float64]:
+        """The relative penalty chosen for each target unit, (q,)."""
+        return self._fitted[1]
 
     def predict(self) -> Array:
         """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
@@ -101,7 +120,19 @@ class LinearMap:
 
     def score(self) -> FoldScore:
         """Pearson r of prediction and response over the test stimuli, for each target unit."""
-        return FoldScore(correlate(self.predict(), self.target.responses[1]))
+        if self.target.small:  # what is fitted serves later questions too
+            return FoldScore(correlate(self.predict(), self.target.responses[1]))
+        shown = self.source.coordinates.test
+        r = [correlate(shown @ self._fit(train)[0], test) for train, test in self.target.blocks()]
+        return FoldScore(np.concatenate(r))
+
+    def _fit(self, response: Array) -> tuple[Array, NDArray[np.float64]]:
+        """Weights (r, b) and relative penalties (b,) for some units."""
+        axes = self.source.coordinates
+        power = float(array_api.array_namespace(response).sum(axes.singular**2)) / len(response)
+        penalties = np.asarray(self.candidates) * (power or 1.0)
+        weights, chosen = ridge_leave_one_out(axes.left, axes.singular, response, penalties)
+        return weights, np.asarray(self.candidates)[chosen]
 
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
@@ -147,14 +178,20 @@ class LinearMap:
 
 def ridge_leave_one_out(
     left: Array, singular: Array, response: Array, penalties: NDArray[np.float64]
-) -> tuple[Array, NDArray[np.float64]]:
+) -> tuple[Array, NDArray[np.intp]]:
     r"""Ridge weights, with the penalty of each target that predicts left-out stimuli best.
 
-    With centred source :math:`X = U S V^\top` and centred target y, the fitted values are
-    :math:`H_\lambda y` with :math:`H_\lambda = U \frac{S^2}{S^2 + \lambda} U^\top`, and the error
-    on stimulus i when it is left out of the fit, intercept included, is
+    With centred source :math:`X = U S V^\top` and centred target y, let :math:`y_\perp` be what
+    of y lies outside the span of U. The error on stimulus i when it is left out of the fit,
+    intercept included, is
 
-    .. math:: e_i = \frac{y_i - (H_\lambda y)_i}{1 - \frac{1}{n} - (H_\lambda)_{ii}}.
+    .. math:: e_i(\lambda) = \frac{(y_\perp + U D_\lambda U^\top y)_i}
+              {1 - \frac{1}{n} - \sum_r U_{ir}^2 (1 - D_{\lambda r})},
+              \qquad D_{\lambda r} = \frac{\lambda}{s_r^2 + \lambda}.
+
+    As functions of s, the :math:`D_\lambda` of all penalties lie close to a space of few
+    dimensions: one product with U for each of these serves all penalties. Single precision
+    chooses, with a bound on its error, and double precision where the bound leaves a doubt.
 
     Parameters
     ----------
@@ -171,20 +208,76 @@ def ridge_leave_one_out(
     -------
     weights : array (r, q)
         :math:`\frac{S}{S^2 + \lambda} U^\top y`, to be applied to coordinates :math:`X V`.
-    chosen : float array (q,)
-        The penalty with the least mean squared left-out error.
+    chosen : int array (q,)
+        Which penalty has the least mean squared left-out error.
     """
     xp = array_api.array_namespace(left, response)
-    n = response.shape[0]
+    device = array_api.device(left)
+    n, r = left.shape
     projected = left.T @ response
-    squares, leverage = singular**2, left**2
-    candidates = xp.asarray(penalties, device=array_api.device(left))
-    shrink = squares[:, None] / (squares[:, None] + candidates)
-    remaining = xp.clip(1 - 1 / n - leverage @ shrink, min=1e-12)
-    r, k, q = len(squares), len(penalties), response.shape[1]
-    every = xp.reshape(shrink[:, :, None] * projected[:, None, :], (r, k * q))
-    left_out = response[:, None, :] - xp.reshape(left @ every, (n, k, q))
-    left_out = left_out / remaining[:, :, None]
-    penalty = candidates[xp.argmin(xp.sum(left_out * left_out, axis=0), axis=0)]
-    weights = singular[:, None] / (squares[:, None] + penalty) * projected
-    return weights, to_numpy(penalty)
+    if not r:  # a source that does not vary predicts the mean, whatever the penalty
+        return projected, np.zeros(response.shape[1], dtype=np.intp)
+    # centred responses have nothing outside n - 1 axes
+    outside = response - left @ projected if r < n - 1 else None
+    squares, candidates = singular**2, xp.asarray(penalties, device=device)
+    chosen, doubtful = _least_error(left, squares, candidates, projected, outside, SINGLE)
+    if doubtful.any():
+        some = xp.asarray(np.flatnonzero(doubtful), device=device)
+        rest = None if outside is None else xp.take(outside, some, axis=1)
+        part = xp.take(projected, some, axis=1)
+        chosen[doubtful], _ = _least_error(left, squares, candidates, part, rest, DOUBLE)
+    penalty = xp.take(candidates, xp.asarray(chosen, device=device))
+    return singular[:, None] / (squares[:, None] + penalty) * projected, chosen
+
+
+def _least_error(
+    left: Array,
+    squares: Array,
+    penalties: Array,
+    projected: Array,
+    outside: Array | None,
+    precision: _Precision,
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Which penalty has the least left-out error, and where another may have less."""
+    xp = array_api.array_namespace(left)
+    kind = getattr(xp, precision.kind)
+    n, r = left.shape
+    keeps = penalties / (squares[:, None] + penalties)
+    leverage = left**2
+    remaining = leverage @ keeps
+    if outside is not None:
+        remaining = remaining + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
+    inverse = 1 / xp.clip(remaining, min=1e-12)
+    axes, mix = _few_axes(keeps, precision.truncation)
+    weights = mix.T * inverse[:, :, None]
+    length = xp.sum(projected**2, axis=0)
+    if outside is not None:
+        weights = xp.concat([weights, inverse[:, :, None]], axis=2)
+        length = length + xp.sum(outside**2, axis=0)
+    left, axes, weights = (xp.astype(each, kind) for each in (left, axes, weights))
+    step = max(1, ERRORS_AT_ONCE // (n * sum(weights.shape[1:])))
+    squared = []
+    for start in range(0, projected.shape[1], step):
+        part = xp.astype(projected[:, start : start + step], kind)
+        turned = xp.reshape(axes[:, :, None] * part[:, None, :], (r, -1))
+        fitted = xp.reshape(left @ turned, (n, axes.shape[1], -1))
+        if outside is not None:
+            rest = xp.astype(outside[:, start : start + step], kind)
+            fitted = xp.concat([fitted, rest[:, None, :]], axis=1)
+        left_out = weights @ fitted
+        squared.append(xp.sum(left_out * left_out, axis=0))
+    error = to_numpy(xp.concat(squared, axis=1)).astype(np.float64) ** 0.5
+    largest = xp.max(keeps, axis=0) if outside is None else xp.ones_like(penalties)
+    bound = precision.error * to_numpy((largest * xp.max(inverse, axis=0))[:, None] * length**0.5)
+    chosen = error.argmin(axis=0)
+    most = np.take_along_axis(error + bound, chosen[None], axis=0)
+    return chosen, (error - bound <= most).sum(axis=0) > 1
+
+
+def _few_axes(keeps: Array, truncation: float) -> tuple[Array, Array]:
+    """Columns (r, b) and weights (b, k) whose product is ``keeps`` (r, k), to the truncation."""
+    xp = array_api.array_namespace(keeps)
+    largest = xp.max(keeps, axis=0)
+    columns, lengths, mix = xp.linalg.svd(keeps / largest, full_matrices=False)
+    few = int(xp.sum(lengths > truncation * lengths[0]))
+    return columns[:, :few] * lengths[:few], mix[:few] * largest

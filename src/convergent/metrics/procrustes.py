@@ -63,7 +63,11 @@ class ProcrustesMap:
 
     def predict(self) -> Array:
         """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
-        return self.target.expand(self.scale * self.source.coordinates.test @ self.rotation)
+        return self.target.expand(self._turned())
+
+    def _turned(self) -> Array:
+        """The source's responses to the test stimuli, in the target's principal axes."""
+        return self.scale * self.source.coordinates.test @ self.rotation
 
     def similarity(self) -> float:
         """Cosine of the two test matrices after the map; NaN where one does not vary."""
@@ -78,8 +82,9 @@ class ProcrustesMap:
 
         The arccos of this `similarity` is the angular shape distance, cross-validated.
         """
-        r = correlate(self.predict(), self.target.responses[1])
-        return FoldScore(r, similarity=self.similarity())
+        weights = self.target.of_training(self._turned())
+        r = [correlate(weights @ train, test) for train, test in self.target.blocks()]
+        return FoldScore(np.concatenate(r), similarity=self.similarity())
 
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
