@@ -347,7 +347,7 @@ def test_zarr_stays_on_disk_until_it_is_needed(tmp_path):
             chunk.write_bytes(b"never read")
     opened = open_assembly(path).where(region="V4")
     assert opened.data.chunks is not None
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="checksum"):
         opened.data.load()
 
 

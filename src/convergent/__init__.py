@@ -17,13 +17,17 @@ from .crossval import score
 from .errors import InputError
 from .extraction import extract
 from .folds import Folds
+from .forecast import Forecast, forecast, forecast_sizes
+from .layer_store import open_layers
 from .metrics import METRICS, Linear, Procrustes, SoftMatching
+from .metrics.transport import transport_plan
 from .networks import NETWORKS, Network, network
 from .privileged_axis import privileged_axis
 from .reliability import repeat_variance, split_half
 from .report import report
 from .resampling import Bootstrap, Shuffle
 from .stimuli import Stimuli
+from .study import Study
 from .tables import against, best, differences, summary
 
 __version__ = version("convergent")
@@ -34,6 +38,7 @@ __all__ = [
     "Assembly",
     "Bootstrap",
     "Folds",
+    "Forecast",
     "InputError",
     "Linear",
     "Network",
@@ -41,6 +46,7 @@ __all__ = [
     "Shuffle",
     "SoftMatching",
     "Stimuli",
+    "Study",
     "against",
     "align",
     "best",
@@ -52,10 +58,13 @@ __all__ = [
     "distances",
     "extract",
     "fetch",
+    "forecast",
+    "forecast_sizes",
     "formats",
     "load",
     "network",
     "open",
+    "open_layers",
     "plot",
     "present",
     "privileged_axis",
@@ -67,4 +76,5 @@ __all__ = [
     "simulate",
     "split_half",
     "summary",
+    "transport_plan",
 ]

@@ -239,7 +239,8 @@ class Assembly:
         Parameters
         ----------
         path : path
-            Replaced where it exists. `convergent.open` reads it back exactly.
+            Replaced where it exists. `convergent.open` reads it back exactly. A ``.zarr`` folder
+            holds chunks that can be read by stimuli and by units alike, each with a checksum.
 
         Raises
         ------
@@ -249,13 +250,19 @@ class Assembly:
         return write_array(self.data, Path(path))
 
     def fingerprint(self) -> str:
-        """SHA-256 of dims, names, dtype and values; labels and attrs do not enter."""
+        """SHA-256 of dims, names, dtype and values; labels and attrs do not enter.
+
+        Raises
+        ------
+        InputError
+            Where values on disk are damaged.
+        """
         digest = hashlib.sha256()
         digest.update(repr((self.data.dims, self.data.shape, self.data.dtype.str)).encode())
         for names in (self.stimuli, self.units):
             digest.update("\0".join([*names.tolist(), ""]).encode())
         for rows in _row_blocks(self.data):
-            digest.update(np.ascontiguousarray(self.data.isel(stimulus=rows).values).data)
+            digest.update(np.ascontiguousarray(_read(self.data.isel(stimulus=rows))).data)
         return digest.hexdigest()
 
     def _coordinate(self, key: str) -> xr.DataArray:
@@ -473,10 +480,29 @@ def _check_finite(data: xr.DataArray) -> None:
             )
 
 
+def _read(data: xr.DataArray) -> NDArray[Any]:
+    try:
+        return np.asarray(data.values)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise InputError(
+            f"the responses cannot be read from disk ({error}): the file is damaged or cut short; "
+            "make or copy it anew."
+        ) from error
+
+
 def _row_blocks(data: xr.DataArray) -> list[slice]:
-    """Slices of stimuli that hold about BLOCK_BYTES each."""
-    rows = max(1, int(BLOCK_BYTES // max(1, data.nbytes // data.sizes["stimulus"])))
-    return [slice(start, start + rows) for start in range(0, data.sizes["stimulus"], rows)]
+    """Slices of stimuli that hold about BLOCK_BYTES each, or one row of chunks if that is more."""
+    n = data.sizes["stimulus"]
+    rows = max(1, int(BLOCK_BYTES // max(1, data.nbytes // n)))
+    if data.chunks is None:
+        return [slice(start, start + rows) for start in range(0, n, rows)]
+    ends = np.cumsum(data.chunksizes["stimulus"])  # a chunk across two blocks is read twice
+    blocks, start = [], 0
+    for end, following in zip(ends, [*ends[1:], np.inf], strict=True):
+        if following - start > rows:
+            blocks.append(slice(start, int(end)))
+            start = int(end)
+    return blocks
 
 
 def _along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> tuple[str, Any]:

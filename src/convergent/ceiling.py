@@ -279,7 +279,8 @@ def _across_folds(
     scores, draws = FoldMean(), FoldMean()
     counts = like.counts if resample else None
     for view in like.views:
-        x, y = (population.split(view.train, view.test) for population in (source, target))
+        y = target.split(view.train, view.test)
+        x = y if source is target else source.split(view.train, view.test)
         maps = [metric.fit(x, y) for metric in metrics.values()]
         scores.add(np.array([fitted.score().r for fitted in maps]))
         if counts is not None:

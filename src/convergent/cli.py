@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from .crossval import score as score_assemblies
 from .errors import InputError
 from .extraction import SPATIAL, extract
 from .folds import Folds
+from .forecast import forecast
 from .metrics import METRICS, named_metrics
 from .networks import NETWORKS, Network
 from .networks import network as get_network
@@ -32,6 +34,7 @@ from .report import report
 from .resampling import Bootstrap, Shuffle
 from .stimuli import Stimuli
 from .storage import write_whole
+from .study import Study
 from .tables import against, best, summary
 from .targets import check_subjects
 
@@ -108,7 +111,15 @@ def score(
     device: Annotated[str | None, typer.Option(help="Where torch runs, e.g. cuda.")] = None,
     batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for tables and pictures [default: results].")
+        Path | None,
+        typer.Option(
+            help="Folder for tables and pictures, and for what is finished: called again, only "
+            "what is missing is done [default: results]."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a dask scheduler, tcp://...: its workers score."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -132,16 +143,20 @@ def score(
     folder = out or (None if as_json else Path("results"))
     if folder:
         _make_folder(folder)
+    study = Study(folder / "study") if folder else None
+    workers = _workers(scheduler)
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
     copies = [get_network(network, pretrained=False, seed=number) for number in range(controls)]
     loaded = time.perf_counter()
     names = _parts(layers) if layers else None
 
     def shown(to: Network) -> dict[str, Assembly]:
-        return extract(to, images, names, spatial=spatial, batch_size=batch_size, device=device)
+        show = study.extract if study else extract
+        return show(to, images, names, spatial=spatial, batch_size=batch_size, device=device)
 
     activations = shown(net)
     extracted = time.perf_counter()
+    _note(f"to score: {forecast(activations, targets, chosen_metrics, folds=splits)}")
     score_them = partial(
         score_assemblies,
         target=targets,
@@ -149,11 +164,13 @@ def score(
         folds=splits,
         ceiling=chosen_ceiling,
         device=device,
+        study=study,
     )
-    results = score_them(
-        activations, bootstrap=resampled, shuffle=Shuffle(shuffle, seed) if shuffle else None
-    )
-    untrained_scores = [score_them(shown(copy), units=False) for copy in copies]
+    with workers:
+        results = score_them(
+            activations, bootstrap=resampled, shuffle=Shuffle(shuffle, seed) if shuffle else None
+        )
+        untrained_scores = [score_them(shown(copy), units=False) for copy in copies]
     scored = time.perf_counter()
     _note(
         f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, "
@@ -246,6 +263,25 @@ def _table(results: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
         held = against(results, controls).rename(columns={"p": "p_untrained"})
         table = table.merge(held[[*cell, "control_mean", "p_untrained"]], on=cell)
     return table
+
+
+def _workers(address: str | None) -> AbstractContextManager[Any]:
+    """The workers of a scheduler, until the end of a with; none where no address is given."""
+    if address is None:
+        return nullcontext()
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "--scheduler needs dask.distributed: pip install 'convergent[cluster]'."
+        ) from None
+    try:
+        return Client(address, timeout=10)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no scheduler answers at {address} ({error}): start one with `dask scheduler`, and "
+            f"workers with `dask worker {address}`."
+        ) from error
 
 
 def _parts(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from .intake import aligned, complete_population, group_labels, named
 from .metrics import Linear, Procrustes, SoftMatching
 from .population import Population, Split
 from .progress import track
-from .provenance import made_with
+from .provenance import fingerprints, made_with
 from .references import REFERENCES
 from .resampling import median
 
@@ -119,7 +119,12 @@ def compare(
             "cross_validated": ("measure", list(cross_validated)),
         },
         attrs={
-            "made_with": made_with({"folds": asdict(folds)}, first=ones, second=others),
+            "made_with": made_with(
+                {"folds": asdict(folds)},
+                fingerprints(first=ones, second=others),
+                first=ones,
+                second=others,
+            ),
             "n_stimuli": n,
             "simulated": int(any(a.data.attrs.get("simulated") for a in populations)),
         },
@@ -148,11 +153,10 @@ def _over_folds(x: Views, y: Views) -> dict[str, float]:
     """The measures whose maps are fitted on training stimuli and judged on test stimuli."""
     forward, backward, angles, chords = [], [], [], []
     for one, other in zip(x, y, strict=True):
-        # what is fitted on units sees fresh views: those held would keep all responses
-        forward.append(Linear().fit(one, _fresh(other)).score().r)
-        backward.append(Linear().fit(other, _fresh(one)).score().r)
+        forward.append(Linear().fit(one, other).score().r)
+        backward.append(Linear().fit(other, one).score().r)
         angles.append(angle(Procrustes().fit(one, other).similarity()))
-        matched = SoftMatching().fit(_fresh(one), _fresh(other)).score()
+        matched = SoftMatching().fit(one, other).score()
         chords.append(chord(matched.similarity))
     there, back = (float(median(FoldMean.of(scores))) for scores in (forward, backward))
     return {
@@ -162,8 +166,3 @@ def _over_folds(x: Views, y: Views) -> dict[str, float]:
         "procrustes-angle-cv": float(np.mean(angles)),
         "soft-matching-distance-cv": float(np.mean(chords)),
     }
-
-
-def _fresh(view: Split) -> Split:
-    """The same view, with nothing derived yet."""
-    return view.population.split(view.train, view.test)

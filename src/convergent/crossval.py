@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
+import dask
 import xarray as xr
-from numpy.typing import NDArray
 
 from .assembly import Assembly
 from .ceiling import check_ceiling
 from .errors import InputError
-from .folds import FoldMean, Folds
-from .intake import aligned, complete_population, group_labels, named
-from .metrics import METRICS, FittedMap, FoldScore, Metric, named_metrics
-from .population import Split
-from .progress import track
-from .provenance import made_with, parameters
-from .resampling import REFITS, Bootstrap, Resamples, Shuffle, draw_resamples, over_units
-from .results import Cell, aggregate, label
-from .targets import Goal, check_subjects, prepare
+from .folds import Folds
+from .intake import aligned, check_complete, group_labels, named
+from .metrics import METRICS, named_metrics
+from .provenance import fingerprints, made_with, parameters
+from .resampling import Bootstrap, Shuffle, draw_resamples
+from .results import aggregate, label
+from .study import Study, as_study
+from .sweep import Sweep, run
+from .targets import check_subjects, prepare
 
 __all__ = ["score"]
 
@@ -39,6 +38,7 @@ def score(
     bootstrap: Bootstrap | None = None,
     shuffle: Shuffle | None = None,
     device: str | None = None,
+    study: Study | str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Score how well each source predicts each target, cross-validated over stimuli.
@@ -67,6 +67,9 @@ def score(
         Null distribution: stimuli exchanged and everything fitted anew, so many times.
     device : str, optional
         Compute with torch there (``"cuda"``); with numpy where left out.
+    study : Study or path, optional
+        Keep what is finished there, and do only what is missing: an interrupted score goes on where
+        it was.
     progress : bool, optional
         Draw a progress bar; where left out, only in a terminal.
 
@@ -86,6 +89,13 @@ def score(
         the maps fitted anew; ``ceiling_draws`` (draw, metric, unit); ``unit_draws`` (draw, unit):
         how often each unit is drawn. With a shuffle, ``r_shuffled`` (shuffle, metric, source,
         target_population): the aggregate in each. Attrs hold what is needed to do it again.
+
+    Notes
+    -----
+    Each population is read once for its geometry, and targets again, a block of units at a time,
+    to be predicted; populations on disk (`convergent.open`, or `extract` with ``store=``) stay
+    there. Where a ``dask.distributed.Client`` is active, its workers do the work, and read stores
+    themselves.
 
     Raises
     ------
@@ -118,15 +128,20 @@ def score(
     groups = group_labels(folds.group, populations)
     splits = folds.split(n, groups)
     resamples = draw_resamples(bootstrap, shuffle, splits, groups)
-    goals = {
-        name: prepare(name, assembly, splits, chosen, ceiling, min_reliability, resamples, device)
-        for name, assembly in targets.items()
-    }
-    cells: dict[tuple[str, str, str], Cell] = {}
-    rounds = _rounds(sources, goals, chosen, splits, resamples, device, cells)
-    total = len(sources) * len(splits) * (1 + (shuffle.samples if shuffle else 0))
-    for _ in track(rounds, "scoring", total, progress):
-        pass
+    sweep = Sweep(chosen, splits, resamples, device)
+    kept_in = as_study(study)
+    with dask.config.set(scheduler="threads"):  # what is read here is not sent for
+        for name, assembly in sources.items():
+            check_complete(name, assembly)
+        prints = fingerprints(sources=sources, targets=targets)
+        goals = {
+            name: prepare(
+                name, assembly, sweep, ceiling, min_reliability, kept_in, prints["targets"][name]
+            )
+            for name, assembly in targets.items()
+        }
+        aims = {name: goal.aim for name, goal in goals.items()}
+        cells = run(sweep, sources, aims, kept_in, prints["sources"], progress)
     settings = {
         "folds": asdict(folds),
         "metrics": {name: parameters(metric) for name, metric in chosen.items()},
@@ -142,81 +157,5 @@ def score(
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
-        made_with=made_with(settings, sources=sources, targets=targets),
+        made_with=made_with(settings, prints, sources=sources, targets=targets),
     )
-
-
-def _rounds(
-    sources: Mapping[str, Assembly],
-    goals: Mapping[str, Goal],
-    metrics: Mapping[str, Metric],
-    splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    resamples: Resamples,
-    device: str | None,
-    cells: dict[tuple[str, str, str], Cell],
-) -> Iterator[None]:
-    """Fill the cells, a source at a time; pauses after each round of fits."""
-    for name, assembly in sources.items():
-        # each source is read once, and forgotten before the next
-        population = complete_population(name, assembly, device)
-        running = {
-            (called, goal): _RunningCell(goals[goal].units.kept, resamples)
-            for called in metrics
-            for goal in goals
-        }
-        for k, split in enumerate(splits):
-            view = population.split(*split)
-            for (called, goal), cell in running.items():
-                cell.add(metrics[called].fit(view, goals[goal].views[k]), split)
-            yield
-            for i, order in enumerate(() if resamples.orders is None else resamples.orders):
-                for goal, prepared in goals.items():
-                    other = _shuffled(prepared.views[k], order)
-                    for called, metric in metrics.items():
-                        running[called, goal].add_shuffled(i, metric.fit(view, other))
-                yield
-        for (called, goal), cell in running.items():
-            cells[called, name, goal] = cell.done()
-
-
-class _RunningCell:
-    """Scores of one (metric, source, target), gathered fold by fold."""
-
-    def __init__(self, kept: NDArray[np.intp], resamples: Resamples) -> None:
-        self._kept, self._counts = kept, resamples.counts
-        self._folds: list[FoldScore] = []
-        self._held_out, self._refitted = FoldMean(), FoldMean()
-        self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
-
-    def add(self, fitted: FittedMap, split: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
-        """Take in one fold."""
-        self._folds.append(fitted.score())
-        if self._counts is not None:
-            train, test = split
-            first = self._counts[:REFITS]
-            self._held_out.add(fitted.resample(self._counts[:, test]))
-            self._refitted.add(fitted.resample(first[:, test], first[:, train]))
-
-    def add_shuffled(self, i: int, fitted: FittedMap) -> None:
-        """Take in one fold of the i-th shuffle."""
-        self._shuffled[i].add(fitted.score().r)
-
-    def done(self) -> Cell:
-        """What the result keeps."""
-        held_out = refitted = shuffled = None
-        if self._counts is not None:
-            held_out, refitted = self._held_out.mean(), self._refitted.mean()
-        if self._shuffled:
-            each = np.stack([running.mean() for running in self._shuffled.values()])
-            shuffled = over_units(each[:, self._kept])
-        return Cell(self._folds, held_out, refitted, shuffled)
-
-
-def _shuffled(view: Split, order: NDArray[np.intp]) -> Split:
-    """A fold in which stimuli have changed places."""
-    place = np.empty(len(order), dtype=np.intp)
-    positions = []
-    for part in (view.train, view.test):
-        place[part] = np.arange(len(part))
-        positions.append(place[order[part]])
-    return view.reordered(*positions)

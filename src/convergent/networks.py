@@ -85,6 +85,18 @@ class Network:
             )
         return digest.hexdigest()
 
+    def architecture_sha256(self) -> str:
+        """SHA-256 of the module's class and of how it prints: its parts and their settings."""
+        kind = type(self.module)
+        printed = re.sub(r" at 0x[0-9a-f]+", "", repr(self.module))  # differs from run to run
+        written = f"{kind.__module__}.{kind.__qualname__}\n{printed}"
+        return hashlib.sha256(written.encode()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of weights and architecture: networks that share it do the same to an input."""
+        written = f"{self.weights_sha256()} {self.architecture_sha256()}"
+        return hashlib.sha256(written.encode()).hexdigest()
+
     def __repr__(self) -> str:
         count = sum(parameter.numel() for parameter in self.module.parameters())
         return (
@@ -249,7 +261,10 @@ def _resized(image: Image.Image, size: int) -> NDArray[np.float32]:
 
 def scaled(image: Image.Image, size: int) -> torch.Tensor:
     """What EfficientNet-lite is shown: ``size`` x ``size`` pixels, bicubic, (x - 127) / 128."""
-    return torch.from_numpy((_resized(image, size) - 127) / 128)
+    pixels = _resized(image, size)
+    pixels -= 127  # in place, as fresh memory costs more than the arithmetic
+    pixels /= 128
+    return torch.from_numpy(pixels)
 
 
 def _imagenet(image: Image.Image, size: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .assembly import Assembly
 
-__all__ = ["made_with", "parameters"]
+__all__ = ["fingerprints", "made_with", "parameters"]
 
 LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
@@ -24,18 +24,34 @@ def parameters(metric: object) -> dict[str, Any]:
     return {"metric": kind, "value": repr(metric)}
 
 
-def made_with(settings: Mapping[str, Any], **sides: Mapping[str, Assembly]) -> str:
+def fingerprints(**sides: Mapping[str, Assembly]) -> dict[str, dict[str, str]]:
+    """SHA-256 of the populations of each side, by name: each is read through."""
+    return {
+        side: {name: assembly.fingerprint() for name, assembly in several.items()}
+        for side, several in sides.items()
+    }
+
+
+def made_with(
+    settings: Mapping[str, Any],
+    prints: Mapping[str, Mapping[str, str]],
+    **sides: Mapping[str, Assembly],
+) -> str:
     """All that is needed to do it again, as JSON.
 
     Parameters
     ----------
     settings : mapping
         Parameters of the call.
+    prints : mapping
+        Their `fingerprints`.
     **sides : mapping of Assembly
         The populations of each side, by name.
     """
     populations = {
-        side: {name: _provenance(assembly) for name, assembly in several.items()}
+        side: {
+            name: _provenance(assembly, prints[side][name]) for name, assembly in several.items()
+        }
         for side, several in sides.items()
     }
     versions = {library: version(library) for library in LIBRARIES}
@@ -45,9 +61,9 @@ def made_with(settings: Mapping[str, Any], **sides: Mapping[str, Assembly]) -> s
     return json.dumps(everything, default=str)
 
 
-def _provenance(assembly: Assembly) -> dict[str, Any]:
+def _provenance(assembly: Assembly, fingerprint: str) -> dict[str, Any]:
     return {
-        "sha256": assembly.fingerprint(),
+        "sha256": fingerprint,
         "n_units": len(assembly.units),
         "repeats": assembly.repeats,
         "attrs": assembly.data.attrs,

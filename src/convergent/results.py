@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from .cell import Cell
 from .folds import FoldMean
-from .metrics import FoldScore
 from .resampling import median
 from .targets import Goal, TargetUnits
 
-__all__ = ["Cell", "aggregate", "label"]
+__all__ = ["aggregate", "label"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
 BY_CELL_UNIT = ("metric", "source", "unit")
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """All that is known of one (metric, source, target).
-
-    Attributes
-    ----------
-    folds : list of FoldScore
-        Scores of each fold.
-    held_out : float array (B, k) or None
-        r of the scored units, mean over folds, in the bootstrap's resamples of held-out stimuli.
-    refitted : float array (b, k) or None
-        The same in the first resamples, with maps fitted anew to the resampled stimuli.
-    shuffled : float array (N,) or None
-        The aggregate r in each shuffle of the stimuli.
-    """
-
-    folds: Sequence[FoldScore]
-    held_out: NDArray[np.float64] | None
-    refitted: NDArray[np.float64] | None
-    shuffled: NDArray[np.float64] | None
 
 
 def label(cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal]) -> xr.Dataset:

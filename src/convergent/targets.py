@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dask.base import compute
 from numpy.typing import NDArray
 
 from .assembly import Assembly
 from .ceiling import CEILINGS, Ceiling, Recorded
 from .errors import InputError, examples
-from .intake import on_device
-from .metrics import Metric
-from .population import Population, Split
+from .provenance import parameters
 from .reliability import RELIABILITIES, Reliability
-from .resampling import Bootstrap, Resamples, unit_counts
+from .resampling import Bootstrap, unit_counts
+from .study import Study
+from .sweep import Aim, Sweep
 
 __all__ = ["Goal", "TargetUnits", "check_subjects", "prepare"]
-
-Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +61,8 @@ class Goal:
     ----------
     units : TargetUnits
         All of its units, and which are scored.
-    views : list of Split
-        The scored units under each fold.
+    aim : Aim
+        What is predicted: the responses of the scored units.
     ceiling : Ceiling
         Of the scored units.
     unit_counts : float array (B, kept) or None
@@ -74,7 +73,7 @@ class Goal:
     """
 
     units: TargetUnits
-    views: list[Split]
+    aim: Aim
     ceiling: Ceiling
     unit_counts: NDArray[np.float64] | None
     drawn: dict[str, int]
@@ -83,16 +82,16 @@ class Goal:
 def prepare(
     name: str,
     assembly: Assembly,
-    splits: Splits,
-    metrics: Mapping[str, Metric],
+    sweep: Sweep,
     ceiling: str | None,
     min_reliability: float,
-    resamples: Resamples,
-    device: str | None,
+    study: Study | None,
+    fingerprint: str,
 ) -> Goal:
-    """Choose the units that can be scored, and find their ceiling."""
+    """Choose the units that can be scored, and find their ceiling, or recall it from the study."""
+    resamples = sweep.resamples
     trials = assembly.data.values if assembly.repeats > 1 else None
-    values = assembly.average().data.values
+    values = assembly.average().data.data
     # a ceiling of another kind still leaves out units that do not repeat
     estimate = RELIABILITIES.get(ceiling or "", RELIABILITIES["split-half"])
     nothing = np.full(len(assembly.units), np.nan)
@@ -100,8 +99,9 @@ def prepare(
     if ceiling is not None and trials is not None:
         reliability = estimate(trials)
     units = _units(name, assembly, values, reliability, min_reliability)
-    population = Population(on_device(values[:, units.scored], device))
-    views = [population.split(*split) for split in splits]
+    everything = np.array_equal(units.scored, np.arange(len(units.names)))
+    own = values if everything else values[:, units.scored]
+    aim = Aim(own, units.scored, units.kept, fingerprint)
     subjects = _subjects(assembly, units)
     if ceiling == "attainable" and len(units.scored) > len(values):
         warnings.warn(
@@ -110,15 +110,18 @@ def prepare(
             "ceiling is rough. Hold it against 'split-half'.",
             stacklevel=3,
         )
-    possible = Ceiling(np.full((len(metrics), len(units.scored)), np.nan), None)
+    possible = Ceiling(np.full((len(sweep.metrics), len(units.scored)), np.nan), None)
     if ceiling is not None:
-        part = None if trials is None else trials[:, units.scored]
-        resampled = None
-        if part is not None and resamples.counts is not None:
-            resampled = estimate(part, weights=resamples.counts)
-        own = Reliability(*(values[units.scored] for values in vars(reliability).values()))
-        recorded = Recorded(views, part, own, resampled, subjects, resamples.counts)
-        possible = _positive(CEILINGS[ceiling](recorded, metrics), name, list(metrics), units)
+        made_of = _made_of(sweep, aim, ceiling, subjects)
+        known = study and study.recall(made_of)
+        if known:
+            possible = Ceiling(known["r"], known.get("resampled"))
+        else:
+            possible = _ceiling(sweep, aim, ceiling, trials, estimate, reliability, subjects)
+            if study:
+                found = {k: v for k, v in vars(possible).items() if v is not None}
+                study.keep(made_of, found)
+        possible = _positive(possible, name, list(sweep.metrics), units)
     bootstrap, counts = resamples.bootstrap, None
     drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
     if bootstrap is not None and bootstrap.over != ("stimuli",):
@@ -127,7 +130,38 @@ def prepare(
             whose = subjects[units.kept]
         counts = unit_counts(bootstrap, name, len(units.kept), whose)
         drawn[bootstrap.over[-1]] = len(units.kept) if whose is None else len(np.unique(whose))
-    return Goal(units, views, possible, counts, drawn)
+    return Goal(units, aim, possible, counts, drawn)
+
+
+def _made_of(sweep: Sweep, aim: Aim, ceiling: str, subjects: NDArray[Any] | None) -> dict[str, Any]:
+    """All that decides on a ceiling, as plain values."""
+    return sweep.drawn | {
+        "kind": "ceiling",
+        "ceiling": ceiling,
+        "metrics": [parameters(metric) for metric in sweep.metrics.values()],
+        "target": aim.fingerprint,
+        "scored": aim.scored.tolist(),
+        "subjects": None if subjects is None else subjects.astype(str).tolist(),
+    }
+
+
+def _ceiling(
+    sweep: Sweep,
+    aim: Aim,
+    ceiling: str,
+    trials: NDArray[np.floating] | None,
+    estimate: Callable[..., Reliability],
+    reliability: Reliability,
+    subjects: NDArray[Any] | None,
+) -> Ceiling:
+    """The ceiling of the scored units."""
+    part = None if trials is None else trials[:, aim.scored]
+    counts, resampled = sweep.resamples.counts, None
+    if part is not None and counts is not None:
+        resampled = estimate(part, weights=counts)
+    own = Reliability(*(values[aim.scored] for values in vars(reliability).values()))
+    recorded = Recorded(sweep.views(aim), part, own, resampled, subjects, counts)
+    return CEILINGS[ceiling](recorded, sweep.metrics)
 
 
 def check_subjects(bootstrap: Bootstrap | None, targets: Mapping[str, Assembly]) -> None:
@@ -150,15 +184,18 @@ def check_subjects(bootstrap: Bootstrap | None, targets: Mapping[str, Assembly])
 def _units(
     name: str,
     assembly: Assembly,
-    values: NDArray[np.floating],
+    values: Any,
     reliability: Reliability,
     min_reliability: float,
 ) -> TargetUnits:
     """Which units can be scored, and why others do not count."""
     n_units = len(assembly.units)
-    missing = np.isnan(values).sum(0)
-    rounding = 16 * np.finfo(values.dtype).eps * np.abs(values).max(0)
-    constant = values.max(0) - values.min(0) <= rounding  # never so where a value is missing
+    # in one pass where they are on disk
+    missing, least, most = compute(  # type: ignore[no-untyped-call]
+        np.isnan(values).sum(0), values.min(0), values.max(0)
+    )
+    rounding = 16 * np.finfo(values.dtype).eps * np.maximum(np.abs(least), np.abs(most))
+    constant = most - least <= rounding  # never so where a value is missing
     estimated = not np.isnan(reliability.full).all()
     # of several reasons, the last holds
     reasons = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..population import Array, Split, correlate, correlate_resampled
 from .fold_score import FoldScore
 
-__all__ = ["Procrustes", "ProcrustesMap", "rotation"]
+__all__ = ["Procrustes", "ProcrustesMap", "nuclear_norm", "rotation"]
 
 
 @dataclass(frozen=True)
@@ -147,3 +147,19 @@ def rotation(x: Array, y: Array) -> tuple[Array, float]:
     a, sigma, b = xp.linalg.svd(x.T @ y, full_matrices=False)
     rank = int(xp.sum(sigma > 1e-13 * sigma[0]))
     return a[:, :rank] @ b[:rank], float(xp.sum(sigma))
+
+
+def nuclear_norm(x: Array, y: Array) -> float:
+    r"""Greatest inner product of two sets of responses, over all rotations of one.
+
+    It is the :math:`\operatorname{tr} \Sigma` of `rotation`, at half the cost.
+
+    Parameters
+    ----------
+    x : array (n, r)
+        Centred source.
+    y : array (n, s)
+        Centred target.
+    """
+    xp = array_api.array_namespace(x, y)
+    return float(xp.sum(xp.linalg.svdvals(x.T @ y))) if x.shape[1] and y.shape[1] else 0.0

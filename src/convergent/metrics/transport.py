@@ -95,6 +95,7 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     Returns
     -------
     Plan
+        Pairs and their shares, with the certificate that no other pair would gain.
 
     Raises
     ------

@@ -1,0 +1,180 @@
+"""Long work that can be interrupted: what is finished lies on disk, named by what it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import warnings
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .assembly import Assembly
+from .errors import InputError
+from .extraction import extract, inputs_fingerprint
+from .networks import Network
+from .stimuli import Stimuli
+from .storage import write_whole
+
+__all__ = ["Study", "as_study"]
+
+FORMAT = 1  # of the files: others are not read
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A folder that keeps each finished piece of work, so that none is done twice.
+
+    A piece is found by the SHA-256 of all that it is made of: responses and stimuli, metric and
+    parameters, folds, what is resampled, and this package's version; for activations the weights
+    and the structure of the network, the preprocessed stimuli, layer and positions. What was made
+    of anything else is never taken for it. Pieces are written whole or not at all, and one that is
+    damaged is made anew. Several programs may work in one study.
+
+    Parameters
+    ----------
+    path : path
+        The folder; made where there is none. To forget everything, remove it.
+
+    Raises
+    ------
+    InputError
+        Where the folder cannot be made.
+    """
+
+    path: Path
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        object.__setattr__(self, "path", Path(path))
+        try:
+            self._cells.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"a study cannot be kept in {self.path} ({error}): give a folder to write to."
+            ) from error
+
+    def recall(self, made_of: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
+        """Arrays that were kept of a piece of work; None where there are none.
+
+        Parameters
+        ----------
+        made_of : mapping
+            All that decides on the result; plain values.
+
+        Warns
+        -----
+        UserWarning
+            Where the file is damaged.
+        """
+        text, path = self._find(made_of)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            if str(arrays.pop("made_of")) != text:
+                raise ValueError("it is made of something else")
+        except DAMAGE as error:
+            warnings.warn(
+                f"{path} is damaged or cut short ({error}): what it held is computed anew.",
+                stacklevel=2,
+            )
+            return None
+        return arrays
+
+    def keep(self, made_of: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write the arrays of a finished piece of work, whole or not at all.
+
+        Parameters
+        ----------
+        made_of : mapping
+            All that decides on the result; plain values.
+        arrays : mapping
+            What is to be kept.
+        """
+        text, path = self._find(made_of)
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, made_of=np.array(text), **arrays)
+
+        write_whole(path, write)
+
+    def extract(
+        self,
+        network: Network,
+        stimuli: Stimuli,
+        layers: Sequence[str] | None = None,
+        *,
+        spatial: str = "mean",
+        batch_size: int = 32,
+        device: str | None = None,
+        progress: bool | None = None,
+    ) -> dict[str, Assembly]:
+        """Activations, shown to the network only where they are not kept yet.
+
+        As `convergent.extract`, into a store that is named by the network's weights and structure
+        and by the stimuli as they are after preprocessing. An interrupted extraction goes on where
+        it was.
+
+        Parameters
+        ----------
+        network, stimuli, layers, spatial, batch_size, device, progress
+            As for `convergent.extract`.
+
+        Returns
+        -------
+        dict of str to Assembly
+            One a layer, on disk.
+        """
+        shown = {
+            "network": network.fingerprint(),
+            "inputs": inputs_fingerprint(network, stimuli),
+            "stimuli": list(stimuli.names),
+            "spatial": spatial,
+        }
+        store = self.path / "layers" / f"{_digest(_as_text(shown))}.zarr"
+        return extract(
+            network,
+            stimuli,
+            layers,
+            spatial=spatial,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+            store=store,
+        )
+
+    @property
+    def _cells(self) -> Path:
+        return self.path / "cells"
+
+    def _find(self, made_of: Mapping[str, Any]) -> tuple[str, Path]:
+        text = _as_text(made_of)
+        return text, self._cells / f"{_digest(text)}.npz"
+
+
+def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None:
+    """A study, from itself or its folder."""
+    return given if given is None or isinstance(given, Study) else Study(given)
+
+
+def _as_text(made_of: Mapping[str, Any]) -> str:
+    about = {"convergent": version("convergent"), "format": FORMAT}
+    return json.dumps(about | dict(made_of), sort_keys=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
