@@ -232,13 +232,14 @@ class Split:
     def _from_gram(self) -> Coordinates:
         gram = self.population.gram
         xp = array_api.array_namespace(gram)
-        train_rows = _take(gram, self.train)
-        inner = _take(train_rows.T, self.train)
-        across = _take(train_rows.T, self.test)  # test x train
+        everything = _take(gram, self.train)
+        inner = _take(everything, self.train, axis=1)
+        across = _take(everything, self.test, axis=1).T  # test x train
         train_mean = xp.mean(inner, axis=0)
         grand_mean = xp.mean(train_mean)
         test_mean = xp.mean(across, axis=1)
-        inner = inner - train_mean - train_mean[:, None] + grand_mean
+        inner -= train_mean
+        inner -= (train_mean - grand_mean)[:, None]
         across = across - train_mean - test_mean[:, None] + grand_mean
         own = _take(xp.linalg.diagonal(gram), self.test) - 2 * test_mean + grand_mean
 
@@ -344,6 +345,6 @@ def _double(values: Array) -> Array:
     return xp.astype(values, xp.float64)
 
 
-def _take(values: Array, rows: NDArray[np.intp]) -> Array:
+def _take(values: Array, places: NDArray[np.intp], axis: int = 0) -> Array:
     xp = array_api.array_namespace(values)
-    return xp.take(values, xp.asarray(rows, device=array_api.device(values)), axis=0)
+    return xp.take(values, xp.asarray(places, device=array_api.device(values)), axis=axis)

@@ -1,15 +1,11 @@
 """Soft matching against POT's dense solver, scipy's assignment, and known answers."""
 
-import itertools
-
 import numpy as np
 import ot
 import pytest
-from scipy.optimize import linear_sum_assignment
 
 from convergent import InputError, SoftMatching
 from convergent.metrics import soft_matching
-from convergent.metrics.soft_matching import transport_plan
 from convergent.population import Population
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)

@@ -15,7 +15,7 @@ from .fold_score import FoldScore
 
 __all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
 
-ERRORS_AT_ONCE = 2**19  # left-out errors of penalties and targets: keeps them in the cache
+ERRORS_AT_ONCE = 2**20  # left-out errors of penalties and targets: keeps them in the cache
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,14 @@ class LinearMap:
         return self
 
     @cached_property
-    def _fitted(self) -> tuple[Array, NDArray[np.float64]]:
-        """Weights and penalties of all units."""
-        parts = [self._fit(train) for train, _ in self.target.blocks()]
-        weights, chosen = zip(*parts, strict=True)
-        return array_api.array_namespace(*weights).concat(weights, axis=1), np.concatenate(chosen)
+    def _fitted(self) -> tuple[Array, NDArray[np.float64], Array]:
+        """Weights and penalties of all units, and their responses to the test stimuli."""
+        parts = [(*self._fit(train), test) for train, test in self.target.blocks()]
+        if len(parts) == 1:
+            return parts[0]
+        weights, chosen, observed = zip(*parts, strict=True)
+        xp = array_api.array_namespace(*weights)
+        return xp.concat(weights, axis=1), np.concatenate(chosen), xp.concat(observed, axis=1)
 
     @property
     def weights(self) -> Array:
@@ -121,7 +124,7 @@ class LinearMap:
     def score(self) -> FoldScore:
         """Pearson r of prediction and response over the test stimuli, for each target unit."""
         if self.target.small:  # what is fitted serves later questions too
-            return FoldScore(correlate(self.predict(), self.target.responses[1]))
+            return FoldScore(correlate(self.predict(), self._fitted[2]))
         shown = self.source.coordinates.test
         r = [correlate(shown @ self._fit(train)[0], test) for train, test in self.target.blocks()]
         return FoldScore(np.concatenate(r))

@@ -10,7 +10,7 @@ bound leaves in doubt are made again in double precision, so that the plan is ex
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any, Protocol
 
@@ -24,15 +24,15 @@ from ..population import Array, to_numpy
 
 __all__ = ["Columns", "Plan", "transport_plan"]
 
-GROUPS = 8  # the best partner of a unit in each of so many groups is a candidate
-ADDED = 6  # pairs of one unit that are added in a round, at most
-BLOCK_PAIRS = 2**22  # correlations made in one go
+GROUPS = 6  # the best partner of a unit in each of so many groups is a candidate
+ADDED = 8  # pairs of one unit that are added in a round, at most
+BLOCK_PAIRS = 2**20  # correlations looked at in one go: they stay in the cache
+MADE_PAIRS = 2**23  # made in one go where they are not kept: products of larger blocks are faster
 HELD_BYTES = 512 * 2**20  # smaller matrices of correlations are kept, larger ones made anew
 DOUBTFUL = 1 / 32  # of a block: above, it is made in double precision as a whole
 TOLERANCE = 1e-9  # of a correlation: a left-out pair that would gain less is no violation
 JITTER = 1e-6  # of a correlation: pairs that tie are taken in random order
 ROUNDS = 200  # rounding keeps prices from closing where this is not enough
-SAMPLE = 3000  # source units whose plan gives first prices, where they far outnumber the targets
 
 Integers = NDArray[np.intp]
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     ----------
     x : array (n, p), or `Columns`
         Source units, centred and of norm 1, so that products are correlations. `Columns` are read
-        again in every round.
+        again in every round, and are no fewer than the target's.
     y : array (n, q)
         Target units, likewise.
 
@@ -108,27 +108,39 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     Wolfe 1960, Operations Research 8 (pricing of columns left out).
     """
     p, q = int(x.shape[1]), int(y.shape[1])
-    if 0 in (p, q):
+    if p < q and not hasattr(x, "block"):  # rounds add a few pairs of each source unit
+        plan = transport_plan(y, x)
+        order = np.lexsort((plan.source, plan.target))
+        return replace(
+            plan,
+            source=plan.target[order],
+            target=plan.source[order],
+            mass=plan.mass[order],
+        )
+    if not q:
         nobody = np.zeros(0, dtype=np.intp)
         return Plan(nobody, nobody, np.zeros(0), 0.0, 0, 0)
     alike = _Correlations(x, y)
-    known = _Candidates(q, *_first_candidates(alike, _first_prices(x, y)))
+    known = _Candidates(q, *_first_candidates(alike))
     # whole numbers as masses: sums are exact, and equal counts give a permutation
     common = gcd(p, q)
     supply, demand = np.full(p, q / common), np.full(q, p / common)
     rng = np.random.default_rng(0)
-    rounds, closed = 0, False
+    rounds, closed, least = 0, False, np.inf
     while not closed and rounds < ROUNDS:
         rounds += 1
         flow, prices = _solve(supply, demand, known.costs((p, q)))
-        flow = flow.tocsr().tocoo()  # sorted
         carrying = flow.row.astype(np.intp) * q + flow.col
-        near, values, violation = _price(alike, prices, known, rng)
-        nothing_new = known.take_in(near, values)
-        # prices that rounding keeps from closing add nothing: the certificate says by how much
-        closed = (violation <= TOLERANCE or nothing_new) and known.all_exact(carrying)
+        gaining, violation = _price(alike, prices, known, rng)
+        if violation < least / 2:  # so seldom that no pair can come and go for ever
+            known.forget(prices, -max(violation, TOLERANCE), carrying)
+            least = violation
+        wanted = np.union1d(gaining, carrying)
+        wanted = wanted[~known.exactly(wanted)]
+        known.take_in(wanted, alike.pairs(wanted))
+        closed = not len(wanted)
     mass = flow.data / flow.data.sum()
-    return Plan(carrying // q, carrying % q, mass, max(violation, 0.0), rounds, len(known.pairs))
+    return Plan(carrying // q, carrying % q, mass, violation, rounds, len(known.pairs))
 
 
 Prices = tuple[Floats, Floats]  # of each source and each target unit
@@ -139,16 +151,13 @@ class _Correlations:
 
     def __init__(self, x: Array | Columns, y: Array) -> None:
         self.n, self.p, self.q = (*map(int, x.shape), int(y.shape[1]))
-        xp = array_api.array_namespace(y)
-        self._single = xp.float32
-        self._y = xp.astype(y, xp.float32)
+        self._x, self._y = x, _single(y)
         self._y_rows = np.ascontiguousarray(to_numpy(y).T, dtype=np.float64)
-        self._x = x
-        rows = max(1, min(BLOCK_PAIRS // self.q, -(-self.p // GROUPS)))
+        held = 4 * self.p * self.q <= HELD_BYTES
+        pairs = BLOCK_PAIRS if held else MADE_PAIRS
+        rows = max(1, min(pairs // self.q, -(-self.p // GROUPS)))
         self._blocks = [slice(i, min(i + rows, self.p)) for i in range(0, self.p, rows)]
-        self._held: list[Array] | None = None
-        if 4 * self.p * self.q <= HELD_BYTES:
-            self._held = [self._make(rows) for rows in self._blocks]
+        self._held = [self._make(rows) for rows in self._blocks] if held else None
         # of float32 sums of n products of vectors of norm 1, whatever their order
         self.error = 1.01 * (self.n + 3) * 2.0**-24
 
@@ -156,30 +165,36 @@ class _Correlations:
         return len(self._blocks)
 
     def __iter__(self) -> Iterator[tuple[slice, Array]]:
+        """Blocks (b, q) in single precision."""
         for k, rows in enumerate(self._blocks):
             yield rows, self._make(rows) if self._held is None else self._held[k]
 
-    def exact(self, rows: slice, source: Integers, target: Integers) -> Floats:
-        """Correlations in double precision of some pairs; sources are counted from ``rows``."""
-        values = np.empty(len(source))
-        if not len(source):
-            return values
-        used, source = np.unique(source, return_inverse=True)
-        x = np.ascontiguousarray(to_numpy(self._units(rows)[:, used]).T, dtype=np.float64)
-        step = max(1, 2**20 // self.n)
-        for start in range(0, len(source), step):
-            part = slice(start, start + step)
-            values[part] = np.einsum("ij,ij->i", x[source[part]], self._y_rows[target[part]])
+    def pairs(self, pairs: Integers) -> Floats:
+        """Correlations in double precision of some pairs, which are sorted."""
+        values = np.empty(len(pairs))
+        ends = np.searchsorted(pairs, [rows.stop * self.q for rows in self._blocks])
+        for rows, first, last in zip(self._blocks, [0, *ends], ends, strict=False):
+            source, target = np.divmod(pairs[first:last], self.q)
+            if not len(source):
+                continue
+            used, source = np.unique(source - rows.start, return_inverse=True)
+            x = np.ascontiguousarray(to_numpy(self._units(rows)[:, used]).T)
+            step = max(1, 2**20 // self.n)
+            for start in range(0, len(source), step):
+                part = slice(start, start + step)
+                values[first:last][part] = np.einsum(
+                    "ij,ij->i", x[source[part]], self._y_rows[target[part]]
+                )
         return values
 
     def exact_block(self, rows: slice) -> Floats:
         """Correlations (b, q) in double precision."""
-        return to_numpy(self._units(rows)).T @ self._y_rows.T
+        return np.asarray(to_numpy(self._units(rows)).T @ self._y_rows.T)
 
     def _make(self, rows: slice) -> Array:
         block = self._units(rows)
         xp = array_api.array_namespace(block)
-        return xp.matrix_transpose(xp.astype(block, self._single)) @ self._y
+        return xp.matrix_transpose(_single(block)) @ self._y
 
     def _units(self, rows: slice) -> Array:
         streamed = hasattr(self._x, "block")
@@ -194,30 +209,40 @@ class _Candidates:
         self.exact = np.zeros(len(pairs), dtype=bool)
 
     def costs(self, shape: tuple[int, int]) -> Any:
-        return scipy.sparse.coo_array(
-            (1 - self.values, (self.pairs // self.q, self.pairs % self.q)), shape=shape
-        )
+        """One less correlation, as the solver wants it."""
+        return scipy.sparse.coo_array((1 - self.values, np.divmod(self.pairs, self.q)), shape=shape)
 
-    def find(self, pairs: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+    def gains(self, prices: Prices) -> Floats:
+        """What each pair gains."""
+        source, target = np.divmod(self.pairs, self.q)
+        return self.values + prices[0][source] + prices[1][target]
+
+    def exactly(self, pairs: Integers) -> NDArray[np.bool_]:
+        """Which pairs are among the candidates with their correlation in double precision."""
+        place, there = self._find(pairs)
+        there[there] = self.exact[place[there]]
+        return there
+
+    def forget(self, prices: Prices, least: float, needed: Integers) -> None:
+        """Leave out pairs that gain less, but for those of a plan that is feasible."""
+        keep = self.gains(prices) >= least
+        keep[self._find(needed)[0]] = True
+        self.pairs, self.values = self.pairs[keep], self.values[keep]
+        self.exact = self.exact[keep]
+
+    def take_in(self, pairs: Integers, values: Floats) -> None:
+        """Add pairs, or replace what is known of them, with correlations in double precision."""
+        place, there = self._find(pairs)
+        self.values[place[there]], self.exact[place[there]] = values[there], True
+        at = place[~there]
+        self.pairs = np.insert(self.pairs, at, pairs[~there])
+        self.values = np.insert(self.values, at, values[~there])
+        self.exact = np.insert(self.exact, at, True)
+
+    def _find(self, pairs: Integers) -> tuple[Integers, NDArray[np.bool_]]:
         """Where pairs stand, or would stand, and whether they are there."""
         place = np.searchsorted(self.pairs, pairs)
         return place, self.pairs[np.minimum(place, len(self.pairs) - 1)] == pairs
-
-    def all_exact(self, pairs: Integers) -> bool:
-        return bool(self.exact[self.find(pairs)[0]].all())
-
-    def take_in(self, pairs: Integers, values: Floats) -> bool:
-        """Add pairs with their exact correlations; returns whether all were known."""
-        place, there = self.find(pairs)
-        self.values[place[there]] = values[there]
-        settled = bool(there.all() and self.exact[place[there]].all())
-        self.exact[place[there]] = True
-        order = np.argsort(pairs[~there])
-        at, new = place[~there][order], pairs[~there][order]
-        self.pairs = np.insert(self.pairs, at, new)
-        self.values = np.insert(self.values, at, values[~there][order])
-        self.exact = np.insert(self.exact, at, True)
-        return settled
 
 
 def _solve(supply: Floats, demand: Floats, costs: Any) -> tuple[Any, Prices]:
@@ -225,53 +250,63 @@ def _solve(supply: Floats, demand: Floats, costs: Any) -> tuple[Any, Prices]:
     plan, log = ot.emd(supply, demand, costs, numItermax=10**9, log=True, center_dual=False)
     if log["warning"]:
         raise RuntimeError(f"the transport solver gave up: {log['warning']}")
-    return scipy.sparse.coo_array(plan), (log["u"] - 1, log["v"])
+    shift = log["v"].mean()  # only sums of prices matter, and small ones are rounded less
+    return plan.tocsr().tocoo(), (log["u"] - 1 + shift, log["v"] - shift)
 
 
-def _first_prices(x: Array | Columns, y: Array) -> Floats:
-    """Prices of the target units, from a sample of the source units where there are very many."""
-    p, q = int(x.shape[1]), int(y.shape[1])
-    if p < 4 * max(q, SAMPLE // 2) or hasattr(x, "block"):
-        return np.zeros(q)
-    sample = np.sort(np.random.default_rng(0).choice(p, SAMPLE, replace=False))
-    values = to_numpy(x)[:, sample].T @ to_numpy(y)
-    _, (_, prices) = _solve(np.ones(SAMPLE), np.full(q, SAMPLE / q), 1 - values)
-    return prices
+def _first_candidates(alike: _Correlations) -> tuple[Integers, Floats]:
+    """Good partners of each unit, and the pairs of a plan that is feasible, with correlations.
 
-
-def _first_candidates(alike: _Correlations, prices: Floats) -> tuple[Integers, Floats]:
-    """Best partners of each unit, and the pairs of a plan that is feasible, with correlations.
-
-    The best in each of several groups of partners takes one pass, and the best of all is among
-    them.
+    Some units correlate with all others more than their peers do, and not all can have these. So
+    what counts is how far a correlation lies above what is usual for the best of its partner.
     """
     p, q = alike.p, alike.q
-    width = -(-q // GROUPS)
+    first = _best_of_groups(alike, (np.zeros(p), np.zeros(q)))
+    usual = [_mean_of_each(unit, first[2], size) for unit, size in zip(first, (p, q), strict=False)]
+    second = _best_of_groups(alike, (-usual[0], -usual[1]))
+    source, target, value = (np.concatenate(both) for both in zip(first, second, strict=True))
     corner = _corner_plan(p, q)
-    best = np.full((GROUPS, q), -np.inf, dtype=np.float32)
+    pairs = np.concatenate([source * q + target, corner])
+    value = np.concatenate([value, np.zeros(len(corner))])  # looked at if they turn out to matter
+    pairs, place = np.unique(pairs, return_index=True)
+    return pairs, value[place]
+
+
+def _best_of_groups(alike: _Correlations, prices: Prices) -> tuple[Integers, Integers, Floats]:
+    """Best partner of each unit in each of several groups, and its correlation.
+
+    It takes one pass over all pairs, and the best of all is among them.
+    """
+    q = alike.q
+    width = -(-q // GROUPS)
     partner = np.zeros((GROUPS, q), dtype=np.intp)
-    pairs, values = [], []
+    most = np.full((GROUPS, q), -np.inf, dtype=np.float32)
+    source, target, values = [], [], []
     for k, (rows, value) in enumerate(alike):
-        gain = value + _like(value, prices)
-        xp = array_api.array_namespace(gain)
-        mine = slice(*np.searchsorted(corner, [rows.start * q, rows.stop * q]))
-        flat = [corner[mine] - rows.start * q]
+        xp = array_api.array_namespace(value)
+        wanted = value + _like(value, prices[1])
+        row = np.arange(value.shape[0])
         for start in range(0, q, width):
-            column = to_numpy(xp.argmax(gain[:, start : start + width], axis=1))
-            flat.append(np.arange(len(column)) * q + start + column)
-        pairs.append(np.concatenate(flat))
-        values.append(to_numpy(value).ravel()[pairs[-1]])
-        pairs[-1] += rows.start * q
+            column = start + to_numpy(xp.argmax(wanted[:, start : start + width], axis=1))
+            source.append(row + rows.start)
+            target.append(column)
+            values.append(to_numpy(value)[row, column])
+        wanted = value + _like(value, prices[0][rows])[:, None]
+        best, row = to_numpy(xp.max(wanted, axis=0)), to_numpy(xp.argmax(wanted, axis=0))
         group = k * GROUPS // len(alike)
-        top = to_numpy(xp.argmax(gain, axis=0))
-        most = to_numpy(xp.max(gain, axis=0))
-        better = most > best[group]
-        best[group, better], partner[group, better] = most[better], top[better] + rows.start
-    found = np.nonzero(best > -np.inf)
-    pairs.append(partner[found] * q + found[1])
-    values.append(best[found] - prices[found[1]])
-    unique, first = np.unique(np.concatenate(pairs), return_index=True)
-    return unique, np.concatenate(values)[first].astype(np.float64)
+        better = best > most[group]
+        most[group, better], partner[group, better] = best[better], row[better] + rows.start
+    found = np.nonzero(most > -np.inf)
+    source.append(partner[found])
+    target.append(found[1])
+    values.append(most[found] - prices[0][source[-1]])
+    return np.concatenate(source), np.concatenate(target), np.concatenate(values).astype(np.float64)
+
+
+def _mean_of_each(unit: NDArray[Any], values: Floats, size: int) -> Floats:
+    return np.bincount(unit, values, minlength=size) / np.maximum(
+        np.bincount(unit, minlength=size), 1
+    )
 
 
 def _corner_plan(p: int, q: int) -> Integers:
@@ -282,72 +317,76 @@ def _corner_plan(p: int, q: int) -> Integers:
 
 def _price(
     alike: _Correlations, prices: Prices, known: _Candidates, rng: np.random.Generator
-) -> tuple[Integers, Floats, float]:
-    """Price all pairs; returns those in doubt that matter, exactly, and the greatest gain.
+) -> tuple[Integers, float]:
+    """Pairs that gain most, a few of each source unit, and how much the best of all gains.
 
-    Single precision tells which pairs may gain: all others cannot, by the bound on its error.
+    Single precision finds those that gain beyond doubt. Where there is none, those that the bound
+    on its error leaves in doubt are made in double precision: no other can gain.
     """
-    shift = prices[1].mean()
-    row_price, column_price = prices[0] + shift, prices[1] - shift
-    scale = 1 + max(np.abs(row_price).max(), np.abs(column_price).max())
+    scale = 1 + max(np.abs(prices[0]).max(), np.abs(prices[1]).max())
     margin = alike.error + 4 * scale * 2.0**-24
-    pairs, values, most = [], [], -margin
+    pairs, violation = _gaining(alike, prices, margin, None, rng)
+    if not len(pairs):
+        pairs, violation = _gaining(alike, prices, -margin, known, rng)
+        violation = max(violation, float(known.gains(prices)[known.exact].max(initial=0.0)))
+    return pairs, violation
+
+
+def _gaining(
+    alike: _Correlations,
+    prices: Prices,
+    least: float,
+    in_doubt: _Candidates | None,
+    rng: np.random.Generator,
+) -> tuple[Integers, float]:
+    """Pairs that gain at least so much, a few of each source unit, and the greatest gain.
+
+    Those in doubt are made in double precision, but where the candidates hold them so already.
+    """
+    pairs, violation = [np.zeros(0, dtype=np.intp)], 0.0
     for rows, value in alike:
-        gain = value + _like(value, column_price)
-        gain += _like(value, row_price[rows])[:, None]
+        gain = value + _like(value, prices[1])
+        gain += _like(value, prices[0][rows])[:, None]
         xp = array_api.array_namespace(gain)
-        near = to_numpy(xp.nonzero(xp.reshape(gain, (-1,)) > -margin)[0])
-        if len(near) > DOUBTFUL * gain.shape[0] * alike.q:
-            near, exact = _in_double(alike, rows, (row_price, column_price), known)
-        else:
-            exact = _recalled(alike, rows, near, known)
-        source, target = near // alike.q, near % alike.q
-        gains = exact + row_price[rows][source] + column_price[target]
-        most = max(most, float(gains.max(initial=-margin)))
-        near = near + rows.start * alike.q
-        keep = known.find(near)[1]
-        new = np.flatnonzero(~keep & (gains > TOLERANCE))
-        keep[new] = _best_of_each(source[new], target[new], gains[new], rng)
-        pairs.append(near[keep])
-        values.append(exact[keep])
-    return np.concatenate(pairs), np.concatenate(values), most
-
-
-def _recalled(alike: _Correlations, rows: slice, near: Integers, known: _Candidates) -> Floats:
-    """Exact correlations of pairs of a block, made only where they are not known."""
-    place, there = known.find(near + rows.start * alike.q)
-    place = np.minimum(place, len(known.pairs) - 1)
-    values = known.values[place]
-    unknown = np.flatnonzero(~(there & known.exact[place]))
-    pairs = near[unknown]
-    values[unknown] = alike.exact(rows, pairs // alike.q, pairs % alike.q)
-    return values
+        flat = xp.reshape(gain, (-1,))
+        found = xp.nonzero(flat > least)[0]
+        near, gains = to_numpy(found), to_numpy(xp.take(flat, found)).astype(np.float64)
+        if in_doubt is not None:
+            near, gains = _in_double(alike, rows, near, prices, in_doubt)
+        if len(near):
+            violation = max(violation, float(gains.max()))
+            best = _best_of_each(near // alike.q, gains + JITTER * rng.random(len(gains)))
+            pairs.append(near[best] + rows.start * alike.q)
+    return np.concatenate(pairs), violation
 
 
 def _in_double(
-    alike: _Correlations, rows: slice, prices: Prices, known: _Candidates
+    alike: _Correlations, rows: slice, near: Integers, prices: Prices, known: _Candidates
 ) -> tuple[Integers, Floats]:
-    """Pairs of a block that gain in double precision, or are known, with their correlations."""
-    value = alike.exact_block(rows)
-    gaining = value + prices[1] + prices[0][rows, None] > TOLERANCE
-    mine = slice(*np.searchsorted(known.pairs, [rows.start * alike.q, rows.stop * alike.q]))
-    gaining.ravel()[known.pairs[mine] - rows.start * alike.q] = True
-    pairs = np.flatnonzero(gaining)
-    return pairs, value.ravel()[pairs]
+    """Those pairs of a block that gain in double precision, and how much."""
+    first = rows.start * alike.q
+    row_price, column_price = prices[0][rows], prices[1]
+    if len(near) > DOUBTFUL * len(row_price) * alike.q:
+        gains = (alike.exact_block(rows) + column_price + row_price[:, None]).ravel()[near]
+    else:
+        near = near[~known.exactly(near + first)]
+        source, target = np.divmod(near, alike.q)
+        gains = alike.pairs(near + first) + row_price[source] + column_price[target]
+    more = gains > TOLERANCE
+    return near[more], gains[more]
 
 
-def _best_of_each(
-    source: Integers, target: Integers, gains: Floats, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """The pairs that gain most: a few of each source unit, and the best of each target unit."""
-    gains = gains + JITTER * rng.random(len(gains))
-    keep = np.zeros(len(gains), dtype=bool)
-    for unit, most in ((source, ADDED), (target, 1)):
-        order = np.lexsort((-gains, unit))
-        first = np.flatnonzero(np.diff(unit[order], prepend=-1))
-        rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
-        keep[order[rank < most]] = True
-    return keep
+def _best_of_each(unit: Integers, gains: Floats) -> Integers:
+    """Positions of those that gain most, a few of each unit, in order."""
+    order = np.lexsort((-gains, unit))
+    first = np.flatnonzero(np.diff(unit[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    return np.sort(order[rank < ADDED])
+
+
+def _single(values: Array) -> Array:
+    xp = array_api.array_namespace(values)
+    return xp.astype(values, xp.float32)
 
 
 def _like(value: Array, numbers: Floats) -> Array:
