@@ -246,7 +246,8 @@ class Split:
         squares, left = xp.linalg.eigh(inner)
         squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
         rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
-        left, singular = left[:, :rank], xp.sqrt(squares[:rank])
+        # products with a view that runs backwards would copy it each time
+        left, singular = xp.asarray(left[:, :rank], copy=True), xp.sqrt(squares[:rank])
         test_norm = float(xp.sum(xp.clip(own, min=0.0))) ** 0.5
         return Coordinates(left, singular, (across @ left) / singular, test_norm)
 

@@ -27,7 +27,7 @@ class _Precision:
     truncation: float
 
 
-SINGLE = _Precision("float32", 3e-6, 1e-7)
+SINGLE = _Precision("float32", 1.2e-5, 1e-5)
 DOUBLE = _Precision("float64", 1e-13, 1e-14)
 
 
@@ -223,20 +223,26 @@ def ridge_leave_one_out(
     # centred responses have nothing outside n - 1 axes
     outside = response - left @ projected if r < n - 1 else None
     squares, candidates = singular**2, xp.asarray(penalties, device=device)
-    chosen, doubtful = _least_error(left, squares, candidates, projected, outside, SINGLE)
+    keeps = candidates / (squares[:, None] + candidates)
+    leverage = left**2
+    remaining = leverage @ keeps
+    if outside is not None:
+        remaining = remaining + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
+    inverse = 1 / xp.clip(remaining, min=1e-12)
+    chosen, doubtful = _least_error(left, keeps, inverse, projected, outside, SINGLE)
     if doubtful.any():
         some = xp.asarray(np.flatnonzero(doubtful), device=device)
         rest = None if outside is None else xp.take(outside, some, axis=1)
         part = xp.take(projected, some, axis=1)
-        chosen[doubtful], _ = _least_error(left, squares, candidates, part, rest, DOUBLE)
+        chosen[doubtful], _ = _least_error(left, keeps, inverse, part, rest, DOUBLE)
     penalty = xp.take(candidates, xp.asarray(chosen, device=device))
     return singular[:, None] / (squares[:, None] + penalty) * projected, chosen
 
 
 def _least_error(
     left: Array,
-    squares: Array,
-    penalties: Array,
+    keeps: Array,
+    inverse: Array,
     projected: Array,
     outside: Array | None,
     precision: _Precision,
@@ -245,12 +251,6 @@ def _least_error(
     xp = array_api.array_namespace(left)
     kind = getattr(xp, precision.kind)
     n, r = left.shape
-    keeps = penalties / (squares[:, None] + penalties)
-    leverage = left**2
-    remaining = leverage @ keeps
-    if outside is not None:
-        remaining = remaining + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
-    inverse = 1 / xp.clip(remaining, min=1e-12)
     axes, mix = _few_axes(keeps, precision.truncation)
     weights = mix.T * inverse[:, :, None]
     length = xp.sum(projected**2, axis=0)
@@ -268,9 +268,10 @@ def _least_error(
             rest = xp.astype(outside[:, start : start + step], kind)
             fitted = xp.concat([fitted, rest[:, None, :]], axis=1)
         left_out = weights @ fitted
-        squared.append(xp.sum(left_out * left_out, axis=0))
+        left_out *= left_out
+        squared.append(xp.sum(left_out, axis=0))
     error = to_numpy(xp.concat(squared, axis=1)).astype(np.float64) ** 0.5
-    largest = xp.max(keeps, axis=0) if outside is None else xp.ones_like(penalties)
+    largest = xp.max(keeps, axis=0) if outside is None else xp.ones_like(keeps[0])
     bound = precision.error * to_numpy((largest * xp.max(inverse, axis=0))[:, None] * length**0.5)
     chosen = error.argmin(axis=0)
     most = np.take_along_axis(error + bound, chosen[None], axis=0)
@@ -282,5 +283,5 @@ def _few_axes(keeps: Array, truncation: float) -> tuple[Array, Array]:
     xp = array_api.array_namespace(keeps)
     largest = xp.max(keeps, axis=0)
     columns, lengths, mix = xp.linalg.svd(keeps / largest, full_matrices=False)
-    few = int(xp.sum(lengths > truncation * lengths[0]))
+    few = int(xp.sum(lengths > truncation))
     return columns[:, :few] * lengths[:few], mix[:few] * largest

@@ -1,0 +1,145 @@
+"""How the cost of a score grows with each size, the others held fixed."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from workloads import Data, Found, Program, Workload, assembly, populations
+
+import convergent as cv
+
+BASE = {"stimuli": 500, "units": 4000, "targets": 500, "layers": 1, "penalties": 21}
+TINY = {"stimuli": 60, "units": 80, "targets": 20, "layers": 1, "penalties": 21}
+SIZES = {
+    "stimuli": [125, 250, 500, 1000, 2000, 4000],
+    "units": [2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000],
+    "targets": [250, 500, 1000, 2000, 4000, 8000, 16_000],
+    "layers": [1, 2, 4, 8, 16],
+    "penalties": [5, 10, 20, 40, 80],
+}
+MOST = {"units": 32_000, "targets": 4000}  # for soft matching, which takes longer
+FITTED = 3  # the largest sizes, which tell how it goes on
+COLOURS = {"linear": "#0072b2", "procrustes": "#d55e00", "soft-matching": "#009e73"}
+
+
+def make(sizes: dict[str, int], folder: Path, small: bool) -> None:
+    """Layers of a network, and a target."""
+    sizes = TINY if small else sizes
+    counts = [sizes["units"]] * sizes["layers"]
+    *layers, target = populations(sizes["stimuli"], [*counts, sizes["targets"]])
+    np.save(folder / "layers.npy", np.stack(layers))
+    np.save(folder / "target.npy", target)
+
+
+def score(metric: str, penalties: int, data: Data) -> Found:
+    """From arrays to scores, with five folds."""
+    chosen: Any = cv.Linear(tuple(np.logspace(-4, 6, penalties))) if metric == "linear" else metric
+    layers = {f"{i:02d}": assembly(values) for i, values in enumerate(data["layers"])}
+    target, device = assembly(data["target"]), data["device"]
+    scores = cv.score(
+        layers, target, chosen, ceiling=None, units=False, device=device, progress=False
+    )
+    return {"r": scores["r"].values}
+
+
+def _workload(varied: str, size: int) -> Workload:
+    sizes = BASE | {varied: size}
+    metrics = ["linear"] if varied == "penalties" else list(cv.METRICS)
+    if size > MOST.get(varied, size):
+        metrics.remove("soft-matching")
+    programs = {m: Program(partial(score, m, sizes["penalties"])) for m in metrics}
+    return Workload(f"{size} {varied}", partial(make, sizes), programs, lambda *_: {})
+
+
+WORKLOADS = {
+    f"scaling-{varied}-{size}": _workload(varied, size)
+    for varied, sizes in SIZES.items()
+    for size in sizes
+}
+
+
+def write(folder: Path, runs: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
+    """The points with the exponents fitted to them, as a table and as a picture."""
+    rows = []
+    for name, programs in runs.items():
+        _, varied, size = name.split("-")
+        for metric, several in programs.items():
+            seconds = [run["seconds"] for run in several]
+            if seconds:
+                growth = float(np.median([run["growth_mb"] for run in several]))
+                each = (float(np.median(seconds)), min(seconds), max(seconds), growth)
+                rows.append((varied, metric, int(size), *each))
+    points = pd.DataFrame(
+        rows,
+        columns=["varied", "metric", "size", "seconds", "seconds_min", "seconds_max", "growth_mb"],
+    )
+    lines = points.groupby(["varied", "metric"], sort=False).apply(fitted, include_groups=False)
+    table = points.merge(lines.reset_index(), on=["varied", "metric"])
+    table["held_fixed"] = [
+        json.dumps({k: v for k, v in BASE.items() if k != varied}) for varied in table["varied"]
+    ]
+    table.to_csv(folder / "scaling.csv", index=False)
+    with mpl.rc_context({"font.size": 9}):
+        figure = draw(table)
+        figure.savefig(folder / "scaling.png", dpi=150)
+        plt.close(figure)
+
+
+def fitted(points: pd.DataFrame) -> pd.Series:
+    """Exponent and factor of seconds = factor * size^exponent, through the largest sizes."""
+    last = points.nlargest(FITTED, "size")
+    exponent, logarithm = np.polyfit(np.log(last["size"]), np.log(last["seconds"]), 1)
+    ten = 10 * last["size"].max()
+    return pd.Series(
+        {
+            "exponent": exponent,
+            "factor": np.exp(logarithm),
+            "ten_times_the_largest": ten,
+            "seconds_there": np.exp(logarithm) * ten**exponent,
+        }
+    )
+
+
+def _short(size: int) -> str:
+    return str(size) if size < 1000 else f"{size / 1000:g}k"
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
+    """A panel for each size: measured points, and the line through the largest."""
+    figure, axes = plt.subplots(2, 3, figsize=(11, 7), sharey=True, layout="constrained")
+    for axis, (varied, points) in zip(axes.flat, table.groupby("varied", sort=False), strict=False):
+        for metric, line in points.groupby("metric", sort=False):
+            exponent, factor = line["exponent"].iloc[0], line["factor"].iloc[0]
+            colour, label = COLOURS[metric], f"{metric}: ∝ {varied}$^{{{exponent:.1f}}}$"
+            axis.loglog(line["size"], line["seconds"], "o", color=colour, label=label)
+            spread = (line["seconds_min"], line["seconds_max"])
+            axis.vlines(line["size"], *spread, color=colour)
+            ends = np.array([line["size"].nlargest(FITTED).min(), line["size"].max()])
+            axis.loglog(ends, factor * ends**exponent, color=colour)
+        sizes = sorted(points["size"].unique())
+        axis.set_xticks(sizes, [_short(size) for size in sizes])
+        axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+        axis.set(xlabel=f"number of {varied}", title=f"more {varied}")
+        axis.tick_params(labelleft=True)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("seconds")
+    fixed = ", ".join(f"{size:,} {name}" for name, size in BASE.items())
+    words = (
+        f"Each panel varies one size;\nthe others stay at\n{fixed.replace(', ', chr(10))}\n\n"
+        f"Points: measured (median, least to most).\nLines: power law through the {FITTED} largest."
+    )
+    rest = axes.flat[-1]
+    rest.set_axis_off()
+    words = words.replace("1 layers", "1 layer")
+    rest.text(0, 1, words, va="top", linespacing=1.5, transform=rest.transAxes)
+    figure.suptitle("Time of convergent.score (five folds, one metric) as one size grows")
+    return figure
