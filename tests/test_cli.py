@@ -146,6 +146,26 @@ def test_json_rows_are_the_summary_of_the_same_score(score, lab, monkeypatch):
     pd.testing.assert_frame_equal(pd.DataFrame(rows), table)
 
 
+def test_called_again_only_what_is_missing_is_done(score, tmp_path, monkeypatch):
+    first = rows_of(score("--json", out=tmp_path / "out", metrics="linear"))
+
+    def never(*_given):
+        raise AssertionError("done again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("convergent.sweep._rounds", never)
+        patch.setattr("torch.nn.Sequential.forward", never)
+        assert rows_of(score("--json", out=tmp_path / "out", metrics="linear")) == first
+    more = rows_of(score("--json", out=tmp_path / "out", metrics="linear,procrustes"))
+    assert more[: len(first)] == first
+    assert len(more) == 2 * len(first)
+
+
+def test_a_scheduler_that_does_not_answer_is_told(score):
+    pytest.importorskip("distributed")
+    assert is_told(score(scheduler="nowhere://127.0.0.1"), "no scheduler answers at nowhere")
+
+
 def test_intervals_and_p_where_they_are_asked(score, tmp_path):
     options = {"bootstrap": 20, "over": "stimuli,subjects", "shuffle": 9}
     rows = rows_of(score("--json", out=tmp_path / "out", **options))

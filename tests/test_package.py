@@ -47,6 +47,7 @@ ORDER = (
         "errors",
         "devices",
         "progress",
+        "kept_memory",
         "storage",
         "assembly",
         "layer_store",

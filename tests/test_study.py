@@ -197,3 +197,10 @@ def test_a_source_that_cannot_be_scored_is_told_before_any_work(fits):
     with pytest.raises(cv.InputError, match="source 'b' has NaN in 1 of 30 units"):
         score(None, {"a": SOURCES["a"], "b": broken})
     assert not fits.tasks
+
+
+def test_what_is_too_large_to_be_sent_to_workers_is_told(monkeypatch):
+    monkeypatch.setattr(sweep, "_client", lambda: SimpleNamespace(nthreads=lambda: {"worker": 1}))
+    monkeypatch.setattr(sweep, "SENT_BYTES", 1000)
+    with pytest.raises(cv.InputError, match="'a', 'b', 'target x' and 1 more"):
+        score(None)

@@ -230,11 +230,25 @@ class Split:
         return train - rest, test - mean - rest
 
     def _from_gram(self) -> Coordinates:
+        inner, across, test_square = self._inner_products()
+        xp = array_api.array_namespace(inner)
+        squares, left = xp.linalg.eigh(inner)
+        squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
+        rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
+        # products with a view that runs backwards would copy it each time
+        left, singular = xp.asarray(left[:, :rank], copy=True), xp.sqrt(squares[:rank])
+        return Coordinates(left, singular, (across @ left) / singular, test_square**0.5)
+
+    def _inner_products(self) -> tuple[Array, Array, float]:
+        """Of training with training and of test with training responses, and all test squares.
+
+        All less the training mean.
+        """
         gram = self.population.gram
         xp = array_api.array_namespace(gram)
-        everything = _take(gram, self.train)
-        inner = _take(everything, self.train, axis=1)
-        across = _take(everything, self.test, axis=1).T  # test x train
+        rows = _take(gram, self.train)
+        inner = _take(rows, self.train, axis=1)
+        across = _take(rows, self.test, axis=1).T  # test x train
         train_mean = xp.mean(inner, axis=0)
         grand_mean = xp.mean(train_mean)
         test_mean = xp.mean(across, axis=1)
@@ -242,14 +256,7 @@ class Split:
         inner -= (train_mean - grand_mean)[:, None]
         across = across - train_mean - test_mean[:, None] + grand_mean
         own = _take(xp.linalg.diagonal(gram), self.test) - 2 * test_mean + grand_mean
-
-        squares, left = xp.linalg.eigh(inner)
-        squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
-        rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
-        # products with a view that runs backwards would copy it each time
-        left, singular = xp.asarray(left[:, :rank], copy=True), xp.sqrt(squares[:rank])
-        test_norm = float(xp.sum(xp.clip(own, min=0.0))) ** 0.5
-        return Coordinates(left, singular, (across @ left) / singular, test_norm)
+        return inner, across, float(xp.sum(xp.clip(own, min=0.0)))
 
     def _from_units(self) -> Coordinates:
         train, test = self.responses

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .assembly import Assembly
 from .cell import Cell, RunningCell
-from .errors import InputError
+from .errors import InputError, examples
 from .intake import complete_population
 from .metrics import Metric
 from .population import Population, Split
@@ -32,9 +32,10 @@ from .study import Study
 
 __all__ = ["Aim", "Sweep", "run"]
 
-TILE_TARGETS = 16
+TILE_TARGETS = 8  # what an interruption costs at the most, for one source
 TILE_BYTES = 2**30  # of the geometry of targets, held at once
-SENT_BYTES = 256 * 2**20  # an array in memory that is larger is not sent to workers
+TASKS_OF_WORKER = 4  # at least, where the work allows it
+SENT_BYTES = 2**30  # what lies in memory and is larger, all in all, is not sent to workers
 
 Key = tuple[str, str, str]  # metric, source, target
 
@@ -159,7 +160,12 @@ def run(
     def made_of(key: Key) -> dict[str, Any]:
         return sweep.made_of(key[0], fingerprints[key[1]], aims[key[2]])
 
-    tiles = _tiles(sweep, aims)
+    client = _client()
+    most = TILE_TARGETS
+    if client is not None:
+        wanted = TASKS_OF_WORKER * max(len(client.nthreads()), 1)
+        most = max(1, min(most, len(sources) * len(aims) // wanted))
+    tiles = _tiles(sweep, aims, most)
     tasks: dict[tuple[int, str], _Task] = {}
     for number, tile in enumerate(tiles):
         for source in sources:
@@ -172,7 +178,6 @@ def run(
                     else:
                         task = tasks.setdefault((number, source), _Task(source, number))
                         task.missing[target].append(metric)
-    client = _client()
     rounds = (
         _here(sweep, sources, aims, tasks.values())
         if client is None
@@ -192,14 +197,14 @@ def run(
     }
 
 
-def _tiles(sweep: Sweep, aims: Mapping[str, Aim]) -> list[list[str]]:
-    """Targets whose geometry in all folds is held at once."""
+def _tiles(sweep: Sweep, aims: Mapping[str, Aim], most: int) -> list[list[str]]:
+    """Targets whose geometry in all folds is held at once, so many at the most."""
     tiles: list[list[str]] = [[]]
     held = 0
     for name, aim in aims.items():
         n, q = aim.values.shape
         size = 8 * n * min(n, q) * (1 + len(sweep.splits))
-        if tiles[-1] and (held + size > TILE_BYTES or len(tiles[-1]) == TILE_TARGETS):
+        if tiles[-1] and (held + size > TILE_BYTES or len(tiles[-1]) == most):
             tiles.append([])
             held = 0
         tiles[-1].append(name)
@@ -238,17 +243,15 @@ def _on_workers(
     tasks: Any,
 ) -> Iterator[Finished]:
     """Let the workers of a cluster do the tasks; what lies in a store they read there."""
-    for side, arrays in (
-        ("source", {name: assembly.data.data for name, assembly in sources.items()}),
-        ("target", {name: aim.values for name, aim in aims.items()}),
-    ):
-        for name, values in arrays.items():
-            if isinstance(values, np.ndarray) and values.nbytes > SENT_BYTES:
-                raise InputError(
-                    f"{side} {name!r} holds {values.nbytes / 2**20:.0f} MB in memory, and workers "
-                    "read large arrays from a store: save it, assembly.save('name.zarr'), and "
-                    "convergent.open it, or extract with store=."
-                )
+    arrays = {name: assembly.data.data for name, assembly in sources.items()}
+    arrays |= {f"target {name}": aim.values for name, aim in aims.items()}
+    sizes = {k: values.nbytes for k, values in arrays.items() if isinstance(values, np.ndarray)}
+    if sum(sizes.values()) > SENT_BYTES:
+        raise InputError(
+            f"{examples(sizes)} hold {sum(sizes.values()) / 2**20:.0f} MB in memory, and workers "
+            "read large arrays from stores: save them, assembly.save('name.zarr'), and "
+            "convergent.open them; or extract with store=."
+        )
     waiting = list(tasks)
     while waiting:
         lost = []

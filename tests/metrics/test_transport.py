@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import ot
 import pytest
+import torch
 from scipy.optimize import linear_sum_assignment
 
 from convergent.metrics import transport
@@ -113,6 +114,13 @@ def test_what_single_precision_cannot_tell_is_told_in_double():
     together = together / np.linalg.norm(together, axis=0)
     for a, b in ((x, y), (together, y), (together, together[:, ::-1])):
         check_optimal(a, b)
+
+
+def test_torch_gives_the_plan_of_numpy():
+    x, y = units(5, 90, 1), units(5, 60, 2)
+    found, expected = transport_plan(*map(torch.from_numpy, (x, y))), transport_plan(x, y)
+    np.testing.assert_array_equal(as_matrix(found, (90, 60)), as_matrix(expected, (90, 60)))
+    assert found.violation <= 1e-9
 
 
 def test_a_plan_of_no_units_is_empty():
