@@ -118,6 +118,32 @@ def test_workers_give_the_table_of_this_process(lab, cluster):
     same_table(run_client(folder, "none", cluster[0]), expected)
 
 
+TWICE = """
+import sys
+from pathlib import Path
+import numpy as np
+import convergent as cv
+if __name__ == "__main__":
+    from distributed import Client
+    folder, scheduler = map(Path, sys.argv[1:])
+    source = cv.open(folder / "sources" / "sources0.zarr")
+    targets = [cv.open(folder / "targets" / f"targets{i}.zarr") for i in range(2)]
+    alone = [cv.score(source, {"V4": target}, ceiling=None) for target in targets]
+    with Client(scheduler_file=str(scheduler)):
+        found = [cv.score(source, {"V4": target}, ceiling=None) for target in targets]
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_allclose(one["r"], other["r"], atol=1e-9)
+"""
+
+
+def test_targets_of_one_name_are_not_taken_for_each_other(lab, cluster):
+    folder, _ = lab
+    (folder / "twice.py").write_text(TWICE)
+    client = start(folder / "twice.py", folder, cluster[0])
+    _, errors = client.communicate(timeout=300)
+    assert client.returncode == 0, errors.decode()
+
+
 def test_a_worker_that_dies_is_replaced_by_the_others(lab, cluster, tmp_path):
     folder, expected = lab
     scheduler, workers = cluster

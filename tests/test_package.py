@@ -48,6 +48,7 @@ ORDER = (
         "devices",
         "progress",
         "kept_memory",
+        "source_code",
         "storage",
         "assembly",
         "layer_store",

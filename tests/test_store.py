@@ -595,6 +595,20 @@ def test_fingerprint_tells_of_weights_and_architecture(toy):
     assert Network("toy", Sequential(*toy.module), to_tensor).fingerprint() != base
 
 
+def test_fingerprint_tells_of_functions_and_settings():
+    class Net(torch.nn.Module):
+        def __init__(self, act, factor):
+            super().__init__()
+            self.act, self.factor = act, factor
+
+        def forward(self, x):
+            return self.act(x) * self.factor
+
+    nets = [Net(torch.relu, 1.0), Net(torch.tanh, 1.0), Net(torch.relu, 2.0)]
+    nets += [Net(lambda x: x + 1, 1.0), Net(lambda x: x * x, 1.0)]
+    assert len({Network("net", net, to_tensor).fingerprint() for net in nets}) == len(nets)
+
+
 def test_fingerprint_does_not_tell_of_places_in_memory():
     class Function(nn.Module):
         def __init__(self):

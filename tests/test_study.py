@@ -1,3 +1,4 @@
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +116,24 @@ def test_anything_else_is_never_answered_from_old_cells(tmp_path, fits, other):
     found = score(tmp_path, **({"metrics": ["linear"]} | other))
     assert fits.tasks
     assert found.identical(score(None, **({"metrics": ["linear"]} | other)))
+
+
+def test_other_code_of_a_metric_computes_anew(tmp_path, fits, monkeypatch):
+    score(tmp_path, metrics=["linear"])
+    fits.tasks.clear()
+    monkeypatch.setattr(sweep, "code_of", lambda kind: {"class": kind.__name__, "code": "edited"})
+    score(tmp_path, metrics=["linear"])
+    assert len(fits.tasks) == 2
+
+
+def test_a_metric_whose_parameters_are_not_plain_is_told(tmp_path):
+    @dataclass(frozen=True)
+    class Odd(cv.Linear):
+        weights: object = None
+
+    odd = {"odd": Odd(weights=np.zeros(3))}
+    with pytest.raises(cv.InputError, match="plain values"):
+        score(tmp_path, metrics=odd)
 
 
 def test_another_version_computes_anew(tmp_path, fits, monkeypatch):

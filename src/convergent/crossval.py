@@ -95,7 +95,7 @@ def score(
     Each population is read once for its geometry, and targets again, a block of units at a time,
     to be predicted; populations on disk (`convergent.open`, or `extract` with ``store=``) stay
     there. Where a ``dask.distributed.Client`` is active, its workers do the work, and read stores
-    themselves.
+    themselves, which lie at the same path everywhere; ceilings are found in this process.
 
     Raises
     ------
@@ -151,9 +151,14 @@ def score(
         "shuffle": shuffle and asdict(shuffle),
         "device": device or "numpy",
     }
-    results = label(cells, goals)
-    if not units:
-        results = aggregate(results)
+    if units:
+        results = label(cells, goals)
+    else:  # a target at a time: the scores of all units at once can be very many
+        parts = [
+            aggregate(label({key: c for key, c in cells.items() if key[2] == name}, {name: goal}))
+            for name, goal in goals.items()
+        ]
+        results = xr.concat(parts, "target", data_vars="minimal", combine_attrs="override")
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),

@@ -9,7 +9,7 @@ import torch
 
 from .errors import InputError
 
-__all__ = ["on_device", "torch_device"]
+__all__ = ["on_device", "single_is_exact", "torch_device"]
 
 
 def torch_device(name: str) -> torch.device:
@@ -39,3 +39,8 @@ def on_device(values: Any, device: str | None) -> Any:
     array = np.ascontiguousarray(values)
     array = array if array.flags.writeable else array.copy()  # torch has no arrays to read only
     return torch.as_tensor(array, device=torch_device(device))
+
+
+def single_is_exact(values: Any) -> bool:
+    """Whether products in float32 are rounded as float32 are; torch can be told to round more."""
+    return not isinstance(values, torch.Tensor) or torch.get_float32_matmul_precision() == "highest"

@@ -97,18 +97,20 @@ def extract(
         raise InputError(f"batch_size is {batch_size}: show at least one stimulus at once.")
     if not isinstance(spatial, str) or spatial not in SPATIAL:
         raise unknown("way to treat positions", spatial, SPATIAL)
+    place = torch_device(device) if device else _home(network)
     run = partial(
         _run,
         network,
         stimuli,
         spatial=spatial,
         batch_size=batch_size,
-        place=torch_device(device) if device else _home(network),
+        place=place,
         progress=progress,
     )
     about = {**network.about, "spatial": spatial, "weights_sha256": network.weights_sha256()}
     if store is not None:
-        return _extract_to(Path(store), network, stimuli, layers, about, run)
+        content = _content(network, stimuli, about, place)
+        return _extract_to(Path(store), content, stimuli, layers, about, run)
     with closing(run(dict.fromkeys(layers, 0), len(stimuli))) as rows:
         everything = next(rows)
     about["inputs_sha256"] = everything.inputs_sha256
@@ -343,7 +345,7 @@ def _layout(image: torch.Tensor) -> str:
 
 def _extract_to(
     path: Path,
-    network: Network,
+    content: dict[str, Any],
     stimuli: Stimuli,
     layers: Sequence[str],
     about: dict[str, Any],
@@ -351,7 +353,7 @@ def _extract_to(
 ) -> dict[str, Assembly]:
     """Extract what a store does not hold yet, and open it."""
     check_attrs(about)
-    record = _continued(path, layers, _content(network, stimuli, about))
+    record = _continued(path, layers, content)
     finished = {layer: record.layers[layer] for layer in layers}
     known = len(record.inputs)
     if min(finished.values()) < known:  # rows will be added beside others: see all of these first
@@ -370,11 +372,14 @@ def _extract_to(
     return {layer: Assembly(data) for layer, data in found.items()}
 
 
-def _content(network: Network, stimuli: Stimuli, about: Mapping[str, Any]) -> dict[str, Any]:
+def _content(
+    network: Network, stimuli: Stimuli, about: Mapping[str, Any], place: torch.device
+) -> dict[str, Any]:
     """What activations follow from, but for the pixels."""
     return {
         "weights": about["weights_sha256"],
         "architecture": network.architecture_sha256(),
+        "device": place.type,  # another computes with another rounding
         "spatial": about["spatial"],
         "inputs": _layout(network.preprocess(stimuli[0])),
         "stimuli": list(stimuli.names),
@@ -402,6 +407,7 @@ def _continued(path: Path, layers: Sequence[str], content: dict[str, Any]) -> St
 CONTENT = {  # what a store can differ in, and how a message calls it
     "weights": "other weights",
     "architecture": "another architecture",
+    "device": "another device",
     "spatial": "another treatment of positions (spatial)",
     "inputs": "another image size",
     "stimuli": "other stimuli",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from .folds import Folds
 from .intake import named
 from .metrics import METRICS, Linear, Metric, Procrustes, SoftMatching, named_metrics
 from .metrics.transport import GROUPS, HELD_BYTES
-from .sweep import TILE_BYTES
+from .sweep import TILE_BYTES, TILE_TARGETS
 
 __all__ = ["Forecast", "forecast", "forecast_sizes"]
 
@@ -30,7 +31,9 @@ PASSES = 4  # over all pairs of units, in a round
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a score will cost; times are right within a factor of two or so.
+    """What a score will cost, without ceilings, bootstrap and shuffles.
+
+    Times are right within a factor of two or so.
 
     Parameters
     ----------
@@ -39,7 +42,8 @@ class Forecast:
     folds : int
         In each of which every metric is fitted.
     seconds : dict of str to float
-        Time for each metric, and for what they share (``geometry``), on this machine alone.
+        Time for each metric, and for what they share (``geometry``), on this machine alone; NaN
+        for a metric of one's own.
     memory : float
         Bytes held at the most, besides the arrays that are in memory already.
     reading : float
@@ -54,9 +58,10 @@ class Forecast:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {_duration(each)}" for name, each in self.seconds.items())
+        known = [each for each in self.seconds.values() if not math.isnan(each)]
         return (
             f"{self.pairs} pairs in {self.folds} folds: about "
-            f"{_duration(sum(self.seconds.values()))} here ({parts}), "
+            f"{_duration(sum(known))} here ({parts}), "
             f"{self.memory / 1e9:.1f} GB of memory"
         )
 
@@ -136,7 +141,8 @@ def forecast_sizes(
     n = float(n_stimuli)
     rates, shared = _rates(), 0.0
     turned = any(isinstance(metric, Procrustes) for metric in chosen.values())
-    tiles = max(1.0, round(float(_geometry_bytes(n, q, folds).sum()) / TILE_BYTES))
+    held = float(_geometry_bytes(n, q, folds).sum())
+    tiles = math.ceil(max(held / TILE_BYTES, len(q) / TILE_TARGETS))
     for units, times in ((p, tiles), (q, 1.0 if turned else 0.0)):
         gram = np.where(units > n, n**2 * units, 0.0).sum() / rates["product"]
         solve = (folds * np.minimum(n, units) ** 2 * n).sum() / rates["eigenvectors"]
@@ -150,7 +156,7 @@ def forecast_sizes(
         working += 12 * n * (min(p.max(), q.max()) + p.max()) + min(
             4 * p.max() * q.max(), HELD_BYTES
         )
-    held = min(float(_geometry_bytes(n, q, folds).sum()), TILE_BYTES) if turned else 0.0
+    held = min(held, TILE_BYTES) if turned else 0.0
     reading = 4 * n * (float(p.sum()) * tiles + float(q.sum()) * len(p) * folds * len(chosen))
     return Forecast(len(p) * len(q), folds, seconds, BASE_BYTES + working + held, reading)
 
@@ -216,6 +222,8 @@ def _time(work: Callable[[], Any]) -> float:
 
 
 def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "not known"
     for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (2 * 86400, 3600, "h")):
         if seconds < limit:
             return f"{max(seconds / size, 0.1):.2g} {unit}"

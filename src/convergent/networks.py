@@ -21,6 +21,7 @@ from PIL import Image
 
 from .errors import InputError, examples, unknown
 from .simulate import natural_images
+from .source_code import code_of
 
 __all__ = ["NETWORKS", "Network", "network", "scaled"]
 
@@ -86,14 +87,23 @@ class Network:
         return digest.hexdigest()
 
     def architecture_sha256(self) -> str:
-        """SHA-256 of the module's class and of how it prints: its parts and their settings."""
-        kind = type(self.module)
-        printed = re.sub(r" at 0x[0-9a-f]+", "", repr(self.module))  # differs from run to run
-        written = f"{kind.__module__}.{kind.__qualname__}\n{printed}"
-        return hashlib.sha256(written.encode()).hexdigest()
+        """SHA-256 of all parts of the module: how they print, their classes' code and settings.
+
+        Settings are attributes that are plain values or functions. What lies elsewhere, such as in
+        functions that `forward` calls, is not seen.
+        """
+        digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(self.module)).encode())
+        for name, part in self.module.named_modules():
+            settings = {
+                key: _setting(value)
+                for key, value in sorted(vars(part).items())
+                if not key.startswith("_") and key != "training"
+            }
+            digest.update(repr((name, code_of(type(part)), settings)).encode())
+        return digest.hexdigest()
 
     def fingerprint(self) -> str:
-        """SHA-256 of weights and architecture: networks that share it do the same to an input."""
+        """SHA-256 of weights and architecture."""
         written = f"{self.weights_sha256()} {self.architecture_sha256()}"
         return hashlib.sha256(written.encode()).hexdigest()
 
@@ -103,6 +113,17 @@ class Network:
             f"Network {self.name}: {count / 1e6:.3g} million weights, {len(self.layers)} modules, "
             f"default layers {', '.join(self.default_layers[:8])}"
         )
+
+
+def _setting(value: object) -> str:
+    """A plain value, or the name and code of a function; nothing of what is neither."""
+    if isinstance(value, (bool, int, float, str, tuple, type(None))):
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    if callable(value) and not isinstance(value, torch.nn.Module):
+        compiled = getattr(value, "__code__", None)
+        code = "" if compiled is None else f"{compiled.co_code!r}{compiled.co_names}"
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}{code}"
+    return ""
 
 
 def network(

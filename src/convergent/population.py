@@ -36,6 +36,7 @@ __all__ = [
 Array = Any  # numpy array or torch tensor
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
 SMALL_BYTES = 64 * 2**20  # of float64 values that are handled whole
+SLAB_BYTES = 128 * 2**20  # read from disk at once, at the most
 
 # Axes shorter than these, relative to the longest, are rounding error: eigenvalues of a Gram matrix
 # are squares, so half of the digits are lost there.
@@ -88,6 +89,7 @@ class Population:
         self.n_stimuli, self.n_units = (int(size) for size in values.shape)
         self._on_disk = hasattr(values, "compute")
         self._device = device
+        self._last: tuple[slice, Array] | None = None
         self.values = values if self._on_disk else on_device(values, device)
 
     def blocks(self, rows: NDArray[np.intp] | None = None) -> Iterator[Array]:
@@ -103,7 +105,7 @@ class Population:
     ) -> Array:
         """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
         if self._on_disk or isinstance(columns, slice) or rows is None:
-            block = self._read(columns)
+            block = self._columns_on_disk(columns) if self._on_disk else self.values[:, columns]
             return _double(block if rows is None else _take(block, rows))
         return _double(self.values[rows[:, None], columns])
 
@@ -112,8 +114,7 @@ class Population:
         if not self._on_disk:
             yield self.values
             return
-        ends = np.cumsum(self.values.chunks[1]).tolist()
-        slices = [slice(first, last) for first, last in zip([0, *ends], ends, strict=False)]
+        slices = self._slabs
         with ThreadPoolExecutor(1) as pool:  # the next is read while one is worked on
             upcoming = pool.submit(self._read, slices[0])
             for following in [*slices[1:], None]:
@@ -122,10 +123,31 @@ class Population:
                     upcoming = pool.submit(self._read, following)
                 yield chunk
 
+    @cached_property
+    def _slabs(self) -> list[slice]:
+        """Units that are read from disk at once: what chunks hold, unless that is very much."""
+        most = max(1, SLAB_BYTES // (self.values.dtype.itemsize * self.n_stimuli))
+        slabs, first = [], 0
+        for width in self.values.chunks[1]:
+            slabs += [
+                slice(start, min(start + most, first + width))
+                for start in range(first, first + width, most)
+            ]
+            first += width
+        return slabs
+
+    def _columns_on_disk(self, columns: slice | NDArray[np.intp]) -> Array:
+        """Some units; those of one slab after the other are served from the last one read."""
+        wanted = np.arange(self.n_units)[columns]
+        for slab in self._slabs if len(wanted) else ():
+            if slab.start <= wanted[0] and wanted.min() >= slab.start and wanted.max() < slab.stop:
+                if self._last is None or self._last[0] != slab:
+                    self._last = slab, self._read(slab)
+                return self._last[1][:, wanted - slab.start]
+        return self._read(columns)
+
     def _read(self, columns: slice | NDArray[np.intp]) -> Array:
-        """Responses of some units to all stimuli, as they are kept."""
-        if not self._on_disk:
-            return self.values[:, columns]
+        """Responses of some units to all stimuli, from disk."""
         try:
             block = self.values[:, columns].compute(scheduler="threads")
         except (RuntimeError, OSError, ValueError) as error:

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .assembly import Assembly
+from .devices import torch_device
 from .errors import InputError
 from .extraction import extract, inputs_fingerprint
 from .networks import Network
@@ -36,10 +38,11 @@ class Study:
     """A folder that keeps each finished piece of work, so that none is done twice.
 
     A piece is found by the SHA-256 of all that it is made of: responses and stimuli, metric and
-    parameters, folds, what is resampled, and this package's version; for activations the weights
-    and the structure of the network, the preprocessed stimuli, layer and positions. What was made
-    of anything else is never taken for it. Pieces are written whole or not at all, and one that is
-    damaged is made anew. Several programs may work in one study.
+    parameters, folds, what is resampled, device, and this package's version and sources; for
+    activations the weights, structure and code of the network, the preprocessed stimuli, layer and
+    positions. What was made of anything else is not taken for it. Pieces are written whole or not
+    at all, and one that is damaged is made anew. Several programs may score in one study, but one
+    at a time may extract the same network.
 
     Parameters
     ----------
@@ -144,6 +147,7 @@ class Study:
             "inputs": inputs_fingerprint(network, stimuli),
             "stimuli": list(stimuli.names),
             "spatial": spatial,
+            "device": torch_device(device).type if device else "as it is",
         }
         store = self.path / "layers" / f"{_digest(_as_text(shown))}.zarr"
         return extract(
@@ -172,8 +176,23 @@ def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None:
 
 
 def _as_text(made_of: Mapping[str, Any]) -> str:
-    about = {"convergent": version("convergent"), "format": FORMAT}
-    return json.dumps(about | dict(made_of), sort_keys=True)
+    about = {"convergent": version("convergent"), "sources": _sources(), "format": FORMAT}
+    try:
+        return json.dumps(about | dict(made_of), sort_keys=True)
+    except TypeError as error:
+        raise InputError(
+            f"a study cannot tell what a result is made of ({error}): give metrics parameters that "
+            "are plain values (numbers, strings, tuples)."
+        ) from None
+
+
+@cache
+def _sources() -> str:
+    """SHA-256 of this package's own sources, which change before its version does."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _digest(text: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from .population import Population, Split
 from .progress import track
 from .provenance import parameters
 from .resampling import Resamples
+from .source_code import code_of
 from .study import Study
 
 __all__ = ["Aim", "Sweep", "run"]
@@ -113,12 +115,19 @@ class Sweep:
         """All that decides on a cell, as plain values; source is the fingerprint of one."""
         return self.drawn | {
             "kind": "cell",
-            "metric": parameters(self.metrics[metric]),
+            "metric": code_of(type(self.metrics[metric])) | parameters(self.metrics[metric]),
             "source": source,
             "target": aim.fingerprint,
             "scored": hashlib.sha256(aim.scored.astype("<i8").tobytes()).hexdigest(),
             "kept": hashlib.sha256(aim.kept.astype("<i8").tobytes()).hexdigest(),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class _Tile:
+    """Targets whose geometry is held at once."""
+
+    aims: Mapping[str, Aim]
 
 
 @dataclass(frozen=True)
@@ -253,6 +262,11 @@ def _on_workers(
             "convergent.open them; or extract with store=."
         )
     waiting = list(tasks)
+    if waiting and not client.nthreads():
+        raise InputError(
+            f"the scheduler {client.scheduler.address} has no workers: start some, with `dask "
+            f"worker {client.scheduler.address}`."
+        )
     while waiting:
         lost = []
         for task, finished in _submitted(client, sweep, sources, aims, tiles, waiting):
@@ -281,13 +295,16 @@ def _submitted(
     """Tasks as they are finished; None where the data of one were lost with their worker."""
     from distributed import as_completed
 
-    send = partial(client.scatter, broadcast=True, hash=False)
+    send = partial(
+        client.scatter, broadcast=True, hash=False
+    )  # no dicts: it would take these apart
     shared = send(sweep)
-    given = {task.source: send(sources[task.source]) for task in tasks}
-    held = {number: send({name: aims[name] for name in tile}) for number, tile in enumerate(tiles)}
+    given = {name: send(sources[name]) for name in {task.source for task in tasks}}
+    numbers = {task.tile for task in tasks}
+    held = {k: send(_Tile({name: aims[name] for name in tiles[k]})) for k in numbers}
     futures = {
         client.submit(
-            _task, shared, task, given[task.source], held[task.tile], pure=False, retries=3
+            _do, shared, task, given[task.source], held[task.tile], pure=False, retries=3
         ): task
         for task in tasks
     }
@@ -298,20 +315,18 @@ def _submitted(
         future.release()  # its result is here now
 
 
-_latest: dict[str, Any] = {}  # the tile that a worker met last, and its geometry
+# geometry of the tiles that a worker holds: it serves the tasks that follow, and goes with the tile
+_views: WeakKeyDictionary[_Tile, dict[str, list[Split]]] = WeakKeyDictionary()
 
 
-def _task(sweep: Sweep, task: _Task, source: Assembly, aims: Mapping[str, Aim]) -> Finished:
-    """One task, on a worker; the geometry of targets serves the tasks that follow."""
-    views = _latest.get("views", {})
-    if _latest.get("aims") is not aims:
-        views = {}
-        _latest.update(aims=aims, views=views)
+def _do(sweep: Sweep, task: _Task, source: Assembly, tile: _Tile) -> Finished:
+    """One task, on a worker."""
+    views = _views.setdefault(tile, {})
     for target in task.missing:
         if target not in views:
-            views[target] = sweep.views(aims[target])
+            views[target] = sweep.views(tile.aims[target])
     finished: Finished = {}
-    for part in _rounds(sweep, task, source, aims, views):
+    for part in _rounds(sweep, task, source, tile.aims, views):
         finished |= part
     return finished
 

@@ -17,6 +17,7 @@ from .errors import InputError, examples
 from .provenance import parameters
 from .reliability import RELIABILITIES, Reliability
 from .resampling import Bootstrap, unit_counts
+from .source_code import code_of
 from .study import Study
 from .sweep import Aim, Sweep
 
@@ -138,7 +139,9 @@ def _made_of(sweep: Sweep, aim: Aim, ceiling: str, subjects: NDArray[Any] | None
     return sweep.drawn | {
         "kind": "ceiling",
         "ceiling": ceiling,
-        "metrics": [parameters(metric) for metric in sweep.metrics.values()],
+        "metrics": [
+            code_of(type(metric)) | parameters(metric) for metric in sweep.metrics.values()
+        ],
         "target": aim.fingerprint,
         "scored": aim.scored.tolist(),
         "subjects": None if subjects is None else subjects.astype(str).tolist(),

@@ -123,6 +123,24 @@ def test_torch_gives_the_plan_of_numpy():
     assert found.violation <= 1e-9
 
 
+def test_where_torch_rounds_products_more_double_precision_is_taken(monkeypatch):
+    x, y = units(5, 90, 1), units(5, 60, 2)
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
+    tensors = tuple(map(torch.from_numpy, (x, y)))
+    assert transport._single(tensors[0]).dtype == torch.float64
+    assert transport._single(x).dtype == np.float32
+    np.testing.assert_array_equal(
+        as_matrix(transport_plan(*tensors), (90, 60)), as_matrix(transport_plan(x, y), (90, 60))
+    )
+
+
+def test_a_plan_that_is_not_the_best_is_told(monkeypatch):
+    monkeypatch.setattr(transport, "ROUNDS", 1)
+    with pytest.warns(UserWarning, match="is not the best"):
+        plan = transport_plan(units(5, 250, 1), units(5, 250, 2))
+    assert plan.violation > 1e-3
+
+
 def test_a_plan_of_no_units_is_empty():
     plan = transport_plan(np.zeros((5, 0)), units(5, 3, 1))
     assert (len(plan.mass), plan.violation) == (0, 0.0)

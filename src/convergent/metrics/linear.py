@@ -9,6 +9,7 @@ import array_api_compat as array_api
 import numpy as np
 from numpy.typing import NDArray
 
+from ..devices import single_is_exact
 from ..errors import InputError
 from ..population import Array, Split, correlate, correlate_resampled, to_numpy
 from .fold_score import FoldScore
@@ -20,15 +21,15 @@ ERRORS_AT_ONCE = 2**20  # left-out errors of penalties and targets: keeps them i
 
 @dataclass(frozen=True)
 class _Precision:
-    """How left-out errors are computed: kind of number, error of a sum, and of leaving axes out."""
+    """How left-out errors are computed: kind of number, its rounding, and what axes may be left."""
 
     kind: str
-    error: float
+    rounding: float
     truncation: float
 
 
-SINGLE = _Precision("float32", 1.2e-5, 1e-5)
-DOUBLE = _Precision("float64", 1e-13, 1e-14)
+SINGLE = _Precision("float32", 2.0**-24, 1e-5)
+DOUBLE = _Precision("float64", 2.0**-53, 1e-14)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Linear:
             The two populations under the same split.
         """
         fitted = LinearMap(source, target, self.penalties)
-        return fitted.held() if target.small else fitted
+        if target.small:
+            fitted.fit_all()
+        return fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +95,9 @@ class LinearMap:
     target: Split
     candidates: tuple[float, ...]
 
-    def held(self) -> LinearMap:
-        """The map with its weights to all units fitted, and held."""
-        assert self._fitted
-        return self
+    def fit_all(self) -> None:
+        """Fit the weights to all units, and hold them."""
+        _ = self._fitted
 
     @cached_property
     def _fitted(self) -> tuple[Array, NDArray[np.float64], Array]:
@@ -194,7 +196,7 @@ def ridge_leave_one_out(
 
     As functions of s, the :math:`D_\lambda` of all penalties lie close to a space of few
     dimensions: one product with U for each of these serves all penalties. Single precision
-    chooses, with a bound on its error, and double precision where the bound leaves a doubt.
+    chooses, and double precision wherever a generous allowance for its error leaves a doubt.
 
     Parameters
     ----------
@@ -229,8 +231,9 @@ def ridge_leave_one_out(
     if outside is not None:
         remaining = remaining + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
     inverse = 1 / xp.clip(remaining, min=1e-12)
-    chosen, doubtful = _least_error(left, keeps, inverse, projected, outside, SINGLE)
-    if doubtful.any():
+    precision = SINGLE if single_is_exact(left) else DOUBLE
+    chosen, doubtful = _least_error(left, keeps, inverse, projected, outside, precision)
+    if doubtful.any() and precision is SINGLE:
         some = xp.asarray(np.flatnonzero(doubtful), device=device)
         rest = None if outside is None else xp.take(outside, some, axis=1)
         part = xp.take(projected, some, axis=1)
@@ -272,7 +275,8 @@ def _least_error(
         squared.append(xp.sum(left_out, axis=0))
     error = to_numpy(xp.concat(squared, axis=1)).astype(np.float64) ** 0.5
     largest = xp.max(keeps, axis=0) if outside is None else xp.ones_like(keeps[0])
-    bound = precision.error * to_numpy((largest * xp.max(inverse, axis=0))[:, None] * length**0.5)
+    share = precision.truncation + 4 * precision.rounding * r**0.5
+    bound = share * to_numpy((largest * xp.max(inverse, axis=0))[:, None] * length**0.5)
     chosen = error.argmin(axis=0)
     most = np.take_along_axis(error + bound, chosen[None], axis=0)
     return chosen, (error - bound <= most).sum(axis=0) > 1

@@ -185,8 +185,7 @@ def _best_plan(x: _HeardUnits, y: _HeardUnits, counts: NDArray[np.float64] | Non
     The side with fewer units is held; the other is, too, unless it is large.
     """
     if len(y.units) > len(x.units) and not y.small:
-        plan = _best_plan(y, x, counts)
-        return replace(plan, source=plan.target, target=plan.source)
+        return _best_plan(y, x, counts).swapped()
     partners = y.standardized(slice(None), counts)
     if x.small or counts is not None:
         return transport_plan(x.standardized(slice(None), counts), partners)
@@ -232,8 +231,10 @@ class _HeardUnits:
             weights = xp.asarray(counts, device=array_api.device(block))[:, None]
             block = (block - xp.sum(weights * block, axis=0) / counts.sum()) * weights**0.5
             length = xp.sum(block**2, axis=0) ** 0.5
-            # a unit may be silent in these stimuli
-            return xp.where(length > 0, block / xp.where(length > 0, length, 1.0), 0.0)
+            # a unit may be silent in these stimuli, but for rounding
+            usual = xp.asarray(self.deviation[which], device=array_api.device(block))
+            heard = length > 1e-12 * counts.sum() ** 0.5 * usual
+            return xp.where(heard, block / xp.where(heard, length, 1.0), 0.0)
         _, centred, length = centre(block)
         return centred / length
 

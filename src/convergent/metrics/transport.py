@@ -9,6 +9,7 @@ bound leaves in doubt are made again in double precision, so that the plan is ex
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import gcd
@@ -20,6 +21,7 @@ import ot
 import scipy.sparse
 from numpy.typing import NDArray
 
+from ..devices import single_is_exact
 from ..population import Array, to_numpy
 
 __all__ = ["Columns", "Plan", "transport_plan"]
@@ -32,6 +34,7 @@ HELD_BYTES = 512 * 2**20  # smaller matrices of correlations are kept, larger on
 DOUBTFUL = 1 / 32  # of a block: above, it is made in double precision as a whole
 TOLERANCE = 1e-9  # of a correlation: a left-out pair that would gain less is no violation
 JITTER = 1e-6  # of a correlation: pairs that tie are taken in random order
+LARGEST_VIOLATION = 1e-8
 ROUNDS = 200  # rounding keeps prices from closing where this is not enough
 
 Integers = NDArray[np.intp]
@@ -60,8 +63,8 @@ class Plan:
     mass : float array (k,)
         Share of each pair; all shares sum to 1.
     violation : float
-        Certificate: how much correlation the best pair left out would still gain; the plan is
-        optimal where this is no more than rounding error.
+        Certificate: how much correlation the best pair left out would still gain, or the pairs of
+        the plan lose on average; the plan is optimal where this is no more than rounding error.
     rounds : int
         How often all pairs were priced.
     pairs : int
@@ -74,6 +77,16 @@ class Plan:
     violation: float
     rounds: int
     pairs: int
+
+    def swapped(self) -> Plan:
+        """The plan with source and target exchanged, sorted again."""
+        order = np.lexsort((self.source, self.target))
+        return replace(
+            self,
+            source=self.target[order],
+            target=self.source[order],
+            mass=self.mass[order],
+        )
 
 
 def transport_plan(x: Array | Columns, y: Array) -> Plan:
@@ -102,6 +115,11 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     RuntimeError
         Where the transport solver gives up.
 
+    Warns
+    -----
+    UserWarning
+        Where rounding keeps the plan from being the best.
+
     References
     ----------
     Bonneel, van de Panne, Paris and Heidrich 2011 (network simplex, as POT has it); Dantzig and
@@ -109,14 +127,7 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     """
     p, q = int(x.shape[1]), int(y.shape[1])
     if p < q and not hasattr(x, "block"):  # rounds add a few pairs of each source unit
-        plan = transport_plan(y, x)
-        order = np.lexsort((plan.source, plan.target))
-        return replace(
-            plan,
-            source=plan.target[order],
-            target=plan.source[order],
-            mass=plan.mass[order],
-        )
+        return transport_plan(y, x).swapped()
     if not q:
         nobody = np.zeros(0, dtype=np.intp)
         return Plan(nobody, nobody, np.zeros(0), 0.0, 0, 0)
@@ -140,6 +151,14 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
         known.take_in(wanted, alike.pairs(wanted))
         closed = not len(wanted)
     mass = flow.data / flow.data.sum()
+    # the plan is best for prices under which its own pairs neither gain nor lose
+    violation = max(violation, float(mass @ np.abs(known.gains(prices, carrying))))
+    if violation > LARGEST_VIOLATION:
+        warnings.warn(
+            f"the matching of {p} with {q} units is not the best: a pair that was left out would "
+            f"still gain a correlation of {violation:.1e}, which rounding kept from being found.",
+            stacklevel=2,
+        )
     return Plan(carrying // q, carrying % q, mass, violation, rounds, len(known.pairs))
 
 
@@ -151,7 +170,7 @@ class _Correlations:
 
     def __init__(self, x: Array | Columns, y: Array) -> None:
         self.n, self.p, self.q = (*map(int, x.shape), int(y.shape[1]))
-        self._x, self._y = x, _single(y)
+        self._x, self._y = x, _single(y)  # double where single precision would not be exact
         self._y_rows = np.ascontiguousarray(to_numpy(y).T, dtype=np.float64)
         held = 4 * self.p * self.q <= HELD_BYTES
         pairs = BLOCK_PAIRS if held else MADE_PAIRS
@@ -171,20 +190,27 @@ class _Correlations:
 
     def pairs(self, pairs: Integers) -> Floats:
         """Correlations in double precision of some pairs, which are sorted."""
-        values = np.empty(len(pairs))
         ends = np.searchsorted(pairs, [rows.stop * self.q for rows in self._blocks])
-        for rows, first, last in zip(self._blocks, [0, *ends], ends, strict=False):
-            source, target = np.divmod(pairs[first:last], self.q)
-            if not len(source):
-                continue
-            used, source = np.unique(source - rows.start, return_inverse=True)
-            x = np.ascontiguousarray(to_numpy(self._units(rows)[:, used]).T)
-            step = max(1, 2**20 // self.n)
-            for start in range(0, len(source), step):
-                part = slice(start, start + step)
-                values[first:last][part] = np.einsum(
-                    "ij,ij->i", x[source[part]], self._y_rows[target[part]]
-                )
+        parts = np.split(pairs, ends[:-1])
+        return np.concatenate(
+            [
+                self.pairs_of_block(rows, part - rows.start * self.q)
+                for rows, part in zip(self._blocks, parts, strict=True)
+                if len(part)
+            ]
+            or [np.zeros(0)]
+        )
+
+    def pairs_of_block(self, rows: slice, pairs: Integers) -> Floats:
+        """The same for pairs of one block, whose source units are counted from its first."""
+        source, target = np.divmod(pairs, self.q)
+        used, source = np.unique(source, return_inverse=True)
+        x = np.ascontiguousarray(to_numpy(self._units(rows)[:, used]).T)
+        values = np.empty(len(pairs))
+        step = max(1, 2**20 // self.n)
+        for start in range(0, len(pairs), step):
+            part = slice(start, start + step)
+            values[part] = np.einsum("ij,ij->i", x[source[part]], self._y_rows[target[part]])
         return values
 
     def exact_block(self, rows: slice) -> Floats:
@@ -212,10 +238,15 @@ class _Candidates:
         """One less correlation, as the solver wants it."""
         return scipy.sparse.coo_array((1 - self.values, np.divmod(self.pairs, self.q)), shape=shape)
 
-    def gains(self, prices: Prices) -> Floats:
-        """What each pair gains."""
-        source, target = np.divmod(self.pairs, self.q)
-        return self.values + prices[0][source] + prices[1][target]
+    def gains(self, prices: Prices, pairs: Integers | None = None) -> Floats:
+        """What each pair gains, or each of some."""
+        place = slice(None) if pairs is None else self._find(pairs)[0]
+        source, target = np.divmod(self.pairs[place], self.q)
+        return self.values[place] + prices[0][source] + prices[1][target]
+
+    def has(self, pairs: Integers) -> NDArray[np.bool_]:
+        """Which pairs are among the candidates."""
+        return self._find(pairs)[1]
 
     def exactly(self, pairs: Integers) -> NDArray[np.bool_]:
         """Which pairs are among the candidates with their correlation in double precision."""
@@ -287,10 +318,10 @@ def _best_of_groups(alike: _Correlations, prices: Prices) -> tuple[Integers, Int
         wanted = value + _like(value, prices[1])
         row = np.arange(value.shape[0])
         for start in range(0, q, width):
-            column = start + to_numpy(xp.argmax(wanted[:, start : start + width], axis=1))
+            part = wanted[:, start : start + width]
             source.append(row + rows.start)
-            target.append(column)
-            values.append(to_numpy(value)[row, column])
+            target.append(start + to_numpy(xp.argmax(part, axis=1)))
+            values.append(to_numpy(xp.max(part, axis=1)) - prices[1][target[-1]])
         wanted = value + _like(value, prices[0][rows])[:, None]
         best, row = to_numpy(xp.max(wanted, axis=0)), to_numpy(xp.argmax(wanted, axis=0))
         group = k * GROUPS // len(alike)
@@ -356,24 +387,29 @@ def _gaining(
         if len(near):
             violation = max(violation, float(gains.max()))
             best = _best_of_each(near // alike.q, gains + JITTER * rng.random(len(gains)))
-            pairs.append(near[best] + rows.start * alike.q)
+            near = near + rows.start * alike.q
+            if in_doubt is not None:  # all candidates that matter are made exact at once
+                best = np.union1d(best, np.flatnonzero(in_doubt.has(near)))
+            pairs.append(near[best])
     return np.concatenate(pairs), violation
 
 
 def _in_double(
     alike: _Correlations, rows: slice, near: Integers, prices: Prices, known: _Candidates
 ) -> tuple[Integers, Floats]:
-    """Those pairs of a block that gain in double precision, and how much."""
+    """Those pairs of a block that gain in double precision, or are candidates, and how much."""
     first = rows.start * alike.q
     row_price, column_price = prices[0][rows], prices[1]
     if len(near) > DOUBTFUL * len(row_price) * alike.q:
         gains = (alike.exact_block(rows) + column_price + row_price[:, None]).ravel()[near]
     else:
         near = near[~known.exactly(near + first)]
+        if not len(near):
+            return near, np.zeros(0)
         source, target = np.divmod(near, alike.q)
-        gains = alike.pairs(near + first) + row_price[source] + column_price[target]
-    more = gains > TOLERANCE
-    return near[more], gains[more]
+        gains = alike.pairs_of_block(rows, near) + row_price[source] + column_price[target]
+    matter = (gains > TOLERANCE) | known.has(near + first)
+    return near[matter], gains[matter]
 
 
 def _best_of_each(unit: Integers, gains: Floats) -> Integers:
@@ -386,7 +422,7 @@ def _best_of_each(unit: Integers, gains: Floats) -> Integers:
 
 def _single(values: Array) -> Array:
     xp = array_api.array_namespace(values)
-    return xp.astype(values, xp.float32)
+    return xp.astype(values, xp.float32) if single_is_exact(values) else values
 
 
 def _like(value: Array, numbers: Floats) -> Array:
