@@ -1,12 +1,12 @@
-"""Freed memory that is kept for the next batch, instead of being given back to the system."""
+"""Freed memory: kept for the next batch, or given back to the system."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-__all__ = ["memory_kept"]
+__all__ = ["give_back", "memory_kept"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 EVERYTHING = 2**30
@@ -21,17 +21,26 @@ def memory_kept() -> Iterator[None]:
     have to be made anew by the system each time, which takes longer than the network (measured on
     two cores: EfficientNet-lite0 shows 97 instead of 46 images a second).
     """
-    try:
-        libc = ctypes.CDLL(None)
-        tell, trim = libc.mallopt, libc.malloc_trim
-    except (AttributeError, OSError, TypeError):  # another allocator
-        yield
-        return
-    tell(M_MMAP_THRESHOLD, EVERYTHING)
-    tell(M_TRIM_THRESHOLD, EVERYTHING)
+    _tell(M_MMAP_THRESHOLD, EVERYTHING)
+    _tell(M_TRIM_THRESHOLD, EVERYTHING)
     try:
         yield
     finally:
-        tell(M_MMAP_THRESHOLD, USUAL)
-        tell(M_TRIM_THRESHOLD, 2 * USUAL)
-        trim(0)
+        _tell(M_MMAP_THRESHOLD, USUAL)
+        _tell(M_TRIM_THRESHOLD, 2 * USUAL)
+        give_back()
+
+
+def give_back() -> None:
+    """Give back what was freed: threads that read a store leave much behind."""
+    _libc("malloc_trim", 0)
+
+
+def _tell(option: int, value: int) -> None:
+    _libc("mallopt", option, value)
+
+
+def _libc(name: str, *words: int) -> None:
+    # another allocator has no such function
+    with suppress(AttributeError, OSError, TypeError):
+        getattr(ctypes.CDLL(None), name)(*words)

@@ -17,10 +17,12 @@ from typing import Any
 
 import array_api_compat as array_api
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from .devices import on_device
 from .errors import InputError
+from .kept_memory import give_back
 
 __all__ = [
     "Array",
@@ -160,11 +162,16 @@ class Population:
     @cached_property
     def gram(self) -> Array:
         """Inner products (n, n) of the responses, each unit centred over all stimuli."""
-        total: Array = 0.0
+        total: Array = None
         for block in self.blocks():
             xp = array_api.array_namespace(block)
             block = block - xp.mean(block, axis=0)
-            total = total + block @ block.T
+            if total is None:
+                total = block @ block.T
+            else:
+                total += block @ block.T
+        if self._on_disk:
+            give_back()
         return _complete(total)
 
     def split(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
@@ -254,7 +261,7 @@ class Split:
     def _from_gram(self) -> Coordinates:
         inner, across, test_square = self._inner_products()
         xp = array_api.array_namespace(inner)
-        squares, left = xp.linalg.eigh(inner)
+        squares, left = _eigh(inner)
         squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
         rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
         # products with a view that runs backwards would copy it each time
@@ -358,6 +365,16 @@ def centre(values: Array) -> tuple[Array, Array, Array]:
     length = xp.sqrt(xp.sum(centred**2, axis=0))
     rounding = 1e-12 * xp.sqrt(xp.sum(values**2, axis=0))
     return mean, centred, xp.where(length > rounding, length, xp.zeros_like(length))
+
+
+def _eigh(values: Array) -> tuple[Array, Array]:
+    """Eigenvalues and eigenvectors of a symmetric matrix, which is overwritten where it can be."""
+    if isinstance(values, np.ndarray):
+        # the transpose is the same matrix in the order that LAPACK works in
+        found = scipy.linalg.eigh(values.T, overwrite_a=True, check_finite=False, driver="evd")
+        return found[0], found[1]
+    squares, left = array_api.array_namespace(values).linalg.eigh(values)
+    return squares, left
 
 
 def _complete(values: Array) -> Array:

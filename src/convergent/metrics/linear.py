@@ -16,6 +16,7 @@ from .fold_score import FoldScore
 
 __all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
 
+ROWS_AT_ONCE = 1024
 ERRORS_AT_ONCE = 2**20  # left-out errors of penalties and targets: keeps them in the cache
 
 
@@ -226,11 +227,7 @@ def ridge_leave_one_out(
     outside = response - left @ projected if r < n - 1 else None
     squares, candidates = singular**2, xp.asarray(penalties, device=device)
     keeps = candidates / (squares[:, None] + candidates)
-    leverage = left**2
-    remaining = leverage @ keeps
-    if outside is not None:
-        remaining = remaining + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
-    inverse = 1 / xp.clip(remaining, min=1e-12)
+    inverse = 1 / xp.clip(_not_own(left, keeps, outside is not None), min=1e-12)
     precision = SINGLE if single_is_exact(left) else DOUBLE
     chosen, doubtful = _least_error(left, keeps, inverse, projected, outside, precision)
     if doubtful.any() and precision is SINGLE:
@@ -240,6 +237,19 @@ def ridge_leave_one_out(
         chosen[doubtful], _ = _least_error(left, keeps, inverse, part, rest, DOUBLE)
     penalty = xp.take(candidates, xp.asarray(chosen, device=device))
     return singular[:, None] / (squares[:, None] + penalty) * projected, chosen
+
+
+def _not_own(left: Array, keeps: Array, outside: bool) -> Array:
+    """What each stimulus has no part in of its own fitted value: 1 - 1 / n - leverage, (n, k)."""
+    xp = array_api.array_namespace(left)
+    n, parts = left.shape[0], []
+    for start in range(0, n, ROWS_AT_ONCE):
+        leverage = left[start : start + ROWS_AT_ONCE] ** 2
+        part = leverage @ keeps
+        if outside:
+            part = part + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
+        parts.append(part)
+    return xp.concat(parts, axis=0)
 
 
 def _least_error(
