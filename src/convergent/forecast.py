@@ -144,7 +144,7 @@ def forecast_sizes(
     held = float(_geometry_bytes(n, q, folds).sum())
     tiles = math.ceil(max(held / TILE_BYTES, len(q) / TILE_TARGETS))
     for units, times in ((p, tiles), (q, 1.0 if turned else 0.0)):
-        gram = np.where(units > n, n**2 * units, 0.0).sum() / rates["product"]
+        gram = np.where(2 * units > n, n**2 * units, 0.0).sum() / rates["product"]
         solve = (folds * np.minimum(n, units) ** 2 * n).sum() / rates["eigenvectors"]
         shared += times * float(gram + solve)
     seconds = {"geometry": shared}

@@ -196,7 +196,8 @@ class Split:
     @cached_property
     def coordinates(self) -> Coordinates:
         """Responses in the principal axes of the training stimuli."""
-        if self.population.n_units > self.population.n_stimuli:
+        # singular vectors of n x p take many times longer than eigenvectors of n x n, unless p << n
+        if 2 * self.population.n_units > self.population.n_stimuli:
             return self._from_gram()
         return self._from_units()
 
