@@ -96,17 +96,13 @@ def test_mismatched_stimuli_destroy_the_score(pair):
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
-def test_torch_and_dask_give_the_same_as_numpy(pair, side):
+def test_what_lies_on_disk_gives_the_same(pair, side):
     source, target = pair
     expected = cv.score(source, target)
-    np.testing.assert_allclose(
-        cv.score(source, target, device="cpu")["r"], expected["r"], atol=1e-9
-    )
     lazy = {"source": source, "target": target}
     lazy[side] = cv.Assembly(lazy[side].data.chunk(unit=5))
-    for device in (None, "cpu"):
-        found = cv.score(lazy["source"], lazy["target"], device=device)
-        np.testing.assert_allclose(found["r"], expected["r"], atol=1e-9)
+    found = cv.score(lazy["source"], lazy["target"])
+    np.testing.assert_allclose(found["r"], expected["r"], atol=1e-9)
 
 
 def test_several_sources_and_targets(pair):

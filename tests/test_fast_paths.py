@@ -107,7 +107,8 @@ def pairs(draw, constant=True, duplicated=True):
 
 
 def fit(metric, x, y, train, test):
-    return cv.METRICS[metric]().fit(*(Population(z).split(train, test) for z in (x, y))).score()
+    views = (Population(z, "cpu").split(train, test) for z in (x, y))  # as cv.score does
+    return cv.METRICS[metric]().fit(*views).score()
 
 
 def in_double(x, y, train, test):

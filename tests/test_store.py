@@ -643,6 +643,8 @@ def test_a_score_from_a_store_is_that_from_memory(toy, stimuli, store):
     )
     xr.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
     assert one.attrs == other.attrs
+
+
 def test_stimuli_of_other_shapes_are_named(images, store):
     sizes = Stimuli.from_arrays([images[0], images[1][:5]], ["a.png", "b.png"])
     with pytest.raises(InputError, match=r"'b.png' is float32 \(3, 5, 7\) when preprocessed, and"):

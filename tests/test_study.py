@@ -106,7 +106,6 @@ def changed(assembly):
         {"metrics": ["linear"], "shuffle": cv.Shuffle(2)},
         {"metrics": ["linear"], "bootstrap": cv.Bootstrap(5)},
         {"metrics": ["linear"], "bootstrap": cv.Bootstrap(6)},
-        {"metrics": ["linear"], "device": "cpu"},
     ],
 )
 def test_anything_else_is_never_answered_from_old_cells(tmp_path, fits, other):

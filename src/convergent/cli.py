@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,7 +108,7 @@ def score(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A state_dict in place of the weights.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Where torch runs, e.g. cuda.")] = None,
+    device: Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")] = "cpu",
     batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
     out: Annotated[
         Path | None,
@@ -276,12 +276,17 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
             "--scheduler needs dask.distributed: pip install 'convergent[cluster]'."
         ) from None
     try:
-        return Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        # as a default it would stay, half made, where it finds no scheduler
+        client = Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise InputError(
             f"no scheduler answers at {address} ({error}): start one with `dask scheduler`, and "
             f"workers with `dask worker {address}`."
         ) from error
+    stack = ExitStack()
+    stack.enter_context(client)
+    stack.enter_context(client.as_current())
+    return stack
 
 
 def _parts(text: str) -> list[str]:

@@ -44,7 +44,7 @@ def compare(
     *,
     folds: Folds = Folds(),
     references: str | Sequence[str] = tuple(REFERENCES),
-    device: str | None = None,
+    device: str = "cpu",
     progress: bool | None = None,
 ) -> xr.Dataset:
     """Compare every population of one side with every one of the other, in both directions.
@@ -58,8 +58,8 @@ def compare(
         How the stimuli are split for the measures that are cross-validated.
     references : str, or list of them
         Names of `references.REFERENCES` to be had beside the three metrics.
-    device : str, optional
-        Compute with torch there (``"cuda"``); with numpy where left out.
+    device : str
+        Where torch computes: ``"cpu"``, ``"cuda"``...
     progress : bool, optional
         Draw a progress bar; where left out, only in a terminal.
 

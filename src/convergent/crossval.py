@@ -37,7 +37,7 @@ def score(
     units: bool = True,
     bootstrap: Bootstrap | None = None,
     shuffle: Shuffle | None = None,
-    device: str | None = None,
+    device: str = "cpu",
     study: Study | str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
@@ -65,8 +65,8 @@ def score(
         What is drawn anew to find confidence intervals and differences.
     shuffle : Shuffle, optional
         Null distribution: stimuli exchanged and everything fitted anew, so many times.
-    device : str, optional
-        Compute with torch there (``"cuda"``); with numpy where left out.
+    device : str
+        Where torch computes: ``"cpu"``, ``"cuda"``...
     study : Study or path, optional
         Keep what is finished there, and do only what is missing: an interrupted score goes on where
         it was.
@@ -149,7 +149,7 @@ def score(
         "min_reliability": min_reliability,
         "bootstrap": bootstrap and asdict(bootstrap),
         "shuffle": shuffle and asdict(shuffle),
-        "device": device or "numpy",
+        "device": device,
     }
     if units:
         results = label(cells, goals)

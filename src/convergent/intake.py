@@ -15,7 +15,7 @@ from .population import Population
 __all__ = ["aligned", "check_complete", "complete_population", "group_labels", "named"]
 
 
-def complete_population(name: str, assembly: Assembly, device: str | None) -> Population:
+def complete_population(name: str, assembly: Assembly, device: str) -> Population:
     """A source as it is mapped: the mean over repeats, units sorted by name, nothing missing."""
     check_complete(name, assembly)
     data = assembly.average().data

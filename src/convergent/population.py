@@ -168,6 +168,8 @@ class Population:
             block = block - xp.mean(block, axis=0)
             if total is None:
                 total = block @ block.T
+            elif array_api.is_torch_array(total):
+                total.addmm_(block, block.T)  # without a second matrix
             else:
                 total += block @ block.T
         if self._on_disk:
@@ -276,16 +278,17 @@ class Split:
         """
         gram = self.population.gram
         xp = array_api.array_namespace(gram)
-        rows = _take(gram, self.train)
-        inner = _take(rows, self.train, axis=1)
-        across = _take(rows, self.test, axis=1).T  # test x train
+        train, test = (
+            xp.asarray(part, device=array_api.device(gram)) for part in (self.train, self.test)
+        )
+        inner, across = gram[train[:, None], train], gram[test[:, None], train]
         train_mean = xp.mean(inner, axis=0)
         grand_mean = xp.mean(train_mean)
         test_mean = xp.mean(across, axis=1)
         inner -= train_mean
         inner -= (train_mean - grand_mean)[:, None]
         across = across - train_mean - test_mean[:, None] + grand_mean
-        own = _take(xp.linalg.diagonal(gram), self.test) - 2 * test_mean + grand_mean
+        own = xp.linalg.diagonal(gram)[test] - 2 * test_mean + grand_mean
         return inner, across, float(xp.sum(xp.clip(own, min=0.0)))
 
     def _from_units(self) -> Coordinates:
@@ -393,6 +396,6 @@ def _double(values: Array) -> Array:
     return xp.astype(values, xp.float64)
 
 
-def _take(values: Array, places: NDArray[np.intp], axis: int = 0) -> Array:
+def _take(values: Array, rows: NDArray[np.intp]) -> Array:
     xp = array_api.array_namespace(values)
-    return xp.take(values, xp.asarray(places, device=array_api.device(values)), axis=axis)
+    return xp.take(values, xp.asarray(rows, device=array_api.device(values)), axis=0)

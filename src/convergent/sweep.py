@@ -76,14 +76,14 @@ class Sweep:
         Positions of the stimuli of each fold.
     resamples : Resamples
         What is drawn for all.
-    device : str or None
-        Where torch computes; None for numpy.
+    device : str
+        Where torch computes.
     """
 
     metrics: Mapping[str, Metric]
     splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
     resamples: Resamples
-    device: str | None
+    device: str
 
     @property
     def steps(self) -> int:
@@ -103,7 +103,7 @@ class Sweep:
         return {
             "drawn": digest.hexdigest(),
             "bootstrap": bootstrap and asdict(bootstrap),
-            "device": (self.device or "numpy").split(":")[0],
+            "device": self.device.split(":")[0],
         }
 
     def views(self, aim: Aim) -> list[Split]:

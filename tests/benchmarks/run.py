@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
         "--only", type=_names, default=list(WORKLOADS), help=f"of {', '.join(WORKLOADS)}"
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program")
-    parser.add_argument("--device", default="cpu", help="cpu (numpy), or a device of torch")
+    parser.add_argument("--device", default="cpu", help="where torch computes")
     parser.add_argument("--small", action="store_true", help="tiny arrays, to try the harness")
     parser.add_argument("--scaling", action="store_true", help="how cost grows, instead")
     parser.add_argument("--out", type=Path, default=Path("benchmarks"), help="folder to write to")
@@ -107,7 +107,7 @@ def one(name: str, program: str, options: argparse.Namespace) -> Run:
     """Time one program, and write what it found."""
     workload = EVERY[name]
     run = workload.programs[program.removesuffix("-cpu")].run
-    device = None if options.device == "cpu" or program.endswith("-cpu") else options.device
+    device = "cpu" if program.endswith("-cpu") else options.device
     # on tiny arrays first: modules that load late, threads and the device are then ready
     with tempfile.TemporaryDirectory() as folder:
         workload.make(Path(folder), True)

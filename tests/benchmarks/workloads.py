@@ -138,9 +138,8 @@ def standardised(folder: Path, program: str) -> Data:
 
 
 def on(data: Data, *names: str) -> list[Any]:
-    """Some arrays as they are, or on the device that was asked for."""
-    device = data["device"]
-    return [torch.as_tensor(data[name], device=device) if device else data[name] for name in names]
+    """Some arrays, on the device that was asked for."""
+    return [torch.as_tensor(data[name], device=data["device"]) for name in names]
 
 
 def assembly(values: Any) -> cv.Assembly:
@@ -178,7 +177,7 @@ def ridge_himalaya(backend: str, data: Data) -> Found:
     best: dict[str, Any] = {"solver": "eigenvalues", "solver_params": {"n_targets_batch": 100}}
     if backend == "numpy":
         best = {"solver": "svd", "solver_params": {"n_alphas_batch": 5}}
-    elif data["device"]:
+    elif data["device"] != "cpu":
         backend, best = "torch_cuda", {}
     place = set_backend(backend)
     scores = []
@@ -449,7 +448,7 @@ class _FarEnough(Exception):
 def bare_forward(data: Data) -> Found:
     """The network alone, through the last layer that is asked for."""
     module = data["network"].module.eval().to(memory_format=torch.channels_last)
-    module.to(data["device"] or "cpu")
+    module.to(data["device"])
     outputs = []
 
     def keep(_part: Any, _inputs: Any, output: torch.Tensor) -> None:
@@ -460,7 +459,7 @@ def bare_forward(data: Data) -> Found:
         module.get_submodule(LAYERS[-1]).register_forward_hook(keep)
         for batch in data["batches"]:
             with contextlib.suppress(_FarEnough):
-                module(batch.to(data["device"] or "cpu"))
+                module(batch.to(data["device"]))
     return {"last": lambda: torch.cat([o.mean((2, 3)) for o in outputs]).cpu().numpy()}
 
 

@@ -104,7 +104,7 @@ def test_many_targets_are_done_in_blocks(monkeypatch):
     rng = np.random.default_rng(7)
     x, y = rng.standard_normal((90, 30)), rng.standard_normal((90, 11))
     whole = Linear().fit(*views(x, y))
-    monkeypatch.setattr("convergent.metrics.linear.ERRORS_AT_ONCE", 4000)
+    monkeypatch.setattr("convergent.metrics.linear.TARGETS_AT_ONCE", 4)
     blocks = Linear().fit(*views(x, y))
     np.testing.assert_allclose(blocks.predict(), whole.predict(), atol=1e-12)
     np.testing.assert_array_equal(blocks.penalties, whole.penalties)

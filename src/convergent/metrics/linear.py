@@ -17,7 +17,7 @@ from .fold_score import FoldScore
 __all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
 
 ROWS_AT_ONCE = 1024
-ERRORS_AT_ONCE = 2**20  # left-out errors of penalties and targets: keeps them in the cache
+TARGETS_AT_ONCE = 128  # whose left-out errors are made at once
 
 
 @dataclass(frozen=True)
@@ -262,34 +262,85 @@ def _least_error(
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Which penalty has the least left-out error, and where another may have less."""
     xp = array_api.array_namespace(left)
-    kind = getattr(xp, precision.kind)
-    n, r = left.shape
-    axes, mix = _few_axes(keeps, precision.truncation)
-    weights = mix.T * inverse[:, :, None]
     length = xp.sum(projected**2, axis=0)
     if outside is not None:
-        weights = xp.concat([weights, inverse[:, :, None]], axis=2)
         length = length + xp.sum(outside**2, axis=0)
-    left, axes, weights = (xp.astype(each, kind) for each in (left, axes, weights))
-    step = max(1, ERRORS_AT_ONCE // (n * sum(weights.shape[1:])))
-    squared = []
-    for start in range(0, projected.shape[1], step):
-        part = xp.astype(projected[:, start : start + step], kind)
-        turned = xp.reshape(axes[:, :, None] * part[:, None, :], (r, -1))
-        fitted = xp.reshape(left @ turned, (n, axes.shape[1], -1))
-        if outside is not None:
-            rest = xp.astype(outside[:, start : start + step], kind)
-            fitted = xp.concat([fitted, rest[:, None, :]], axis=1)
-        left_out = weights @ fitted
-        left_out *= left_out
-        squared.append(xp.sum(left_out, axis=0))
-    error = to_numpy(xp.concat(squared, axis=1)).astype(np.float64) ** 0.5
-    largest = xp.max(keeps, axis=0) if outside is None else xp.ones_like(keeps[0])
-    share = precision.truncation + 4 * precision.rounding * r**0.5
-    bound = share * to_numpy((largest * xp.max(inverse, axis=0))[:, None] * length**0.5)
-    chosen = error.argmin(axis=0)
-    most = np.take_along_axis(error + bound, chosen[None], axis=0)
-    return chosen, (error - bound <= most).sum(axis=0) > 1
+    possible = _possible(keeps, inverse, projected, outside)
+    k, q = possible.shape
+    chosen, doubtful = possible.argmax(axis=0), np.zeros(q, dtype=bool)
+    last = k - 1 - possible[::-1].argmax(axis=0)
+    # targets with much the same penalties to choose from, together
+    order = np.lexsort((last, chosen))
+    order = order[(last != chosen)[order]]
+    kind = getattr(xp, precision.kind)
+    left, projected = xp.astype(left, kind), xp.astype(_take(projected, order), kind)
+    if outside is not None:
+        outside = xp.astype(_take(outside, order), kind)
+    for start in range(0, len(order), TARGETS_AT_ONCE):
+        part = slice(start, start + TARGETS_AT_ONCE)
+        some = order[part]
+        few = np.flatnonzero(possible[:, some].any(axis=1))
+        own, inverses = _take(keeps, few), _take(inverse, few)
+        rest = None if outside is None else outside[:, part]
+        error = _left_out(left, own, inverses, projected[:, part], rest, precision.truncation)
+        largest = xp.max(inverses, axis=0) * (1 if rest is not None else xp.max(own, axis=0))
+        share = precision.truncation + 4 * precision.rounding * len(keeps) ** 0.5
+        bound = share * to_numpy(largest[:, None] * _take(length[None], some) ** 0.5)
+        best = error.argmin(axis=0)
+        most = np.take_along_axis(error + bound, best[None], axis=0)
+        chosen[some], doubtful[some] = few[best], (error - bound <= most).sum(axis=0) > 1
+    return chosen, doubtful
+
+
+def _possible(
+    keeps: Array, inverse: Array, projected: Array, outside: Array | None
+) -> NDArray[np.bool_]:
+    """Penalties (k, q) that may have the least left-out error.
+
+    Left-out errors are residuals times what `inverse` says of each stimulus. So their sum of
+    squares lies between the residuals' times the least and the greatest of it, squared.
+    """
+    xp = array_api.array_namespace(keeps)
+    residual = (keeps**2).T @ projected**2
+    if outside is not None:
+        residual = residual + xp.sum(outside**2, axis=0)
+    least = xp.min(inverse, axis=0)[:, None] ** 2 * residual
+    most = xp.max(inverse, axis=0)[:, None] ** 2 * residual
+    return np.asarray(to_numpy(least <= xp.min(most, axis=0) * (1 + 1e-9)))
+
+
+def _left_out(
+    left: Array,
+    keeps: Array,
+    inverse: Array,
+    projected: Array,
+    outside: Array | None,
+    truncation: float,
+) -> NDArray[np.float64]:
+    """Norm (k, q) of the left-out errors of each penalty, in the precision of ``left``."""
+    xp = array_api.array_namespace(left)
+    n, r = left.shape
+    axes, mix = _few_axes(keeps, truncation)
+    weights = mix.T * inverse[:, :, None]
+    if outside is not None:
+        weights = xp.concat([weights, inverse[:, :, None]], axis=2)
+    axes, weights = xp.astype(axes, left.dtype), xp.astype(weights, left.dtype)
+    turned = xp.reshape(axes[:, :, None] * projected[:, None, :], (r, -1))
+    fitted = xp.reshape(left @ turned, (n, axes.shape[1], -1))
+    if outside is not None:
+        fitted = xp.concat([fitted, outside[:, None, :]], axis=1)
+    squared = 0.0
+    for start in range(0, n, ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        error = weights[rows] @ fitted[rows]
+        error *= error
+        squared = squared + xp.sum(error, axis=0)
+    return to_numpy(squared).astype(np.float64) ** 0.5
+
+
+def _take(values: Array, columns: NDArray[np.intp]) -> Array:
+    xp = array_api.array_namespace(values)
+    return xp.take(values, xp.asarray(columns, device=array_api.device(values)), axis=1)
 
 
 def _few_axes(keeps: Array, truncation: float) -> tuple[Array, Array]:

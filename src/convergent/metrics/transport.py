@@ -137,19 +137,26 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     common = gcd(p, q)
     supply, demand = np.full(p, q / common), np.full(q, p / common)
     rng = np.random.default_rng(0)
+    prices = np.full(p, -1.0), np.zeros(q)
     rounds, closed, least = 0, False, np.inf
     while not closed and rounds < ROUNDS:
         rounds += 1
-        flow, prices = _solve(supply, demand, known.costs((p, q)))
+        flow, prices = _solve(supply, demand, known, prices)
         carrying = flow.row.astype(np.intp) * q + flow.col
-        gaining, violation = _price(alike, prices, known, rng)
+        # single precision finds pairs that gain beyond doubt; where there is none, those that the
+        # bound on its error leaves in doubt are made in double precision: no other can gain
+        scale = 1 + max(np.abs(prices[0]).max(), np.abs(prices[1]).max())
+        margin = alike.error + 4 * scale * 2.0**-24
+        found, values, violation = _gaining(alike, prices, margin, rng)
+        single = len(found) > 0
+        if not single:
+            found, values, violation = _in_doubt(alike, prices, margin, known, carrying, rng)
+            violation = max(violation, float(known.gains(prices)[known.exact].max(initial=0.0)))
+            closed = not len(found)
         if violation < least / 2:  # so seldom that no pair can come and go for ever
             known.forget(prices, -max(violation, TOLERANCE), carrying)
             least = violation
-        wanted = np.union1d(gaining, carrying)
-        wanted = wanted[~known.exactly(wanted)]
-        known.take_in(wanted, alike.pairs(wanted))
-        closed = not len(wanted)
+        known.take_in(found, values, exact=not single)
     mass = flow.data / flow.data.sum()
     # the plan is best for prices under which its own pairs neither gain nor lose
     violation = max(violation, float(mass @ np.abs(known.gains(prices, carrying))))
@@ -188,34 +195,20 @@ class _Correlations:
         for k, rows in enumerate(self._blocks):
             yield rows, self._make(rows) if self._held is None else self._held[k]
 
-    def pairs(self, pairs: Integers) -> Floats:
-        """Correlations in double precision of some pairs, which are sorted."""
-        ends = np.searchsorted(pairs, [rows.stop * self.q for rows in self._blocks])
-        parts = np.split(pairs, ends[:-1])
-        return np.concatenate(
-            [
-                self.pairs_of_block(rows, part - rows.start * self.q)
-                for rows, part in zip(self._blocks, parts, strict=True)
-                if len(part)
-            ]
-            or [np.zeros(0)]
-        )
-
-    def pairs_of_block(self, rows: slice, pairs: Integers) -> Floats:
-        """The same for pairs of one block, whose source units are counted from its first."""
+    def in_double(self, rows: slice, pairs: Integers) -> Floats:
+        """Correlations in double precision of pairs of a block, counted from its first."""
+        units = to_numpy(self._units(rows)).T
+        if len(pairs) > DOUBTFUL * len(units) * self.q:
+            return np.asarray((units @ self._y_rows.T).ravel()[pairs])
         source, target = np.divmod(pairs, self.q)
         used, source = np.unique(source, return_inverse=True)
-        x = np.ascontiguousarray(to_numpy(self._units(rows)[:, used]).T)
+        x = np.ascontiguousarray(units[used])
         values = np.empty(len(pairs))
         step = max(1, 2**20 // self.n)
         for start in range(0, len(pairs), step):
             part = slice(start, start + step)
             values[part] = np.einsum("ij,ij->i", x[source[part]], self._y_rows[target[part]])
         return values
-
-    def exact_block(self, rows: slice) -> Floats:
-        """Correlations (b, q) in double precision."""
-        return np.asarray(to_numpy(self._units(rows)).T @ self._y_rows.T)
 
     def _make(self, rows: slice) -> Array:
         block = self._units(rows)
@@ -233,10 +226,6 @@ class _Candidates:
     def __init__(self, q: int, pairs: Integers, values: Floats) -> None:
         self.q, self.pairs, self.values = q, pairs, values
         self.exact = np.zeros(len(pairs), dtype=bool)
-
-    def costs(self, shape: tuple[int, int]) -> Any:
-        """One less correlation, as the solver wants it."""
-        return scipy.sparse.coo_array((1 - self.values, np.divmod(self.pairs, self.q)), shape=shape)
 
     def gains(self, prices: Prices, pairs: Integers | None = None) -> Floats:
         """What each pair gains, or each of some."""
@@ -261,14 +250,14 @@ class _Candidates:
         self.pairs, self.values = self.pairs[keep], self.values[keep]
         self.exact = self.exact[keep]
 
-    def take_in(self, pairs: Integers, values: Floats) -> None:
-        """Add pairs, or replace what is known of them, with correlations in double precision."""
+    def take_in(self, pairs: Integers, values: Floats, exact: bool) -> None:
+        """Add pairs, or replace what is known of them; exact is double precision."""
         place, there = self._find(pairs)
-        self.values[place[there]], self.exact[place[there]] = values[there], True
+        self.values[place[there]], self.exact[place[there]] = values[there], exact
         at = place[~there]
         self.pairs = np.insert(self.pairs, at, pairs[~there])
         self.values = np.insert(self.values, at, values[~there])
-        self.exact = np.insert(self.exact, at, True)
+        self.exact = np.insert(self.exact, at, exact)
 
     def _find(self, pairs: Integers) -> tuple[Integers, NDArray[np.bool_]]:
         """Where pairs stand, or would stand, and whether they are there."""
@@ -276,68 +265,80 @@ class _Candidates:
         return place, self.pairs[np.minimum(place, len(self.pairs) - 1)] == pairs
 
 
-def _solve(supply: Floats, demand: Floats, costs: Any) -> tuple[Any, Prices]:
-    """Cheapest plan by the network simplex; a pair gains its correlation plus both dual prices."""
+def _solve(
+    supply: Floats, demand: Floats, known: _Candidates, prices: Prices
+) -> tuple[Any, Prices]:
+    """Best plan by the network simplex; a pair gains its correlation plus both dual prices.
+
+    The solver starts from prices of zero. So it is given what each pair loses under the last prices
+    as its cost: the plans that are best remain so, and those near the last one come first.
+    """
+    costs = scipy.sparse.coo_array(
+        (-known.gains(prices), np.divmod(known.pairs, known.q)), shape=(len(supply), len(demand))
+    )
     plan, log = ot.emd(supply, demand, costs, numItermax=10**9, log=True, center_dual=False)
     if log["warning"]:
         raise RuntimeError(f"the transport solver gave up: {log['warning']}")
-    shift = log["v"].mean()  # only sums of prices matter, and small ones are rounded less
-    return plan.tocsr().tocoo(), (log["u"] - 1 + shift, log["v"] - shift)
+    source, target = prices[0] + log["u"], prices[1] + log["v"]
+    shift = target.mean()  # only sums of prices matter, and small ones are rounded less
+    return plan.tocsr().tocoo(), (source + shift, target - shift)
 
 
 def _first_candidates(alike: _Correlations) -> tuple[Integers, Floats]:
     """Good partners of each unit, and the pairs of a plan that is feasible, with correlations.
 
     Some units correlate with all others more than their peers do, and not all can have these. So
-    what counts is how far a correlation lies above what is usual for the best of its partner.
-    """
-    p, q = alike.p, alike.q
-    first = _best_of_groups(alike, (np.zeros(p), np.zeros(q)))
-    usual = [_mean_of_each(unit, first[2], size) for unit, size in zip(first, (p, q), strict=False)]
-    second = _best_of_groups(alike, (-usual[0], -usual[1]))
-    source, target, value = (np.concatenate(both) for both in zip(first, second, strict=True))
-    corner = _corner_plan(p, q)
-    pairs = np.concatenate([source * q + target, corner])
-    value = np.concatenate([value, np.zeros(len(corner))])  # looked at if they turn out to matter
-    pairs, place = np.unique(pairs, return_index=True)
-    return pairs, value[place]
-
-
-def _best_of_groups(alike: _Correlations, prices: Prices) -> tuple[Integers, Integers, Floats]:
-    """Best partner of each unit in each of several groups, and its correlation.
-
-    It takes one pass over all pairs, and the best of all is among them.
+    what counts is how far a correlation lies above what is usual for the best of its partner; the
+    best in each of several groups of partners is a candidate.
     """
     q = alike.q
-    width = -(-q // GROUPS)
+    usual = _usual_best(alike)
+    corner = np.divmod(_corner_plan(alike.p, q), q)
     partner = np.zeros((GROUPS, q), dtype=np.intp)
-    most = np.full((GROUPS, q), -np.inf, dtype=np.float32)
-    source, target, values = [], [], []
+    most, its_value = np.full((2, GROUPS, q), -np.inf, dtype=np.float32)
+    columns = np.arange(q)
+    pairs, values = [], []
     for k, (rows, value) in enumerate(alike):
         xp = array_api.array_namespace(value)
-        wanted = value + _like(value, prices[1])
-        row = np.arange(value.shape[0])
-        for start in range(0, q, width):
-            part = wanted[:, start : start + width]
-            source.append(row + rows.start)
-            target.append(start + to_numpy(xp.argmax(part, axis=1)))
-            values.append(to_numpy(xp.max(part, axis=1)) - prices[1][target[-1]])
-        wanted = value + _like(value, prices[0][rows])[:, None]
-        best, row = to_numpy(xp.max(wanted, axis=0)), to_numpy(xp.argmax(wanted, axis=0))
-        group = k * GROUPS // len(alike)
-        better = best > most[group]
-        most[group, better], partner[group, better] = best[better], row[better] + rows.start
+        # of each source unit
+        wanted = value - _like(value, usual[1])
+        best = [part.start + to_numpy(xp.argmax(wanted[:, part], axis=1)) for part in _groups(q)]
+        inside = slice(*np.searchsorted(corner[0], [rows.start, rows.stop]))
+        row = [np.tile(np.arange(len(value)), len(best)), corner[0][inside] - rows.start]
+        place = np.concatenate(row), np.concatenate([*best, corner[1][inside]])
+        pairs.append((place[0] + rows.start) * q + place[1])
+        values.append(to_numpy(value[place]))
+        # of each target unit, over the blocks of a group
+        wanted = value - _like(value, usual[0][rows])[:, None]
+        place = to_numpy(xp.argmax(wanted, axis=0)), columns
+        gain, group = to_numpy(wanted[place]), k * GROUPS // len(alike)
+        better = gain > most[group]
+        most[group, better], partner[group, better] = gain[better], place[0][better] + rows.start
+        its_value[group, better] = to_numpy(value[place])[better]
     found = np.nonzero(most > -np.inf)
-    source.append(partner[found])
-    target.append(found[1])
-    values.append(most[found] - prices[0][source[-1]])
-    return np.concatenate(source), np.concatenate(target), np.concatenate(values).astype(np.float64)
+    pairs.append(partner[found] * q + found[1])
+    values.append(its_value[found])
+    every, first = np.unique(np.concatenate(pairs), return_index=True)
+    return every, np.concatenate(values)[first].astype(np.float64)
 
 
-def _mean_of_each(unit: NDArray[Any], values: Floats, size: int) -> Floats:
-    return np.bincount(unit, values, minlength=size) / np.maximum(
-        np.bincount(unit, minlength=size), 1
-    )
+def _usual_best(alike: _Correlations) -> tuple[Floats, Floats]:
+    """Of each unit of either side, the mean over groups of partners of the best correlation."""
+    rows_best = np.zeros(alike.p)
+    most = np.full((GROUPS, alike.q), -np.inf)
+    for k, (rows, value) in enumerate(alike):
+        xp = array_api.array_namespace(value)
+        each = [to_numpy(xp.max(value[:, part], axis=1)) for part in _groups(alike.q)]
+        rows_best[rows] = np.mean(each, axis=0)
+        group = k * GROUPS // len(alike)
+        most[group] = np.maximum(most[group], to_numpy(xp.max(value, axis=0)))
+    return rows_best, most[most[:, 0] > -np.inf].mean(axis=0)
+
+
+def _groups(q: int) -> list[slice]:
+    """Target units in groups."""
+    width = -(-q // GROUPS)
+    return [slice(start, min(start + width, q)) for start in range(0, q, width)]
 
 
 def _corner_plan(p: int, q: int) -> Integers:
@@ -346,75 +347,77 @@ def _corner_plan(p: int, q: int) -> Integers:
     return (starts // q) * q + starts // p
 
 
-def _price(
-    alike: _Correlations, prices: Prices, known: _Candidates, rng: np.random.Generator
-) -> tuple[Integers, float]:
-    """Pairs that gain most, a few of each source unit, and how much the best of all gains.
-
-    Single precision finds those that gain beyond doubt. Where there is none, those that the bound
-    on its error leaves in doubt are made in double precision: no other can gain.
-    """
-    scale = 1 + max(np.abs(prices[0]).max(), np.abs(prices[1]).max())
-    margin = alike.error + 4 * scale * 2.0**-24
-    pairs, violation = _gaining(alike, prices, margin, None, rng)
-    if not len(pairs):
-        pairs, violation = _gaining(alike, prices, -margin, known, rng)
-        violation = max(violation, float(known.gains(prices)[known.exact].max(initial=0.0)))
-    return pairs, violation
-
-
 def _gaining(
+    alike: _Correlations, prices: Prices, margin: float, rng: np.random.Generator
+) -> tuple[Integers, Floats, float]:
+    """Pairs that gain beyond doubt in single precision, a few of each source unit, in order.
+
+    Also their correlations, and the greatest gain.
+    """
+    pairs, values, violation = [np.zeros(0, dtype=np.intp)], [np.zeros(0)], 0.0
+    for rows, value in alike:
+        row, column = _above(value, rows, prices, margin)
+        if len(row):
+            found = to_numpy(value[row, column]).astype(np.float64)
+            gains = found + prices[0][rows][row] + prices[1][column]
+            violation = max(violation, float(gains.max()))
+            best = _best_of_each(row, gains, rng)
+            pairs.append((row[best] + rows.start) * alike.q + column[best])
+            values.append(found[best])
+    return np.concatenate(pairs), np.concatenate(values), violation
+
+
+def _in_doubt(
     alike: _Correlations,
     prices: Prices,
-    least: float,
-    in_doubt: _Candidates | None,
+    margin: float,
+    known: _Candidates,
+    carrying: Integers,
     rng: np.random.Generator,
-) -> tuple[Integers, float]:
-    """Pairs that gain at least so much, a few of each source unit, and the greatest gain.
+) -> tuple[Integers, Floats, float]:
+    """The same in double precision, where single precision leaves a doubt that a pair gains.
 
-    Those in doubt are made in double precision, but where the candidates hold them so already.
+    All candidates among them, and the pairs of the plan, are made exact at once; what the
+    candidates hold so already is left out.
     """
-    pairs, violation = [np.zeros(0, dtype=np.intp)], 0.0
+    pairs, values, violation = [np.zeros(0, dtype=np.intp)], [np.zeros(0)], 0.0
     for rows, value in alike:
-        gain = value + _like(value, prices[1])
-        gain += _like(value, prices[0][rows])[:, None]
-        xp = array_api.array_namespace(gain)
-        flat = xp.reshape(gain, (-1,))
-        found = xp.nonzero(flat > least)[0]
-        near, gains = to_numpy(found), to_numpy(xp.take(flat, found)).astype(np.float64)
-        if in_doubt is not None:
-            near, gains = _in_double(alike, rows, near, prices, in_doubt)
-        if len(near):
-            violation = max(violation, float(gains.max()))
-            best = _best_of_each(near // alike.q, gains + JITTER * rng.random(len(gains)))
-            near = near + rows.start * alike.q
-            if in_doubt is not None:  # all candidates that matter are made exact at once
-                best = np.union1d(best, np.flatnonzero(in_doubt.has(near)))
-            pairs.append(near[best])
-    return np.concatenate(pairs), violation
-
-
-def _in_double(
-    alike: _Correlations, rows: slice, near: Integers, prices: Prices, known: _Candidates
-) -> tuple[Integers, Floats]:
-    """Those pairs of a block that gain in double precision, or are candidates, and how much."""
-    first = rows.start * alike.q
-    row_price, column_price = prices[0][rows], prices[1]
-    if len(near) > DOUBTFUL * len(row_price) * alike.q:
-        gains = (alike.exact_block(rows) + column_price + row_price[:, None]).ravel()[near]
-    else:
+        row, column = _above(value, rows, prices, -margin)
+        near = row * alike.q + column
+        first, last = rows.start * alike.q, rows.stop * alike.q
+        used = carrying[slice(*np.searchsorted(carrying, [first, last]))]
+        near = np.union1d(near, used - first)
         near = near[~known.exactly(near + first)]
         if not len(near):
-            return near, np.zeros(0)
-        source, target = np.divmod(near, alike.q)
-        gains = alike.pairs_of_block(rows, near) + row_price[source] + column_price[target]
-    matter = (gains > TOLERANCE) | known.has(near + first)
-    return near[matter], gains[matter]
+            continue
+        row, column = np.divmod(near, alike.q)
+        found = alike.in_double(rows, near)
+        gains = found + prices[0][rows][row] + prices[1][column]
+        candidate, gain = known.has(near + first), gains > TOLERANCE
+        violation = max(violation, float(gains.max()))
+        some = np.flatnonzero(gain)
+        best = np.union1d(
+            some[_best_of_each(row[some], gains[some], rng)], np.flatnonzero(candidate)
+        )
+        pairs.append(near[best] + first)
+        values.append(found[best])
+    return np.concatenate(pairs), np.concatenate(values), violation
 
 
-def _best_of_each(unit: Integers, gains: Floats) -> Integers:
-    """Positions of those that gain most, a few of each unit, in order."""
-    order = np.lexsort((-gains, unit))
+def _above(value: Array, rows: slice, prices: Prices, least: float) -> tuple[Integers, Integers]:
+    """Pairs of a block that gain more than this, in order: rows of the block, and columns."""
+    wanted = value + _like(value, prices[1])
+    xp = array_api.array_namespace(wanted)
+    enough = _like(value, least - prices[0][rows])
+    some = xp.nonzero(xp.max(wanted, axis=1) > enough)[0]  # few, but in the first rounds
+    wanted, enough = xp.take(wanted, some, axis=0), xp.take(enough, some)
+    row, column = xp.nonzero(wanted > enough[:, None])
+    return to_numpy(some[row]), to_numpy(column)
+
+
+def _best_of_each(unit: Integers, gains: Floats, rng: np.random.Generator) -> Integers:
+    """Positions of those that gain most, a few of each unit, in order; ties are drawn."""
+    order = np.lexsort((-gains - JITTER * rng.random(len(gains)), unit))
     first = np.flatnonzero(np.diff(unit[order], prepend=-1))
     rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
     return np.sort(order[rank < ADDED])
