@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import convergent as cv
 from convergent import population
-from convergent.metrics import soft_matching
+from convergent.metrics import soft_matching, transport
 from convergent.population import Population
 
 PENALTIES = np.logspace(-4, 6, 21)
@@ -122,6 +122,7 @@ def blocks(request, monkeypatch):
         monkeypatch.setattr(population, "SMALL_BYTES", 0)
         monkeypatch.setattr(population, "BLOCK_BYTES", 8 * 40 * 13)
         monkeypatch.setattr(soft_matching, "HELD_BYTES", 0)
+        monkeypatch.setattr(transport, "WHOLE_PAIRS", 0)
 
 
 @pytest.mark.usefixtures("blocks")

@@ -10,6 +10,12 @@ from convergent.metrics import transport
 from convergent.metrics.transport import transport_plan
 
 
+@pytest.fixture(autouse=True)
+def few_pairs(monkeypatch):
+    """No problem is so small that all pairs are looked at."""
+    monkeypatch.setattr(transport, "WHOLE_PAIRS", 0)
+
+
 def units(n, count, seed):
     """Random units: columns of norm 1, few stimuli, so that correlations are far from 0."""
     x = np.random.default_rng(seed).standard_normal((n, count))
@@ -50,6 +56,13 @@ def test_the_plan_is_optimal(p, q, groups, monkeypatch):
     plan = check_optimal(units(5, p, 1), units(5, q, 2))
     if p * q > 1e4:
         assert plan.pairs < p * q / 2  # most pairs were never part of the problem
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (9, 1), (30, 40), (90, 90)])
+def test_where_all_pairs_are_few_they_are_looked_at_once(p, q, monkeypatch):
+    monkeypatch.setattr(transport, "WHOLE_PAIRS", p * q)
+    plan = check_optimal(units(5, p, 1), units(5, q, 2))
+    assert (plan.rounds, plan.pairs) == (1, p * q)
 
 
 def test_equal_counts_give_the_best_permutation():

@@ -26,6 +26,7 @@ from ..population import Array, to_numpy
 
 __all__ = ["Columns", "Plan", "transport_plan"]
 
+WHOLE_PAIRS = 2**16  # no more are all given to the solver at once
 GROUPS = 6  # the best partner of a unit in each of so many groups is a candidate
 ADDED = 8  # pairs of one unit that are added in a round, at most
 BLOCK_PAIRS = 2**20  # correlations looked at in one go: they stay in the cache
@@ -131,18 +132,47 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
     if not q:
         nobody = np.zeros(0, dtype=np.intp)
         return Plan(nobody, nobody, np.zeros(0), 0.0, 0, 0)
-    alike = _Correlations(x, y)
-    known = _Candidates(q, *_first_candidates(alike))
     # whole numbers as masses: sums are exact, and equal counts give a permutation
-    common = gcd(p, q)
-    supply, demand = np.full(p, q / common), np.full(q, p / common)
+    masses = np.full(p, q / gcd(p, q)), np.full(q, p / gcd(p, q))
+    solve = _with_all_pairs if p * q <= WHOLE_PAIRS else _with_few_pairs
+    flow, prices, known, violation, rounds = solve(x, y, masses)
+    carrying = flow.row.astype(np.intp) * q + flow.col
+    mass = flow.data / flow.data.sum()
+    # the plan is best for prices under which its own pairs neither gain nor lose
+    violation = max(violation, float(mass @ np.abs(known.gains(prices, carrying))))
+    if violation > LARGEST_VIOLATION:
+        warnings.warn(
+            f"the matching of {p} with {q} units is not the best: a pair that was left out would "
+            f"still gain a correlation of {violation:.1e}, which rounding kept from being found.",
+            stacklevel=2,
+        )
+    return Plan(carrying // q, carrying % q, mass, violation, rounds, len(known.pairs))
+
+
+Prices = tuple[Floats, Floats]  # of each source and each target unit
+Solved = tuple[Any, Prices, "_Candidates", float, int]  # with the greatest gain left, and rounds
+
+
+def _with_all_pairs(x: Array | Columns, y: Array, masses: tuple[Floats, Floats]) -> Solved:
+    """Solve once, where pairs are few."""
+    p, q = map(len, masses)
+    every: Array = x.block(slice(0, p)) if hasattr(x, "block") else x
+    known = _Candidates(q, np.arange(p * q), np.asarray(to_numpy(every.T @ y)).ravel())
+    flow, prices = _solve(masses, known, (np.full(p, -1.0), np.zeros(q)))
+    return flow, prices, known, float(known.gains(prices).max(initial=0.0)), 1
+
+
+def _with_few_pairs(x: Array | Columns, y: Array, masses: tuple[Floats, Floats]) -> Solved:
+    """Solve on few pairs, look for others that would gain, and again until there are none."""
+    alike = _Correlations(x, y)
+    known = _Candidates(alike.q, *_first_candidates(alike))
     rng = np.random.default_rng(0)
-    prices = np.full(p, -1.0), np.zeros(q)
+    prices = np.full(alike.p, -1.0), np.zeros(alike.q)
     rounds, closed, least = 0, False, np.inf
     while not closed and rounds < ROUNDS:
         rounds += 1
-        flow, prices = _solve(supply, demand, known, prices)
-        carrying = flow.row.astype(np.intp) * q + flow.col
+        flow, prices = _solve(masses, known, prices)
+        carrying = flow.row.astype(np.intp) * alike.q + flow.col
         # single precision finds pairs that gain beyond doubt; where there is none, those that the
         # bound on its error leaves in doubt are made in double precision: no other can gain
         scale = 1 + max(np.abs(prices[0]).max(), np.abs(prices[1]).max())
@@ -157,19 +187,7 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
             known.forget(prices, -max(violation, TOLERANCE), carrying)
             least = violation
         known.take_in(found, values, exact=not single)
-    mass = flow.data / flow.data.sum()
-    # the plan is best for prices under which its own pairs neither gain nor lose
-    violation = max(violation, float(mass @ np.abs(known.gains(prices, carrying))))
-    if violation > LARGEST_VIOLATION:
-        warnings.warn(
-            f"the matching of {p} with {q} units is not the best: a pair that was left out would "
-            f"still gain a correlation of {violation:.1e}, which rounding kept from being found.",
-            stacklevel=2,
-        )
-    return Plan(carrying // q, carrying % q, mass, violation, rounds, len(known.pairs))
-
-
-Prices = tuple[Floats, Floats]  # of each source and each target unit
+    return flow, prices, known, violation, rounds
 
 
 class _Correlations:
@@ -265,18 +283,16 @@ class _Candidates:
         return place, self.pairs[np.minimum(place, len(self.pairs) - 1)] == pairs
 
 
-def _solve(
-    supply: Floats, demand: Floats, known: _Candidates, prices: Prices
-) -> tuple[Any, Prices]:
+def _solve(masses: tuple[Floats, Floats], known: _Candidates, prices: Prices) -> tuple[Any, Prices]:
     """Best plan by the network simplex; a pair gains its correlation plus both dual prices.
 
     The solver starts from prices of zero. So it is given what each pair loses under the last prices
     as its cost: the plans that are best remain so, and those near the last one come first.
     """
     costs = scipy.sparse.coo_array(
-        (-known.gains(prices), np.divmod(known.pairs, known.q)), shape=(len(supply), len(demand))
+        (-known.gains(prices), np.divmod(known.pairs, known.q)), shape=tuple(map(len, masses))
     )
-    plan, log = ot.emd(supply, demand, costs, numItermax=10**9, log=True, center_dual=False)
+    plan, log = ot.emd(*masses, costs, numItermax=10**9, log=True, center_dual=False)
     if log["warning"]:
         raise RuntimeError(f"the transport solver gave up: {log['warning']}")
     source, target = prices[0] + log["u"], prices[1] + log["v"]
