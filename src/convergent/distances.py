@@ -68,7 +68,7 @@ def angular(x: Population, y: Population, alpha: float = 1.0) -> float:
     check_stimuli(x, y, LEAST_STIMULI, "the angular distance")
     a, b = (left * (alpha * singular + (1 - alpha)) for left, singular in (_axes(x), _axes(y)))
     lengths = _length(a) * _length(b)
-    return angle(nuclear_norm(a, b) / lengths) if lengths else float("nan")
+    return angle(nuclear_norm(a.T @ b) / lengths) if lengths else float("nan")
 
 
 def euclidean(x: Population, y: Population) -> float:
@@ -100,7 +100,7 @@ def euclidean(x: Population, y: Population) -> float:
     """
     check_stimuli(x, y, LEAST_STIMULI, "the Procrustes distance")
     a, b = (left * singular for left, singular in (_axes(x), _axes(y)))
-    square = _length(a) ** 2 + _length(b) ** 2 - 2 * nuclear_norm(a, b)
+    square = _length(a) ** 2 + _length(b) ** 2 - 2 * nuclear_norm(a.T @ b)
     return math.sqrt(max(square, 0.0))
 
 

@@ -89,10 +89,10 @@ class Population:
         if values.ndim != 2:
             raise InputError(f"a population is stimuli x units; found {values.ndim} axes.")
         self.n_stimuli, self.n_units = (int(size) for size in values.shape)
-        self._on_disk = hasattr(values, "compute")
+        self.on_disk = hasattr(values, "compute")
         self._device = device
         self._last: tuple[slice, Array] | None = None
-        self.values = values if self._on_disk else on_device(values, device)
+        self.values = values if self.on_disk else on_device(values, device)
 
     def blocks(self, rows: NDArray[np.intp] | None = None) -> Iterator[Array]:
         """Float64 responses (n, b), a block of units at a time, to all stimuli or to ``rows``."""
@@ -106,14 +106,14 @@ class Population:
         self, columns: slice | NDArray[np.intp], rows: NDArray[np.intp] | None = None
     ) -> Array:
         """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
-        if self._on_disk or isinstance(columns, slice) or rows is None:
-            block = self._columns_on_disk(columns) if self._on_disk else self.values[:, columns]
+        if self.on_disk or isinstance(columns, slice) or rows is None:
+            block = self._columns_on_disk(columns) if self.on_disk else self.values[:, columns]
             return _double(block if rows is None else _take(block, rows))
         return _double(self.values[rows[:, None], columns])
 
     def _chunks(self) -> Iterator[Array]:
         """All units, as they are read: at once, or by the chunks on disk, each of them once."""
-        if not self._on_disk:
+        if not self.on_disk:
             yield self.values
             return
         slices = self._slabs
@@ -172,8 +172,6 @@ class Population:
                 total.addmm_(block, block.T)  # without a second matrix
             else:
                 total += block @ block.T
-        if self._on_disk:
-            give_back()
         return _complete(total)
 
     def split(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
@@ -264,6 +262,8 @@ class Split:
     def _from_gram(self) -> Coordinates:
         inner, across, test_square = self._inner_products()
         xp = array_api.array_namespace(inner)
+        if self.population.on_disk:  # what follows takes most memory of all
+            give_back()
         squares, left = _eigh(inner)
         squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
         rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import count
@@ -228,11 +228,12 @@ def _here(
     sweep: Sweep,
     sources: Mapping[str, Assembly],
     aims: Mapping[str, Aim],
-    tasks: Any,
+    tasks: Collection[_Task],
 ) -> Iterator[Finished]:
     """Do the tasks one after the other; pauses after each round of fits."""
     number = -1
     views: dict[str, list[Split]] = {}
+    last = {task.tile: task for task in tasks}
     for task in tasks:
         if task.tile != number:
             number = task.tile
@@ -240,7 +241,8 @@ def _here(
         for target in task.missing:
             if target not in views:
                 views[target] = sweep.views(aims[target])
-        yield from _rounds(sweep, task, sources[task.source], aims, views)
+        is_last = task is last[number]
+        yield from _rounds(sweep, task, sources[task.source], aims, views, is_last)
 
 
 def _on_workers(
@@ -348,8 +350,12 @@ def _rounds(
     assembly: Assembly,
     aims: Mapping[str, Aim],
     views: Mapping[str, list[Split]],
+    is_last: bool = False,
 ) -> Iterator[Finished]:
-    """Fit fold after fold; the cells come with the last."""
+    """Fit fold after fold; the cells come with the last.
+
+    Where no other source follows, what was derived of a fold's targets goes with the fold.
+    """
     population = complete_population(task.source, assembly, sweep.device)
     orders = sweep.resamples.orders
     running = {
@@ -371,6 +377,8 @@ def _rounds(
                     running[metric, target].add_shuffled(i, sweep.metrics[metric].fit(view, other))
             if next(left):
                 yield {}
+        for target in task.missing if is_last else ():
+            views[target][k] = views[target][k].population.split(*split)
     yield {(metric, task.source, target): cell.done() for (metric, target), cell in running.items()}
 
 

@@ -215,7 +215,8 @@ def procrustes_ours(data: Data) -> Found:
     scores = [cv.Procrustes().fit(x.split(*fold), y.split(*fold)).score().r for fold in every]
 
     def nuclear() -> float:
-        return rotation(*(side.split(*every[0]).coordinates.train for side in (x, y)))[1]
+        a, b = (side.split(*every[0]).coordinates.train for side in (x, y))
+        return rotation(a.T @ b)[1]
 
     return {"r": np.array(scores[:1]), "nuclear": nuclear}
 

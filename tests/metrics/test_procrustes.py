@@ -39,7 +39,7 @@ def test_predictions_are_those_of_scipy(p, q):
     expected, nuclear = scipy_prediction(x, y)
     predicted = Procrustes().fit(source, target).predict()
     np.testing.assert_allclose(predicted, expected, atol=1e-7 * np.abs(expected).max())
-    found = rotation(source.coordinates.train, target.coordinates.train)[1]
+    found = rotation(source.coordinates.train.T @ target.coordinates.train)[1]
     assert found == pytest.approx(nuclear, rel=1e-9)
 
 

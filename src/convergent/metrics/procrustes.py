@@ -35,10 +35,9 @@ class Procrustes:
         source, target : Split
             The two populations under the same split.
         """
-        x, y = source.coordinates.train, target.coordinates.train
-        turned, nuclear = rotation(x, y)
-        xp = array_api.array_namespace(x)
-        power = float(xp.sum(x**2))
+        x, y = source.coordinates, target.coordinates
+        turned, nuclear = rotation(x.singular[:, None] * (x.left.T @ y.left) * y.singular)
+        power = float(array_api.array_namespace(turned).sum(x.singular**2))
         return ProcrustesMap(source, target, turned, nuclear / power if power else 0.0)
 
 
@@ -112,14 +111,14 @@ class ProcrustesMap:
         for tested, fitted in zip(test, train, strict=True):
             weights = xp.asarray(fitted, device=array_api.device(shown[0]))[:, None]
             a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in shown)
-            turned, _ = rotation(a, weights * b)
+            turned, _ = rotation(a.T @ (weights * b))
             predicted = self.target.expand(self.scale * x.test @ turned)
             scores.append(correlate_resampled(predicted, observed, tested[None]))
         return np.concatenate(scores)
 
 
-def rotation(x: Array, y: Array) -> tuple[Array, float]:
-    r"""Orthogonal map that brings two sets of responses closest.
+def rotation(inner: Array) -> tuple[Array, float]:
+    r"""Orthogonal map that brings two sets of centred responses X and Y closest.
 
     .. math:: Q = \arg\max_{Q} \operatorname{tr}(Q^\top X^\top Y) = A B^\top
               \quad\text{with}\quad X^\top Y = A \Sigma B^\top,
@@ -128,10 +127,8 @@ def rotation(x: Array, y: Array) -> tuple[Array, float]:
 
     Parameters
     ----------
-    x : array (n, r)
-        Centred source.
-    y : array (n, s)
-        Centred target.
+    inner : array (r, s)
+        :math:`X^\top Y`, of all directions of the source with all of the target.
 
     Returns
     -------
@@ -141,25 +138,23 @@ def rotation(x: Array, y: Array) -> tuple[Array, float]:
         :math:`\operatorname{tr} \Sigma`; over :math:`\|X\| \|Y\|` it is the cosine of the angular
         shape distance.
     """
-    xp = array_api.array_namespace(x, y)
-    if 0 in (x.shape[1], y.shape[1]):
-        return x.T @ y, 0.0
-    a, sigma, b = xp.linalg.svd(x.T @ y, full_matrices=False)
+    xp = array_api.array_namespace(inner)
+    if 0 in inner.shape:
+        return inner, 0.0
+    a, sigma, b = xp.linalg.svd(inner, full_matrices=False)
     rank = int(xp.sum(sigma > 1e-13 * sigma[0]))
     return a[:, :rank] @ b[:rank], float(xp.sum(sigma))
 
 
-def nuclear_norm(x: Array, y: Array) -> float:
-    r"""Greatest inner product of two sets of responses, over all rotations of one.
+def nuclear_norm(inner: Array) -> float:
+    r"""Greatest inner product of two sets of centred responses, over all rotations of one.
 
     It is the :math:`\operatorname{tr} \Sigma` of `rotation`, at half the cost.
 
     Parameters
     ----------
-    x : array (n, r)
-        Centred source.
-    y : array (n, s)
-        Centred target.
+    inner : array (r, s)
+        :math:`X^\top Y`.
     """
-    xp = array_api.array_namespace(x, y)
-    return float(xp.sum(xp.linalg.svdvals(x.T @ y))) if x.shape[1] and y.shape[1] else 0.0
+    xp = array_api.array_namespace(inner)
+    return float(xp.sum(xp.linalg.svdvals(inner))) if 0 not in inner.shape else 0.0
