@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 
 from .assembly import Assembly
 from .errors import InputError
@@ -22,11 +23,12 @@ from .sweep import TILE_BYTES, TILE_TARGETS
 __all__ = ["Forecast", "forecast", "forecast_sizes"]
 
 BASE_BYTES = 600 * 2**20  # Python, numpy, torch and what they import
-PROBE = 512  # side of the matrices that the machine is timed with
-FEW_AXES = 10  # products that stand for all penalties
+PROBE = 1024  # side of the matrices that the machine is timed with
+FEW_AXES = 8  # products that stand for all penalties
 ROUNDS = 7  # in which soft matching prices all pairs
 SIMPLEX = 1.0e-6  # seconds a candidate pair and round
-PASSES = 4  # over all pairs of units, in a round
+PASSES = 1  # over all pairs of units, in a round
+READING_PASSES = 6  # over all responses: looked at, hashed, made double, centred
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def forecast_sizes(
         gram = np.where(2 * units > n, n**2 * units, 0.0).sum() / rates["product"]
         solve = (folds * np.minimum(n, units) ** 2 * n).sum() / rates["eigenvectors"]
         shared += times * float(gram + solve)
+    shared += READING_PASSES * n * float(p.sum() + q.sum()) / rates["pass"]
     seconds = {"geometry": shared}
     for name, metric in chosen.items():
         cost: Callable[..., Any] = COSTS.get(type(metric), _unknown)
@@ -202,15 +205,14 @@ def _geometry_bytes(n: float, units: Sizes, folds: int) -> Any:
 @cache
 def _rates() -> dict[str, float]:
     """How fast this machine is: operations (cubes of the side) a second."""
-    rng = np.random.default_rng(0)
-    a = rng.standard_normal((PROBE, PROBE))
-    single, symmetric = a.astype(np.float32), a @ a.T
+    a = torch.rand(PROBE, PROBE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    single, symmetric, large = a.float(), a @ a.T, torch.zeros(16 * PROBE**2)
     works: dict[str, tuple[float, Callable[[], Any]]] = {
         "product": (2 * PROBE**3, lambda: a @ a),
         "single": (2 * PROBE**3, lambda: single @ single),
-        "eigenvectors": (PROBE**3, lambda: np.linalg.eigh(symmetric)),
-        "singular": (PROBE**3, lambda: np.linalg.svd(a)),
-        "pass": (single.size, lambda: single + 1),
+        "eigenvectors": (PROBE**3, lambda: torch.linalg.eigh(symmetric)),
+        "singular": (PROBE**3, lambda: torch.linalg.svd(a)),
+        "pass": (16 * PROBE**2, lambda: large + 1),
     }
     return {name: size / min(_time(work) for _ in range(3)) for name, (size, work) in works.items()}
 

@@ -577,7 +577,7 @@ WORKLOADS: dict[str, Workload] = {
         "sweep: 12 x 12 layers of 2,048 units, 1,000 stimuli, three metrics, 5 folds",
         sweep_arrays,
         {
-            "convergent": Program(sweep_ours, rounds=1),
+            "convergent": Program(sweep_ours),
             "loop": Program(sweep_loop, Asked(10)),
         },
         sweep_agreement,
