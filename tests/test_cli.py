@@ -458,3 +458,43 @@ def test_no_command_gives_help(run):
     _, out, err = run()
     for command in ("score", "datasets", "fetch", "networks"):
         assert command in out + err
+
+
+# Comparison of networks
+
+
+def test_layers_of_two_networks_are_compared(run, lab, tmp_path):
+    words = ("compare", "tinynetwork:make", "tinynetwork:make", "--stimuli", lab / "images")
+    options = ("--metrics=linear,procrustes", "--folds=3", "--bootstrap=20", "--layers=0,2")
+    code, out, err = run(*words, *options)
+    assert code == 0, err
+    assert "predicted by tinynetwork:make" in out
+    assert "depth correlation" in out
+    folder = tmp_path / "results"
+    names = {"hierarchy.nc", "hierarchy.csv", "hierarchy.png", "hierarchy.svg"}
+    assert all_files(folder) == names
+    found = xr.load_dataset(folder / "hierarchy.nc", engine="h5netcdf")
+    assert found["partner_of_target"].values.tolist() == [["0", "2"]] * 2
+    rows = rows_of(run(*words, *options, "--json"))
+    assert {(row["metric"], row["source"], row["target"]) for row in rows} == {
+        (metric, source, target)
+        for metric in ("linear", "procrustes")
+        for source in ("0", "2")
+        for target in ("0", "2")
+    }
+    own = [row["r"] for row in rows if row["source"] == row["target"] and row["metric"] == "linear"]
+    assert min(own) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--stimuli=nowhere.zip",), "there is no file nowhere.zip"),
+        (("--layers=0",), "two layers or more"),
+        (("--metrics=cca",), "no metric 'cca'"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(run, lab, words, message):
+    given = () if words[0].startswith("--stimuli") else ("--stimuli", lab / "images")
+    networks = ("tinynetwork:make", "tinynetwork:make")
+    assert is_told(run("compare", *networks, *given, "--folds=3", *words), message)

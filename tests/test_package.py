@@ -53,6 +53,7 @@ ORDER = (
         "assembly",
         "layer_store",
         "stimuli",
+        "distortions",
         "catalog",
         "formats",
         "simulate",
@@ -71,6 +72,7 @@ ORDER = (
     *("ceiling", "targets", "results", "crossval"),
     *("inference", "tables", "privileged_axis"),
     *("references", "distances", "comparison"),
+    "experiments",
     *("plot", "report", "cli"),
 )
 

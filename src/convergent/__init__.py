@@ -14,7 +14,9 @@ from .assembly import open_assembly as open  # noqa: A004
 from .catalog import card, cards, data_root, fetch, load, present, read_card
 from .comparison import compare
 from .crossval import score
+from .distortions import DISTORTIONS, Distortion, distort, edges
 from .errors import InputError
+from .experiments import hierarchy, shift
 from .extraction import extract
 from .folds import Folds
 from .forecast import Forecast, forecast, forecast_sizes
@@ -33,10 +35,12 @@ from .tables import against, best, differences, summary
 __version__ = version("convergent")
 
 __all__ = [
+    "DISTORTIONS",
     "METRICS",
     "NETWORKS",
     "Assembly",
     "Bootstrap",
+    "Distortion",
     "Folds",
     "Forecast",
     "InputError",
@@ -56,11 +60,14 @@ __all__ = [
     "data_root",
     "differences",
     "distances",
+    "distort",
+    "edges",
     "extract",
     "fetch",
     "forecast",
     "forecast_sizes",
     "formats",
+    "hierarchy",
     "load",
     "network",
     "open",
@@ -73,6 +80,7 @@ __all__ = [
     "repeat_variance",
     "report",
     "score",
+    "shift",
     "simulate",
     "split_half",
     "summary",

@@ -1,4 +1,4 @@
-"""The command line: ``convergent score``, ``datasets``, ``networks``, ``fetch``."""
+"""The command line: ``convergent score``, ``compare``, ``datasets``, ``networks``, ``fetch``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .assembly import Assembly, open_assembly
 from .ceiling import CEILINGS, check_ceiling
 from .crossval import score as score_assemblies
 from .errors import InputError
+from .experiments import hierarchy
 from .extraction import SPATIAL, extract
 from .folds import Folds
 from .forecast import forecast
@@ -187,6 +188,92 @@ def score(
 
 
 @app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="Network that is mapped.")],
+    second: Annotated[str, typer.Argument(help="Network that is predicted.")],
+    stimuli: Annotated[
+        str,
+        typer.Option(help="What is shown: NAME or NAME/SESSION of a data set, a folder or a zip."),
+    ] = "virtual-cortex",
+    layers: Annotated[
+        str | None, typer.Option(help="Of the first, from first to last, with commas.")
+    ] = None,
+    layers_second: Annotated[
+        str | None, typer.Option(help="Of the second; those of the first where left out.")
+    ] = None,
+    spatial: Annotated[
+        str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")
+    ] = "mean",
+    metrics: Annotated[str, typer.Option(help="Names, with commas.")] = ",".join(METRICS),
+    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Draws the folds, and all resamples.")] = 0,
+    bootstrap: Annotated[int, typer.Option(help="Resamples, for intervals; 0 for none.")] = 200,
+    shuffle: Annotated[int, typer.Option(help="Shuffles of the stimuli; 0 for none.")] = 0,
+    device: Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")] = "cpu",
+    batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for tables and pictures, and for what is finished: called again, only "
+            "what is missing is done [default: results]."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score each layer of a network against each of another: which corresponds to which."""
+    images = _images(stimuli)
+    chosen, splits = named_metrics(_parts(metrics)), Folds(folds, seed)
+    splits.split(len(images))
+    folder = out or (None if as_json else Path("results"))
+    if folder:
+        _make_folder(folder)
+    study = Study(folder / "study") if folder else None
+    show = study.extract if study else extract
+    asked = [layers, layers_second or (layers if first == second else None)]
+    one, other = (
+        show(
+            get_network(name),
+            images,
+            _parts(names) if names else None,
+            spatial=spatial,
+            batch_size=batch_size,
+            device=device,
+        )
+        for name, names in zip((first, second), asked, strict=True)
+    )
+    _note(f"to score: {forecast(one, other, chosen, folds=splits)}")
+    found = hierarchy(
+        one,
+        other,
+        chosen,
+        folds=splits,
+        bootstrap=Bootstrap(bootstrap, seed=seed) if bootstrap else None,
+        shuffle=Shuffle(shuffle, seed) if shuffle else None,
+        device=device,
+        study=study,
+    )
+    cell = ["metric", "source", "target"]
+    table = found[["r", "ceiling", "normalized"]].to_dataframe().reset_index()
+    table = table[[*cell, "r", "ceiling", "normalized"]]
+    if as_json:
+        _print_rows(table.to_dict("records"))
+    else:
+        _print_table(f"{second}, predicted by {first}", _correspondence(found))
+    if folder:
+        figure = plot.hierarchy(found)
+        names = _write_all(
+            folder,
+            {
+                "hierarchy.nc": lambda file: found.to_netcdf(file, engine="h5netcdf"),
+                "hierarchy.csv": lambda file: table.to_csv(file, index=False),
+                "hierarchy.png": lambda file: figure.savefig(file, dpi=150),
+                "hierarchy.svg": lambda file: figure.savefig(file),
+            },
+        )
+        _note(f"written to {folder}: {', '.join(names)}")
+
+
+@app.command()
 def datasets(as_json: AsJson = False) -> None:
     """List the data sets: what they hold, their licence, and whether they are here."""
     rows = [_card_row(card) for card in catalog.cards().values()]
@@ -306,6 +393,33 @@ def _data(name: str, images: Path | None) -> tuple[Stimuli, Assembly]:
     return catalog.load(data_set, session or None)
 
 
+def _images(name: str) -> Stimuli:
+    """Stimuli of a data set, or in a folder or zip."""
+    path = Path(name)
+    if path.is_dir():
+        return Stimuli.from_folder(path)
+    if path.suffix == ".zip":
+        return Stimuli.from_zip(path)
+    return _data(name, None)[0]
+
+
+def _correspondence(found: xr.Dataset) -> pd.DataFrame:
+    """Counterpart of each layer, with how depth goes with depth."""
+    rows = []
+    for metric in found["metric"].values:
+        part = found.sel(metric=metric)
+        for target, partner in zip(
+            part["target"].values, part["partner_of_target"].values, strict=True
+        ):
+            best_of = part.sel(target=target, source=partner)
+            row = {"metric": metric, "layer": target, "counterpart": partner}
+            row |= {name: float(best_of[name]) for name in ("r", "normalized")}
+            if "sure_of_target" in part:
+                row["sure"] = float(part["sure_of_target"].sel(target=target, source=partner))
+            rows.append(row | {"depth correlation": float(part["depth_correlation"])})
+    return pd.DataFrame(rows)
+
+
 def _card_row(card: catalog.Card) -> dict[str, Any]:
     sessions: list[Any] = list(card.sessions.values()) or [card]
     here = sum(catalog.present(card, session) for session in card.sessions or [None])
@@ -347,16 +461,24 @@ def _make_folder(folder: Path) -> None:
 def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
     """Write scores, table and pictures, each whole or not at all; return their names."""
     figure = plot.scores(results)
-    writers: dict[str, Callable[[Path], object]] = {
-        "scores.nc": lambda file: results.to_netcdf(file, engine="h5netcdf"),
-        "summary.csv": lambda file: table.to_csv(file, index=False),
-        "scores.png": lambda file: figure.savefig(file, dpi=150),
-        "scores.svg": lambda file: figure.savefig(file),
-    }
+    names = _write_all(
+        folder,
+        {
+            "scores.nc": lambda file: results.to_netcdf(file, engine="h5netcdf"),
+            "summary.csv": lambda file: table.to_csv(file, index=False),
+            "scores.png": lambda file: figure.savefig(file, dpi=150),
+            "scores.svg": lambda file: figure.savefig(file),
+        },
+    )
+    report(results, folder / "report.html")
+    return [*names, "report.html"]
+
+
+def _write_all(folder: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[str]:
+    """Write files by name, each whole or not at all."""
     for name, write in writers.items():
         write_whole(folder / name, write)
-    report(results, folder / "report.html")
-    return [*writers, "report.html"]
+    return list(writers)
 
 
 def _print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:

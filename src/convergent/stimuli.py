@@ -152,16 +152,23 @@ class Stimuli:
         store = dict(zip(names, images, strict=True))
         return _build(store, lambda name: _picture(name, store[name]), table, "the list of images")
 
-    def map(self, function: Callable[[Image.Image], Any]) -> Stimuli:
+    def map(self, function: Callable[..., Any], *, named: bool = False) -> Stimuli:
         """Stimuli with a function applied to each image when it is opened.
 
         Parameters
         ----------
         function : function
             From a PIL image (RGB) to a PIL image or an array as for `from_arrays`.
+        named : bool
+            Give the function the name of the stimulus as well.
         """
         read = self.read
-        return replace(self, read=lambda name: _picture(name, function(read(name))))
+
+        def changed(name: str) -> Image.Image:
+            image = read(name)
+            return _picture(name, function(image, name) if named else function(image))
+
+        return replace(self, read=changed)
 
     def select(self, names: Iterable[str]) -> Stimuli:
         """Stimuli of these names.

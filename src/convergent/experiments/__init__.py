@@ -1,0 +1,6 @@
+"""What the papers did, on populations of one's own."""
+
+from .hierarchy import hierarchy
+from .shift import shift
+
+__all__ = ["hierarchy", "shift"]

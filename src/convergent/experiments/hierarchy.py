@@ -1,0 +1,189 @@
+"""Which layer of one network corresponds to which of another, and whether depth goes with depth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import stats
+
+from ..assembly import Assembly
+from ..crossval import score
+from ..errors import InputError
+from ..folds import Folds
+from ..inference import spread
+from ..metrics import METRICS
+from ..resampling import Bootstrap, Shuffle, over_units
+from ..results import aggregate
+from ..study import Study
+
+__all__ = ["hierarchy"]
+
+Floats = NDArray[np.float64]
+LEAST_LAYERS = 2
+
+
+def hierarchy(
+    source: Mapping[str, Assembly],
+    target: Mapping[str, Assembly],
+    metrics: Any = tuple(METRICS),
+    *,
+    folds: Folds = Folds(),
+    ceiling: str | None = "self",
+    bootstrap: Bootstrap | None = Bootstrap(200),
+    shuffle: Shuffle | None = None,
+    level: float = 0.95,
+    device: str = "cpu",
+    study: Study | str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> xr.Dataset:
+    """Score each layer of one network against each of another, and find counterparts.
+
+    Layers are in the order of the dicts, which is taken for their depth: from 0, the first, to 1,
+    the last. Networks of different length are compared by this proportional depth. The target may
+    be a recording as well: ``recording.by("region")``, with a ceiling from its repeats.
+
+    Parameters
+    ----------
+    source, target : dict of Assembly
+        Layers by name, from first to last; two or more on each side.
+    metrics, folds, ceiling, shuffle, device, study, progress : as for `score`
+        ``"self"`` is the ceiling for networks, which have no noise.
+    bootstrap : Bootstrap, optional
+        Over stimuli: how sure a partner is, and intervals. None for neither.
+    level : float
+        Of the confidence intervals.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``r``, ``normalized`` (metric, source, target): aggregated, as `summary` has them;
+        ``ceiling`` (metric, target); ``partner_of_target`` (metric, target) and
+        ``partner_of_source`` (metric, source): the layer of the other side with the greatest r.
+        By metric: ``depth_correlation``, Spearman's correlation of the depth of a target layer
+        with that of its partner; ``diagonal``, how much higher r is, on average, for the source
+        layer whose depth is nearest than for all others. With a bootstrap, ``sure_of_target``
+        (metric, target, source) and ``sure_of_source`` (metric, source, target): in which share of
+        the resamples each layer is the partner; ``*_low`` and ``*_high`` of ``depth_correlation``
+        and ``diagonal``. With a shuffle, ``r_shuffled`` (metric, source, target, shuffle). Along
+        ``source`` and ``target`` stand ``source_depth`` and ``target_depth``.
+
+    Raises
+    ------
+    InputError
+        Where a side is no dict of two layers or more, or `score` raises.
+
+    References
+    ----------
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Kornblith, Norouzi, Lee and Hinton 2019,
+    ICML (layer correspondence).
+    """
+    for side, layers in (("source", source), ("target", target)):
+        if not isinstance(layers, Mapping) or len(layers) < LEAST_LAYERS:
+            given = f"{len(layers)} layer" if isinstance(layers, Mapping) else type(layers).__name__
+            raise InputError(
+                f"{side} is {given}: a hierarchy takes a dict of two layers or more, from first to "
+                "last."
+            )
+    if bootstrap is not None and bootstrap.over != ("stimuli",):
+        raise InputError(
+            f"{bootstrap}: layers are compared over the same units, so only 'stimuli' are drawn."
+        )
+    scores = score(
+        source,
+        target,
+        metrics,
+        folds=folds,
+        ceiling=ceiling,
+        units=bootstrap is not None,
+        bootstrap=bootstrap,
+        shuffle=shuffle,
+        device=device,
+        study=study,
+        progress=progress,
+    )
+    found = aggregate(scores)
+    names = ["r", "normalized", "ceiling", *(["r_shuffled"] if shuffle else [])]
+    result: xr.Dataset = found[names].transpose("metric", "source", "target", ...)
+    result = result.assign_coords(
+        source_depth=("source", _depth(len(source))), target_depth=("target", _depth(len(target)))
+    )
+    r = result["r"].values
+    for side, other in (("target", "source"), ("source", "target")):
+        place = _partner(r, axis=1 if side == "target" else 2)
+        partner = result[other].values[place]
+        result[f"partner_of_{side}"] = (("metric", side), partner)
+    statistics: dict[str, Callable[[Floats], Floats]] = {
+        "depth_correlation": _depth_correlation,
+        "diagonal": _diagonal,
+    }
+    for name, statistic in statistics.items():
+        result[name] = ("metric", statistic(r))
+    if bootstrap is not None:
+        result = result.assign(_how_sure(scores, result, statistics, level))
+    return result.assign_attrs(scores.attrs)
+
+
+def _how_sure(
+    scores: xr.Dataset,
+    result: xr.Dataset,
+    statistics: Mapping[str, Callable[[Floats], Floats]],
+    level: float,
+) -> dict[str, Any]:
+    """Shares of resamples, and intervals."""
+    kept = [
+        np.flatnonzero((scores["target"].values == name) & (scores["excluded"].values == ""))
+        for name in result["target"].values
+    ]
+    draws = {}
+    for factor, name in (("stimuli", "r_draws"), ("refit", "r_refits")):
+        values = scores[name].transpose(..., "metric", "source", "unit").values
+        parts = [over_units(values[..., units]) for units in kept]
+        draws[factor] = np.stack(parts, axis=-1).astype(np.float64)
+    sure: dict[str, Any] = {}
+    for side, other, axis in (("target", "source", 2), ("source", "target", 3)):
+        place = _partner(draws["refit"], axis)  # (draw, metric, side)
+        each = np.arange(result.sizes[other])
+        share = (place[..., None] == each).mean(axis=0)
+        sure[f"sure_of_{side}"] = (("metric", side, other), share)
+    n_drawn = {"stimuli": float(scores["n_drawn"].sel(factor="stimuli")[0])}
+    for name, statistic in statistics.items():
+        moved = {factor: statistic(values) for factor, values in draws.items()}
+        found = spread(moved, n_drawn, scores.sizes["fold"])
+        low, high = found.interval(result[name].values, level)
+        sure |= {f"{name}_low": ("metric", low), f"{name}_high": ("metric", high)}
+    return sure
+
+
+def _depth(layers: int) -> Floats:
+    """From 0, the first, to 1, the last."""
+    return np.arange(layers) / (layers - 1)
+
+
+def _partner(r: Floats, axis: int) -> NDArray[np.intp]:
+    """Who has the greatest score along an axis; a layer without a score is nobody's partner."""
+    return np.asarray(np.nan_to_num(r, nan=-np.inf).argmax(axis=axis))
+
+
+def _depth_correlation(r: Floats) -> Floats:
+    """Spearman's correlation of depth and partner's depth; r is (..., source, target)."""
+    place = _partner(r, axis=-2).astype(np.float64)
+    place = stats.rankdata(place, axis=-1)
+    depth = np.arange(1, r.shape[-1] + 1) - (r.shape[-1] + 1) / 2
+    place = place - place.mean(axis=-1, keepdims=True)
+    lengths = np.sqrt((place**2).sum(axis=-1) * (depth**2).sum())
+    # where all layers share one partner, depth says nothing
+    r_depth = np.divide(place @ depth, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return np.asarray(r_depth)
+
+
+def _diagonal(r: Floats) -> Floats:
+    """Mean r at the nearest depth, less that of all other pairs; r is (..., source, target)."""
+    sources, targets = r.shape[-2:]
+    apart = np.abs(_depth(sources)[:, None] - _depth(targets))
+    near = apart == apart.min(axis=0)
+    return np.asarray(np.nanmean(r[..., near], axis=-1) - np.nanmean(r[..., ~near], axis=-1))

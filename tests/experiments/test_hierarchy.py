@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+import convergent as cv
+from convergent.experiments.hierarchy import _depth_correlation, _diagonal, hierarchy
+
+N = 120
+METRICS = ["linear", "procrustes", "soft-matching"]
+
+
+def network(seed, layers=5, units=30, noise=0.3):
+    """Layers that each change what the one before shows, in axes of the seed's own."""
+    shared = np.random.default_rng(0)
+    own = np.random.default_rng([1, seed])
+    hidden = shared.standard_normal((N, units))
+    found = {}
+    for k in range(layers):
+        mix = shared.standard_normal((units, units)) / units**0.5
+        hidden = 0.75 * hidden + 0.65 * np.tanh(1.5 * hidden @ mix)
+        shown = hidden[:, own.permutation(units)] + noise * own.standard_normal((N, units))
+        names = [f"{i:04d}" for i in range(N)]
+        found[f"layer{k}"] = cv.Assembly.from_array(shown, stimuli=names, name=f"layer{k}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def two():
+    return network(1), network(2)
+
+
+@pytest.fixture(scope="module")
+def found(two):
+    return hierarchy(*two, METRICS, bootstrap=cv.Bootstrap(15), shuffle=cv.Shuffle(3))
+
+
+def test_each_layer_finds_its_counterpart(found):
+    names = [f"layer{k}" for k in range(5)]
+    for metric in METRICS:
+        part = found.sel(metric=metric)
+        assert part["partner_of_target"].values.tolist() == names
+        assert part["partner_of_source"].values.tolist() == names
+        assert part["depth_correlation"] == pytest.approx(1)
+        assert part["diagonal"] > 0.02
+        assert part["diagonal_low"] > 0
+        assert part["diagonal_low"] < part["diagonal"] < part["diagonal_high"]
+
+
+def test_it_holds_the_scores_of_all_pairs(two, found):
+    scores = cv.score(*two, METRICS, ceiling="self", shuffle=cv.Shuffle(3))
+    table = cv.summary(scores).set_index(["metric", "source", "target"])
+    for key, row in table.iterrows():
+        cell = found.sel(dict(zip(("metric", "source", "target"), key, strict=True)))
+        assert float(cell["r"]) == pytest.approx(row["r"], abs=1e-12)
+        assert float(cell["normalized"]) == pytest.approx(row["normalized"], abs=1e-12)
+        assert float(cell["ceiling"]) == pytest.approx(row["ceiling"], abs=1e-12)
+    assert found["r_shuffled"].dims == ("metric", "source", "target", "shuffle")
+    assert np.abs(found["r_shuffled"]).max() < found["r"].min()
+
+
+def test_layers_of_a_network_in_another_order_are_recovered():
+    layers = network(1)
+    order = [3, 0, 4, 2, 1]
+    shuffled = {f"layer{k}": layers[f"layer{k}"] for k in order}
+    found = hierarchy(layers, shuffled, METRICS, bootstrap=None)
+    for metric in METRICS:
+        assert found["partner_of_target"].sel(metric=metric).values.tolist() == list(shuffled)
+        expected = stats.spearmanr(np.arange(5), order).statistic
+        assert found["depth_correlation"].sel(metric=metric) == pytest.approx(expected)
+
+
+def test_how_sure_a_partner_is(found):
+    for side, other in (("target", "source"), ("source", "target")):
+        share = found[f"sure_of_{side}"]
+        np.testing.assert_allclose(share.sum(other), 1)
+        assert (share.max(other) > 0.5).all()
+        own = np.diagonal(share.values, axis1=1, axis2=2)
+        np.testing.assert_array_equal(own, share.max(other))
+        # soft matching tells these layers apart without doubt, a linear map less surely
+        assert (share.sel(metric="soft-matching").max(other) > 0.9).all()
+
+
+def test_networks_of_different_length_and_recordings(two):
+    longer = network(2, layers=7)
+    found = hierarchy(two[0], longer, "procrustes", bootstrap=None)
+    assert found["r"].shape == (1, 5, 7)
+    np.testing.assert_allclose(found["source_depth"], np.arange(5) / 4)
+    np.testing.assert_allclose(found["target_depth"], np.arange(7) / 6)
+    rng = np.random.default_rng(0)
+    regions = {
+        name: cv.Assembly.from_array(
+            two[1][layer].data.values[..., None] + rng.standard_normal((N, 30, 4)),
+            stimuli=two[1][layer].stimuli,
+            dims=("stimulus", "unit", "repeat"),
+        )
+        for name, layer in (("V1", "layer0"), ("IT", "layer4"))
+    }
+    brain = hierarchy(two[0], regions, "linear", ceiling="split-half", bootstrap=None)
+    assert brain["partner_of_target"].values.tolist() == [["layer0", "layer4"]]
+    assert (brain["normalized"] > brain["r"]).all()
+
+
+def test_depth_correlation_is_spearmans():
+    rng = np.random.default_rng(0)
+    r = rng.uniform(size=(6, 8, 9))
+    expected = [stats.spearmanr(np.arange(9), each.argmax(0)).statistic for each in r]
+    np.testing.assert_allclose(_depth_correlation(r), expected, atol=1e-12)
+    flat = np.zeros((1, 4, 4))
+    flat[:, 2] = 1
+    np.testing.assert_array_equal(_depth_correlation(flat), 0)
+
+
+def test_diagonal_is_that_of_proportional_depth():
+    r = np.zeros((3, 5))
+    for source, target in ((0, 0), (0, 1), (1, 1), (1, 2), (1, 3), (2, 3), (2, 4)):
+        r[source, target] = 0.5
+    assert _diagonal(r[None]) == pytest.approx(0.5)
+    assert _diagonal(np.full((1, 4, 4), 0.3)) == pytest.approx(0)
+
+
+def test_nothing_in_common_shows_no_order():
+    rng = np.random.default_rng(5)
+    names = [f"{i:04d}" for i in range(N)]
+    sides = [
+        {
+            f"{k}": cv.Assembly.from_array(rng.standard_normal((N, 20)), stimuli=names)
+            for k in range(6)
+        }
+        for _ in range(2)
+    ]
+    found = hierarchy(*sides, ["linear", "procrustes"], bootstrap=cv.Bootstrap(30))
+    assert (found["diagonal_low"] < 0).all()
+    assert (found["diagonal_high"] > 0).all()
+    assert found["sure_of_target"].max() < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": None}, "source is Assembly: a hierarchy takes a dict"),
+        ({"target": {}}, "target is 0 layer"),
+        ({"bootstrap": cv.Bootstrap(5, over="units")}, "only 'stimuli' are drawn"),
+    ],
+)
+def test_bad_input_is_told(two, change, message):
+    given = {"source": two[0], "target": two[1], "metrics": "linear"} | change
+    if given["source"] is None:
+        given["source"] = two[0]["layer0"]
+    with pytest.raises(cv.InputError, match=message):
+        hierarchy(**given)

@@ -1,0 +1,235 @@
+import numpy as np
+import pytest
+from scipy.linalg import orthogonal_procrustes
+from scipy.optimize import linear_sum_assignment
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
+
+import convergent as cv
+from convergent.experiments.shift import _Work, shift
+
+N, UNITS, LAYERS = 100, 15, 4
+NAMES = [f"{i:03d}.png" for i in range(N)]
+METRICS = ["linear", "procrustes", "soft-matching"]
+
+
+def layers(seed, noise):
+    """Layers that are alike in all seeds; noise grows with depth."""
+    shared, own = np.random.default_rng(0), np.random.default_rng([1, seed])
+    lost = np.random.default_rng([2, seed])
+    found = {}
+    for k in range(LAYERS):
+        values = shared.standard_normal((N, UNITS)) + 0.5 * own.standard_normal((N, UNITS))
+        values = values[:, own.permutation(UNITS)]
+        values = values + noise * k * lost.standard_normal((N, UNITS))
+        found[f"layer{k}"] = cv.Assembly.from_array(values, stimuli=NAMES, name=f"layer{k}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def sides():
+    return [{x: layers(seed, x) for x in (0, 0.2, 0.8)} for seed in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def found(sides):
+    return shift(*sides, METRICS, bootstrap=cv.Bootstrap(15))
+
+
+def pearson(a, b):
+    return np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(a.T, b.T, strict=True)])
+
+
+def directly(metric, x, y, x_test, y_test):
+    """Unit scores by scikit-learn and scipy, of a map from x to y on other stimuli."""
+    mean_x, mean_y = x.mean(0), y.mean(0)
+    if metric == "linear":
+        power = ((x - mean_x) ** 2).sum(1).mean()
+        return pearson(Ridge(alpha=0.1 * power).fit(x, y).predict(x_test), y_test)
+    if metric == "procrustes":
+        turned, _ = orthogonal_procrustes(x - mean_x, y - mean_y)
+        return pearson((x_test - mean_x) @ turned, y_test)
+    c = np.corrcoef(x.T, y.T)[:UNITS, UNITS:]
+    partner = np.argsort(linear_sum_assignment(c, maximize=True)[1])
+    return pearson(x_test[:, partner], y_test)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_scores_are_those_of_maps_fitted_directly(metric, sides):
+    chosen = cv.Linear((0.1,)) if metric == "linear" else metric
+    found = shift(*sides, chosen, bootstrap=None).isel(metric=0)
+    every = list(KFold(5, shuffle=True, random_state=0).split(NAMES))
+    for k in range(LAYERS):
+        x, y, far_x, far_y = (
+            side[one][f"layer{k}"].data.values for one in (0, 0.8) for side in sides
+        )
+        ways = {
+            "transferred": lambda a, b, x=x, y=y, u=far_x, v=far_y: (x[a], y[a], u[b], v[b]),
+            "refitted": lambda a, b, u=far_x, v=far_y: (u[a], v[a], u[b], v[b]),
+        }
+        for way, arrays in ways.items():
+            units = np.mean([directly(metric, *arrays(a, b)) for a, b in every], axis=0)
+            cell = found["r"].sel(way=way, level="0.8", layer=f"layer{k}")
+            assert float(cell) == pytest.approx(np.median(units), abs=1e-9)
+
+
+def test_stimuli_as_they_are_give_the_ordinary_score(sides):
+    same = [{"control": side[0], "again": side[0]} for side in sides]
+    found = shift(*same, METRICS, bootstrap=cv.Bootstrap(5))
+    for way in ("transferred", "refitted"):
+        apart = found["r"].sel(way=way, level="again") - found["r_control"]
+        assert np.abs(apart).max() < 1e-9
+    assert np.abs(found["drop"]).max() < 1e-9
+    scores = cv.score(sides[0][0], sides[1][0], METRICS, ceiling=None, units=False)
+    for k in range(LAYERS):
+        cell = {"source": f"layer{k}", "target": f"layer{k}"}
+        expected = scores["r"].sel(cell)
+        np.testing.assert_allclose(found["r_control"].sel(layer=f"layer{k}"), expected, atol=1e-9)
+
+
+def test_what_is_known_to_happen_is_found(found):
+    # no noise in the first layer, most in the last
+    first = found.isel(layer=0)
+    assert np.abs(first["drop"]).max() < 1e-9
+    for metric in METRICS:
+        for way in ("transferred", "refitted"):
+            drop = found["drop"].sel(metric=metric, way=way, level="0.8").values
+            assert (np.diff(drop) > 0).all()
+            slope = found.sel(metric=metric, way=way, level="0.8")
+            assert 0 < slope["slope_low"] < slope["slope"] < slope["slope_high"]
+            expected = np.polyfit(found["depth"], drop, 1)[0]
+            assert float(slope["slope"]) == pytest.approx(expected)
+    assert (found["drop"].sel(level="0.8") >= found["drop"].sel(level="0.2") - 1e-9).all()
+    assert (found["r_low"] <= found["r"] + 1e-9).all()
+    assert (found["r_high"] >= found["r"] - 1e-9).all()
+
+
+def test_a_new_map_is_found_where_the_old_one_is_lost():
+    # all units change places: the old map is wrong, and a new one as good as the old
+    near = [layers(seed, 0) for seed in (1, 2)]
+    order = np.random.default_rng(0).permutation(UNITS)
+    far = [
+        near[0],
+        {
+            name: cv.Assembly(a.data.copy(data=a.data.values[:, order]))
+            for name, a in near[1].items()
+        },
+    ]
+    found = shift(*({0: a, 1: b} for a, b in zip(near, far, strict=True)), METRICS, bootstrap=None)
+    assert (found["drop"].sel(way="transferred") > 0.7).all()
+    assert np.abs(found["drop"].sel(way="refitted")).max() < 1e-6
+
+
+def test_units_that_fall_silent_are_counted(sides):
+    far = {name: a.data.copy() for name, a in sides[1][0].items()}
+    far["layer1"][:, :3] = 0.5
+    changed = {0: sides[1][0], 1: {name: cv.Assembly(data) for name, data in far.items()}}
+    found = shift({0: sides[0][0], 1: sides[0][0]}, changed, "linear", bootstrap=None)
+    assert found["silent"].values.tolist() == [[0, 3, 0, 0]]
+    assert np.isfinite(found["r"]).all()
+
+
+def test_stimuli_are_matched_by_name(sides, found):
+    mixed = [
+        {
+            one: {
+                name: cv.Assembly(
+                    a.data.isel(stimulus=np.random.default_rng([i, k]).permutation(N))
+                )
+                for name, a in several.items()
+            }
+            for k, (one, several) in enumerate(side.items())
+        }
+        for i, side in enumerate(sides)
+    ]
+    again = shift(*mixed, METRICS, bootstrap=cv.Bootstrap(15))
+    np.testing.assert_allclose(again["r"], found["r"], atol=1e-12)
+    np.testing.assert_allclose(again["slope_low"], found["slope_low"], atol=1e-9)
+
+
+def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, monkeypatch):
+    fits = []
+
+    class Stopped(Exception):
+        pass
+
+    def fit(self, *arguments, whole=_Work._fit):
+        if len(fits) == 5:
+            raise Stopped
+        fits.append(1)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(_Work, "_fit", fit)
+    arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15), "study": tmp_path}
+    with pytest.raises(Stopped):
+        shift(*sides, **arguments)
+    monkeypatch.undo()
+    calls = []
+
+    def count(self, *arguments, whole=_Work._fit):
+        calls.append(1)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(_Work, "_fit", count)
+    resumed = shift(*sides, **arguments)
+    # the first layer is without noise at both levels: what holds the same is fitted once
+    assert len(calls) == LAYERS * (1 + 2 * 2) - 2 - 5
+    for name in found.data_vars:
+        np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
+    calls.clear()
+    shift(*sides, **arguments)
+    assert not calls
+
+
+def test_layers_on_disk_give_the_same(sides, found):
+    lazy = [
+        {
+            one: {name: cv.Assembly(a.data.chunk(unit=4)) for name, a in several.items()}
+            for one, several in side.items()
+        }
+        for side in sides
+    ]
+    again = shift(*lazy, METRICS, bootstrap=None)
+    np.testing.assert_allclose(again["r"], found["r"], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a, b: (a[0], b), "source is a dict: give a dict of what `extract` gives"),
+        (lambda a, b: ({0: a[0]}, {0: b[0]}), "source has 1 levels"),
+        (lambda a, b: (a, {0: b[0], 0.2: b[0]}), "source has levels .* and target"),
+        (
+            lambda a, b: (a, b | {0.8: {k: v for k, v in b[0.8].items() if k != "layer1"}}),
+            "with the same layers at each",
+        ),
+        (
+            lambda a, b: (
+                a,
+                {one: {k: v for k, v in each.items() if k != "layer1"} for one, each in b.items()},
+            ),
+            "source has 4 layers and target 3",
+        ),
+        (
+            lambda a, b: (
+                a,
+                b
+                | {
+                    0.2: {
+                        k: cv.Assembly(v.data.isel(stimulus=slice(2, None)))
+                        for k, v in b[0.2].items()
+                    }
+                },
+            ),
+            "'layer0' at level 0.2 has 98 stimuli and the control 100: '000.png'",
+        ),
+    ],
+)
+def test_bad_input_is_told(sides, change, message):
+    with pytest.raises(cv.InputError, match=message):
+        shift(*change(*sides), "linear")
+
+
+def test_only_stimuli_are_drawn(sides):
+    with pytest.raises(cv.InputError, match="draw only 'stimuli'"):
+        shift(*sides, "linear", bootstrap=cv.Bootstrap(5, over="units"))
