@@ -25,7 +25,7 @@ from .ceiling import CEILINGS, check_ceiling
 from .crossval import score as score_assemblies
 from .errors import InputError
 from .experiments import hierarchy
-from .extraction import SPATIAL, extract
+from .extraction import SPATIAL, check_layers, extract
 from .folds import Folds
 from .forecast import forecast
 from .metrics import METRICS, named_metrics
@@ -199,7 +199,7 @@ def compare(
         str | None, typer.Option(help="Of the first, from first to last, with commas.")
     ] = None,
     layers_second: Annotated[
-        str | None, typer.Option(help="Of the second; those of the first where left out.")
+        str | None, typer.Option(help="Of the second; the same where both are one network.")
     ] = None,
     spatial: Annotated[
         str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")
@@ -207,7 +207,9 @@ def compare(
     metrics: Annotated[str, typer.Option(help="Names, with commas.")] = ",".join(METRICS),
     folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
     seed: Annotated[int, typer.Option(help="Draws the folds, and all resamples.")] = 0,
-    bootstrap: Annotated[int, typer.Option(help="Resamples, for intervals; 0 for none.")] = 200,
+    bootstrap: Annotated[
+        int, typer.Option(help="Resamples, for intervals; as many times slower.")
+    ] = 0,
     shuffle: Annotated[int, typer.Option(help="Shuffles of the stimuli; 0 for none.")] = 0,
     device: Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")] = "cpu",
     batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
@@ -229,17 +231,18 @@ def compare(
         _make_folder(folder)
     study = Study(folder / "study") if folder else None
     show = study.extract if study else extract
-    asked = [layers, layers_second or (layers if first == second else None)]
-    one, other = (
-        show(
-            get_network(name),
-            images,
-            _parts(names) if names else None,
-            spatial=spatial,
-            batch_size=batch_size,
-            device=device,
+    asked = [
+        (net, _parts(names) if names else net.default_layers)
+        for net, names in (
+            (get_network(first), layers),
+            (get_network(second), layers_second or (layers if first == second else None)),
         )
-        for name, names in zip((first, second), asked, strict=True)
+    ]
+    for net, names in asked:
+        check_layers(net, names)
+    one, other = (
+        show(net, images, names, spatial=spatial, batch_size=batch_size, device=device)
+        for net, names in asked
     )
     _note(f"to score: {forecast(one, other, chosen, folds=splits)}")
     found = hierarchy(

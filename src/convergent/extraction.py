@@ -37,7 +37,7 @@ from .progress import track
 from .stimuli import Stimuli
 from .storage import check_attrs, chunk_sizes, read_array
 
-__all__ = ["SPATIAL", "extract", "inputs_fingerprint"]
+__all__ = ["SPATIAL", "check_layers", "extract", "inputs_fingerprint"]
 
 
 def extract(
@@ -92,7 +92,7 @@ def extract(
     """
     wanted = network.default_layers if layers is None else layers
     layers = list(dict.fromkeys([wanted] if isinstance(wanted, str) else wanted))
-    _check_layers(network, layers)
+    check_layers(network, layers)
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: show at least one stimulus at once.")
     if not isinstance(spatial, str) or spatial not in SPATIAL:
@@ -515,7 +515,8 @@ def _assembly(
     )
 
 
-def _check_layers(network: Network, layers: Sequence[str]) -> None:
+def check_layers(network: Network, layers: Sequence[str]) -> None:
+    """Make sure that there are such layers, before anything is shown."""
     known = set(network.layers)
     for layer in layers:
         if layer not in known:

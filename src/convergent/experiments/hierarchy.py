@@ -34,7 +34,7 @@ def hierarchy(
     *,
     folds: Folds = Folds(),
     ceiling: str | None = "self",
-    bootstrap: Bootstrap | None = Bootstrap(200),
+    bootstrap: Bootstrap | None = None,
     shuffle: Shuffle | None = None,
     level: float = 0.95,
     device: str = "cpu",
@@ -54,7 +54,8 @@ def hierarchy(
     metrics, folds, ceiling, shuffle, device, study, progress : as for `score`
         ``"self"`` is the ceiling for networks, which have no noise.
     bootstrap : Bootstrap, optional
-        Over stimuli: how sure a partner is, and intervals. None for neither.
+        Over stimuli: how sure a partner is, and intervals. Up to 200 resamples fit all maps anew,
+        which takes as many times longer.
     level : float
         Of the confidence intervals.
 

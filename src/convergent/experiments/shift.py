@@ -41,7 +41,7 @@ def shift(
     metrics: Any = tuple(METRICS),
     *,
     folds: Folds = Folds(),
-    bootstrap: Bootstrap | None = Bootstrap(200),
+    bootstrap: Bootstrap | None = None,
     level: float = 0.95,
     device: str = "cpu",
     study: Study | str | os.PathLike[str] | None = None,
@@ -62,7 +62,8 @@ def shift(
     metrics, folds, device, study, progress : as for `score`
         The same.
     bootstrap : Bootstrap, optional
-        Over stimuli, for intervals; None for none.
+        Over stimuli, for intervals. Up to 200 resamples fit all maps anew, which takes as many
+        times longer.
     level : float
         Of the confidence intervals.
 
