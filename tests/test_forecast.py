@@ -42,3 +42,19 @@ def test_it_says_all_in_a_line():
 def test_sizes_are_positive(sizes):
     with pytest.raises(cv.InputError, match="at least 1"):
         cv.forecast_sizes(*sizes)
+
+
+def test_memory_does_not_grow_with_units_that_are_read_in_blocks():
+    one, ten = (cv.forecast_sizes(10_000, [k * 10**6], [1000]).memory for k in (1, 10))
+    assert ten == pytest.approx(one)
+    # but each target's geometry is held in all folds
+    few, many = (cv.forecast_sizes(10_000, [10**6], [q], "procrustes").memory for q in (100, 10**4))
+    assert many - few > 4e9
+
+
+def test_a_source_is_factored_no_more_often_than_there_are_targets():
+    one, four = (
+        cv.forecast_sizes(10_000, [10**6], [10**4] * k, "linear").seconds["geometry"]
+        for k in (1, 4)
+    )
+    assert four < 4.5 * one

@@ -73,7 +73,7 @@ ORDER = (
     *("inference", "tables", "privileged_axis"),
     *("references", "distances", "comparison"),
     "experiments",
-    *("plot", "report", "cli"),
+    *("plot", "report", "console", "cli"),
 )
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,12 +14,11 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 import xarray as xr
-from rich.console import Console
-from rich.table import Table
 
 from . import catalog, plot
 from .assembly import Assembly, open_assembly
 from .ceiling import CEILINGS, check_ceiling
+from .console import make_folder, note, print_rows, print_scores, print_table, write_all
 from .crossval import score as score_assemblies
 from .errors import InputError
 from .experiments import hierarchy
@@ -34,7 +31,6 @@ from .networks import network as get_network
 from .report import report
 from .resampling import Bootstrap, Shuffle
 from .stimuli import Stimuli
-from .storage import write_whole
 from .study import Study
 from .tables import against, best, summary
 from .targets import check_subjects
@@ -46,9 +42,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+EVERY_METRIC = ",".join(METRICS)
+# options that several commands have
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")
 ]
+BatchSize = Annotated[int, typer.Option(help="Stimuli shown at once.")]
+Device = Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")]
+MetricNames = Annotated[str, typer.Option(help="Names, with commas.")]
+NumberOfFolds = Annotated[int, typer.Option(help="Number of folds.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for tables and pictures, and for what is finished: called again, only "
+        "what is missing is done [default: results]."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Draws the folds, and all resamples.")]
+Spatial = Annotated[str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")]
 
 
 def main() -> None:
@@ -58,7 +69,7 @@ def main() -> None:
     try:
         app()
     except (InputError, OSError) as error:
-        _note(f"error: {error}")
+        note(f"error: {error}")
         sys.exit(2)
 
 
@@ -79,19 +90,17 @@ def score(
     layers: Annotated[
         str | None, typer.Option(help="Module names, with commas; the network's defaults else.")
     ] = None,
-    spatial: Annotated[
-        str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")
-    ] = "mean",
-    metrics: Annotated[str, typer.Option(help="Names, with commas.")] = ",".join(METRICS),
+    spatial: Spatial = "mean",
+    metrics: MetricNames = EVERY_METRIC,
     ceiling: Annotated[str, typer.Option(help=f"{', '.join(CEILINGS)}, or none.")] = "split-half",
     by: Annotated[
         str | None, typer.Option(help="Label whose values are scored apart [default: region].")
     ] = None,
-    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+    folds: NumberOfFolds = 5,
     group: Annotated[
         str | None, typer.Option(help="Label of stimuli that stay in one fold.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the folds, and all resamples.")] = 0,
+    seed: Seed = 0,
     bootstrap: Annotated[
         int, typer.Option(help="Resamples, for confidence intervals; 0 for none.")
     ] = 0,
@@ -109,15 +118,9 @@ def score(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A state_dict in place of the weights.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")] = "cpu",
-    batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for tables and pictures, and for what is finished: called again, only "
-            "what is missing is done [default: results]."
-        ),
-    ] = None,
+    device: Device = "cpu",
+    batch_size: BatchSize = 32,
+    out: Out = None,
     scheduler: Annotated[
         str | None,
         typer.Option(help="Address of a dask scheduler, tcp://...: its workers score."),
@@ -141,9 +144,7 @@ def score(
     check_subjects(resampled, targets)
     if controls and (untrained or checkpoint):
         raise InputError("--controls holds trained weights against untrained: leave one out.")
-    folder = out or (None if as_json else Path("results"))
-    if folder:
-        _make_folder(folder)
+    folder = make_folder(out or (None if as_json else Path("results")))
     study = Study(folder / "study") if folder else None
     workers = _workers(scheduler)
     net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
@@ -157,7 +158,7 @@ def score(
 
     activations = shown(net)
     extracted = time.perf_counter()
-    _note(f"to score: {forecast(activations, targets, chosen_metrics, folds=splits)}")
+    note(f"to score: {forecast(activations, targets, chosen_metrics, folds=splits)}")
     score_them = partial(
         score_assemblies,
         target=targets,
@@ -173,18 +174,18 @@ def score(
         )
         untrained_scores = [score_them(shown(copy), units=False) for copy in copies]
     scored = time.perf_counter()
-    _note(
+    note(
         f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, "
         f"scores {scored - extracted:.1f} s"
     )
     table = _table(results, untrained_scores)
     if as_json:
-        _print_rows(table.to_dict("records"))
+        print_rows(table.to_dict("records"))
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
-        _print_scores(table, f"{net.name} and {data}{simulated}")
+        print_scores(table, f"{net.name} and {data}{simulated}")
     if folder:
-        _note(f"written to {folder}: {', '.join(_write(results, table, folder))}")
+        note(f"written to {folder}: {', '.join(_write(results, table, folder))}")
 
 
 @app.command()
@@ -201,34 +202,24 @@ def compare(
     layers_second: Annotated[
         str | None, typer.Option(help="Of the second; the same where both are one network.")
     ] = None,
-    spatial: Annotated[
-        str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}.")
-    ] = "mean",
-    metrics: Annotated[str, typer.Option(help="Names, with commas.")] = ",".join(METRICS),
-    folds: Annotated[int, typer.Option(help="Number of folds.")] = 5,
-    seed: Annotated[int, typer.Option(help="Draws the folds, and all resamples.")] = 0,
+    spatial: Spatial = "mean",
+    metrics: MetricNames = EVERY_METRIC,
+    folds: NumberOfFolds = 5,
+    seed: Seed = 0,
     bootstrap: Annotated[
         int, typer.Option(help="Resamples, for intervals; as many times slower.")
     ] = 0,
     shuffle: Annotated[int, typer.Option(help="Shuffles of the stimuli; 0 for none.")] = 0,
-    device: Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")] = "cpu",
-    batch_size: Annotated[int, typer.Option(help="Stimuli shown at once.")] = 32,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for tables and pictures, and for what is finished: called again, only "
-            "what is missing is done [default: results]."
-        ),
-    ] = None,
+    device: Device = "cpu",
+    batch_size: BatchSize = 32,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Score each layer of a network against each of another: which corresponds to which."""
     images = _images(stimuli)
     chosen, splits = named_metrics(_parts(metrics)), Folds(folds, seed)
     splits.split(len(images))
-    folder = out or (None if as_json else Path("results"))
-    if folder:
-        _make_folder(folder)
+    folder = make_folder(out or (None if as_json else Path("results")))
     study = Study(folder / "study") if folder else None
     show = study.extract if study else extract
     asked = [
@@ -244,7 +235,7 @@ def compare(
         show(net, images, names, spatial=spatial, batch_size=batch_size, device=device)
         for net, names in asked
     )
-    _note(f"to score: {forecast(one, other, chosen, folds=splits)}")
+    note(f"to score: {forecast(one, other, chosen, folds=splits)}")
     found = hierarchy(
         one,
         other,
@@ -259,12 +250,12 @@ def compare(
     table = found[["r", "ceiling", "normalized"]].to_dataframe().reset_index()
     table = table[[*cell, "r", "ceiling", "normalized"]]
     if as_json:
-        _print_rows(table.to_dict("records"))
+        print_rows(table.to_dict("records"))
     else:
-        _print_table(f"{second}, predicted by {first}", _correspondence(found))
+        print_table(f"{second}, predicted by {first}", _correspondence(found))
     if folder:
         figure = plot.hierarchy(found)
-        names = _write_all(
+        names = write_all(
             folder,
             {
                 "hierarchy.nc": lambda file: found.to_netcdf(file, engine="h5netcdf"),
@@ -273,7 +264,7 @@ def compare(
                 "hierarchy.svg": lambda file: figure.savefig(file),
             },
         )
-        _note(f"written to {folder}: {', '.join(names)}")
+        note(f"written to {folder}: {', '.join(names)}")
 
 
 @app.command()
@@ -281,7 +272,7 @@ def datasets(as_json: AsJson = False) -> None:
     """List the data sets: what they hold, their licence, and whether they are here."""
     rows = [_card_row(card) for card in catalog.cards().values()]
     if as_json:
-        _print_rows(rows)
+        print_rows(rows)
         return
     shown = [
         {
@@ -295,7 +286,7 @@ def datasets(as_json: AsJson = False) -> None:
         }
         for row in rows
     ]
-    _print_table(f"data sets in {catalog.data_root()}", pd.DataFrame(shown))
+    print_table(f"data sets in {catalog.data_root()}", pd.DataFrame(shown))
 
 
 @app.command()
@@ -339,9 +330,9 @@ def networks(
             for layer in net.layers
         ]
     if as_json:
-        _print_rows(rows)
+        print_rows(rows)
     else:
-        _print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
+        print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
 
 
 def _table(results: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -447,24 +438,10 @@ def _card_row(card: catalog.Card) -> dict[str, Any]:
     }
 
 
-def _note(text: str) -> None:
-    """Tell how the work goes, on stderr."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder} ({error}): choose another folder with --out."
-        ) from error
-
-
 def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
     """Write scores, table and pictures, each whole or not at all; return their names."""
     figure = plot.scores(results)
-    names = _write_all(
+    names = write_all(
         folder,
         {
             "scores.nc": lambda file: results.to_netcdf(file, engine="h5netcdf"),
@@ -475,75 +452,3 @@ def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
     )
     report(results, folder / "report.html")
     return [*names, "report.html"]
-
-
-def _write_all(folder: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[str]:
-    """Write files by name, each whole or not at all."""
-    for name, write in writers.items():
-        write_whole(folder / name, write)
-    return list(writers)
-
-
-def _print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:
-    """One JSON array, a row a line; what is not a number is null."""
-    clean = [
-        {
-            key: None if isinstance(value, float) and math.isnan(value) else value
-            for key, value in row.items()
-        }
-        for row in rows
-    ]
-    print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]")
-
-
-def _print_scores(table: pd.DataFrame, title: str) -> None:
-    """One table a target: a row a layer, a column a metric."""
-    console = Console()
-    notes = "r on held-out stimuli"
-    notes += ", [95% interval]" if "r_low" in table else ""
-    notes += ", (r / ceiling)"
-    notes += ", * not told from the best layer" if "among_best" in table else ""
-    console.print(
-        f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: {notes}", markup=False, highlight=False
-    )
-    for target, part in table.groupby("target", sort=False):
-        kept, left_out = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
-        ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]
-        known = f"ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
-        head = f"{target}: {known}, {kept} units" + (f", {left_out} left out" if left_out else "")
-        rows = part.assign(shown=[_shown(row) for row in part.to_dict("records")])
-        rows = rows.pivot_table(
-            index="source", columns="metric", values="shown", aggfunc="first", sort=False
-        )
-        _print_table(head, rows.reset_index())
-
-
-def _shown(row: Mapping[Any, Any]) -> str:
-    """A score in words: r, its interval, (normalized), a star if among the best, p."""
-    text = f"{row['r']:.3f}"
-    if "r_low" in row:
-        text += f" [{row['r_low']:.3f}, {row['r_high']:.3f}]"
-    if math.isfinite(row["normalized"]):
-        text += f" ({row['normalized']:.2f})"
-    if row.get("among_best"):
-        text += " *"
-    for name in ("shuffle", "untrained"):
-        if f"p_{name}" in row:
-            text += f" p({name}) {row[f'p_{name}']:.2g}"
-    return text
-
-
-def _print_table(title: str, frame: pd.DataFrame) -> None:
-    table = Table()
-    for column in frame.columns:
-        numeric = pd.api.types.is_numeric_dtype(frame[column])
-        table.add_column(
-            str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold"
-        )
-    for row in frame.itertuples(index=False):
-        table.add_row(
-            *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row)
-        )
-    console = Console(highlight=False)
-    console.print(title, markup=False)
-    console.print(table)

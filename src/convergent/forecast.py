@@ -17,6 +17,7 @@ from .errors import InputError
 from .folds import Folds
 from .intake import named
 from .metrics import METRICS, Linear, Metric, Procrustes, SoftMatching, named_metrics
+from .metrics.soft_matching import HELD_BYTES as RESPONSES_HELD
 from .metrics.transport import GROUPS, HELD_BYTES
 from .sweep import TILE_BYTES, TILE_TARGETS
 
@@ -143,9 +144,10 @@ def forecast_sizes(
     n = float(n_stimuli)
     rates, shared = _rates(), 0.0
     turned = any(isinstance(metric, Procrustes) for metric in chosen.values())
+    factored = not all(isinstance(metric, SoftMatching) for metric in chosen.values())
     held = float(_geometry_bytes(n, q, folds).sum())
-    tiles = math.ceil(max(held / TILE_BYTES, len(q) / TILE_TARGETS))
-    for units, times in ((p, tiles), (q, 1.0 if turned else 0.0)):
+    tiles = min(len(q), math.ceil(max(held / TILE_BYTES, len(q) / TILE_TARGETS)))
+    for units, times in ((p, tiles if factored else 0.0), (q, 1.0 if turned else 0.0)):
         gram = np.where(2 * units > n, n**2 * units, 0.0).sum() / rates["product"]
         solve = (folds * np.minimum(n, units) ** 2 * n).sum() / rates["eigenvectors"]
         shared += times * float(gram + solve)
@@ -154,12 +156,13 @@ def forecast_sizes(
     for name, metric in chosen.items():
         cost: Callable[..., Any] = COSTS.get(type(metric), _unknown)
         seconds[name] = folds * float(cost(n, p[:, None], q[None], rates).sum())
-    working = 8 * n**2 * (1 + 5 * ((folds - 1) / folds) ** 2)
+    working = 8 * n**2 * (1 + 5 * ((folds - 1) / folds) ** 2) if factored else 0.0
     if any(isinstance(metric, SoftMatching) for metric in chosen.values()):
-        working += 12 * n * (min(p.max(), q.max()) + p.max()) + min(
-            4 * p.max() * q.max(), HELD_BYTES
-        )
-    held = min(held, TILE_BYTES) if turned else 0.0
+        few, many = sorted((p.max(), q.max()))  # the larger side is read in blocks if it is large
+        working += 12 * n * few + min(12 * n * many, 1.5 * RESPONSES_HELD)
+        working += min(4 * few * many, HELD_BYTES)
+    # a tile holds one target at least
+    held = max(min(held, TILE_BYTES), _geometry_bytes(n, q.max(), folds)) if turned else 0.0
     reading = 4 * n * (float(p.sum()) * tiles + float(q.sum()) * len(p) * folds * len(chosen))
     return Forecast(len(p) * len(q), folds, seconds, BASE_BYTES + working + held, reading)
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from .distortions import DISTORTIONS, distort
 from .errors import InputError
+from .results import kept_units
 from .stimuli import Stimuli
 from .tables import best, summary
 
@@ -325,8 +326,7 @@ def _bars(results: xr.Dataset, rows: pd.DataFrame, metric: str, target: str) -> 
         return np.asarray(rows[["r_low", "r_high"]].to_numpy().T)
     if "unit" not in results.dims:
         return None
-    kept = (results["target"] == target) & (results["excluded"] == "")
-    r = results["r"].sel(metric=metric).isel(unit=np.flatnonzero(kept.values))
+    r = results["r"].sel(metric=metric).isel(unit=kept_units(results)[target])
     if not r.sizes["unit"]:
         return None
     quartiles = r.mean("fold", skipna=True).quantile([0.25, 0.75], "unit", skipna=True)

@@ -14,7 +14,7 @@ from .folds import FoldMean
 from .resampling import median
 from .targets import Goal, TargetUnits
 
-__all__ = ["aggregate", "label"]
+__all__ = ["aggregate", "kept_units", "label"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
 BY_CELL_UNIT = ("metric", "source", "unit")
@@ -172,6 +172,15 @@ def _unit_labels(targets: Mapping[str, TargetUnits]) -> dict[str, Any]:
     return {"unit": names, "target": ("unit", owner), "excluded": ("unit", excluded)}
 
 
+def kept_units(scores: xr.Dataset) -> dict[str, NDArray[np.intp]]:
+    """Positions along ``unit`` of those that count in the aggregate, by target."""
+    owner, counts = scores["target"].values, scores["excluded"].values == ""
+    return {
+        str(name): np.flatnonzero((owner == name) & counts)
+        for name in scores["target_population"].values
+    }
+
+
 def aggregate(scores: xr.Dataset) -> xr.Dataset:
     """Mean over folds, then median over the units that are not excluded, for each target.
 
@@ -183,10 +192,7 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
     if "unit" not in scores.dims:
         return scores
     names = scores["target_population"].values
-    kept = [
-        np.flatnonzero((scores["target"].values == name) & (scores["excluded"].values == ""))
-        for name in names
-    ]
+    kept = list(kept_units(scores).values())
     totals = np.array([(scores["target"].values == name).sum() for name in names])
     data: dict[str, Any] = {}
     for name in ("r", "normalized", "explained_variance"):

@@ -23,7 +23,7 @@ from .inference import (
     spread,
 )
 from .resampling import over_units
-from .results import aggregate
+from .results import aggregate, kept_units
 
 __all__ = ["against", "best", "differences", "summary"]
 
@@ -259,13 +259,7 @@ class _Resampled:
             )
         self._scores = scores
         self._n_folds = scores.sizes["fold"]
-        targets = scores["target_population"].values
-        self._kept = {
-            str(name): np.flatnonzero(
-                (scores["target"].values == name) & (scores["excluded"].values == "")
-            )
-            for name in targets
-        }
+        self._kept = kept_units(scores)
         self.labels = {
             "metric": [str(name) for name in scores["metric"].values],
             "source": [str(name) for name in scores["source"].values],

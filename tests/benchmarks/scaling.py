@@ -25,6 +25,9 @@ SIZES = {
     "penalties": [5, 10, 20, 40, 80],
 }
 MOST = {"units": 32_000, "targets": 4000}  # for soft matching, which takes longer
+# a study that no one machine would do: 8 subjects, one after the other
+BEYOND = {"stimuli": 10_000, "units": 1_000_000, "targets": 20_000, "layers": 100}
+SUBJECTS = 8
 FITTED = 3  # the largest sizes, which tell how it goes on
 COLOURS = {"linear": "#0072b2", "procrustes": "#d55e00", "soft-matching": "#009e73"}
 
@@ -86,6 +89,7 @@ def write(folder: Path, runs: dict[str, dict[str, list[dict[str, Any]]]]) -> Non
         json.dumps({k: v for k, v in BASE.items() if k != varied}) for varied in table["varied"]
     ]
     table.to_csv(folder / "scaling.csv", index=False)
+    beyond(table).to_csv(folder / "beyond.csv", index=False)
     with mpl.rc_context({"font.size": 9}):
         figure = draw(table)
         figure.savefig(folder / "scaling.png", dpi=150)
@@ -105,6 +109,24 @@ def fitted(points: pd.DataFrame) -> pd.Series:
             "seconds_there": np.exp(logarithm) * ten**exponent,
         }
     )
+
+
+def beyond(table: pd.DataFrame) -> pd.DataFrame:
+    """Expected cost of a study beyond this machine, from what was measured and its exponents.
+
+    Growth with one size is taken not to depend on the others, so it is the product of all.
+    """
+    rows = []
+    for metric, measured in table[table["varied"].isin(BEYOND)].groupby("metric", sort=False):
+        fixed = measured["size"] == measured["varied"].map(BASE)
+        seconds = float(measured[fixed]["seconds"].median()) * SUBJECTS
+        for varied, line in measured.groupby("varied"):
+            largest = line.loc[line["size"].idxmax()]
+            base = line[line["size"] == BASE[varied]]["seconds"].iloc[0]
+            seconds *= largest["seconds"] / base
+            seconds *= (BEYOND[varied] / largest["size"]) ** largest["exponent"]
+        rows.append({"metric": metric, **BEYOND, "subjects": SUBJECTS, "days": seconds / 86400})
+    return pd.DataFrame(rows)
 
 
 def _short(size: int) -> str:

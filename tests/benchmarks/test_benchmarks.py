@@ -71,3 +71,18 @@ def test_scaling_finds_the_exponent(tmp_path):
         1e-6 * table["ten_times_the_largest"] ** 2
     )
     assert (tmp_path / "scaling.png").exists()
+
+
+def test_a_study_beyond_is_the_product_of_what_grows():
+    scaling = importlib.import_module("scaling")
+    power = {"stimuli": 2.0, "units": 1.0, "targets": 0.5, "layers": 1.0}
+    table = pd.DataFrame(
+        {"varied": varied, "metric": "linear", "size": size, "exponent": power[varied]}
+        | {"seconds": 3 * (size / scaling.BASE[varied]) ** power[varied]}
+        for varied in power
+        for size in scaling.SIZES[varied]
+    )
+    expected = 3.0 * scaling.SUBJECTS
+    for varied, size in scaling.BEYOND.items():
+        expected *= (size / scaling.BASE[varied]) ** power[varied]
+    assert scaling.beyond(table)["days"].to_numpy() * 86400 == pytest.approx(expected)

@@ -138,7 +138,7 @@ def test_nothing_in_common_shows_no_order():
     ("change", "message"),
     [
         ({"source": None}, "source is Assembly: a hierarchy takes a dict"),
-        ({"target": {}}, "target is 0 layer"),
+        ({"target": {}}, r"target is 0 layer\(s\): a hierarchy takes a dict of two layers or more"),
         ({"bootstrap": cv.Bootstrap(5, over="units")}, "only 'stimuli' are drawn"),
     ],
 )

@@ -18,7 +18,7 @@ from ..folds import Folds
 from ..inference import spread
 from ..metrics import METRICS
 from ..resampling import Bootstrap, Shuffle, over_units
-from ..results import aggregate
+from ..results import aggregate, kept_units
 from ..study import Study
 
 __all__ = ["hierarchy"]
@@ -69,9 +69,10 @@ def hierarchy(
         with that of its partner; ``diagonal``, how much higher r is, on average, for the source
         layer whose depth is nearest than for all others. With a bootstrap, ``sure_of_target``
         (metric, target, source) and ``sure_of_source`` (metric, source, target): in which share of
-        the resamples each layer is the partner; ``*_low`` and ``*_high`` of ``depth_correlation``
-        and ``diagonal``. With a shuffle, ``r_shuffled`` (metric, source, target, shuffle). Along
-        ``source`` and ``target`` stand ``source_depth`` and ``target_depth``.
+        the resamples, with maps fitted anew, each layer is the partner; ``*_low`` and ``*_high``
+        of ``depth_correlation`` and ``diagonal``. With a shuffle, ``r_shuffled`` (metric, source,
+        target, shuffle). Along ``source`` and ``target`` stand ``source_depth`` and
+        ``target_depth``.
 
     Raises
     ------
@@ -85,7 +86,9 @@ def hierarchy(
     """
     for side, layers in (("source", source), ("target", target)):
         if not isinstance(layers, Mapping) or len(layers) < LEAST_LAYERS:
-            given = f"{len(layers)} layer" if isinstance(layers, Mapping) else type(layers).__name__
+            given = (
+                f"{len(layers)} layer(s)" if isinstance(layers, Mapping) else type(layers).__name__
+            )
             raise InputError(
                 f"{side} is {given}: a hierarchy takes a dict of two layers or more, from first to "
                 "last."
@@ -136,14 +139,10 @@ def _how_sure(
     level: float,
 ) -> dict[str, Any]:
     """Shares of resamples, and intervals."""
-    kept = [
-        np.flatnonzero((scores["target"].values == name) & (scores["excluded"].values == ""))
-        for name in result["target"].values
-    ]
     draws = {}
     for factor, name in (("stimuli", "r_draws"), ("refit", "r_refits")):
         values = scores[name].transpose(..., "metric", "source", "unit").values
-        parts = [over_units(values[..., units]) for units in kept]
+        parts = [over_units(values[..., units]) for units in kept_units(scores).values()]
         draws[factor] = np.stack(parts, axis=-1).astype(np.float64)
     sure: dict[str, Any] = {}
     for side, other, axis in (("target", "source", 2), ("source", "target", 3)):

@@ -137,12 +137,14 @@ class _Work:
                 "transferred": [(train, n + test) for train, test in self._sweep.splits],
                 "refitted": [(n + train, n + test) for train, test in self._sweep.splits],
             }
-        prints = [[assembly.fingerprint() for assembly in side] for side in (source, target)]
+        prints: list[list[str]] = []
+        if self._study:
+            prints = [[assembly.fingerprint() for assembly in side] for side in (source, target)]
         found: dict[str, dict[str, Cell]] = {way: {} for way in ways}
         missing: list[tuple[str, str, dict[str, Any]]] = []
         for way in ways:
             for name, metric in self._sweep.metrics.items():
-                made_of = self._made_of(way, metric, prints)
+                made_of = self._made_of(way, metric, prints) if self._study else {}
                 known = self._study and self._study.recall(made_of)
                 if known:
                     found[way][name] = Cell.from_arrays(known)
