@@ -5,7 +5,7 @@ import pytest
 
 import convergent as cv
 from convergent.population import Population, correlate
-from convergent.resampling import REFITS, draw_resamples, over_units, unit_counts
+from convergent.resampling import draw_resamples, over_units, unit_counts
 
 N = 62  # two folds have a stimulus more than the others
 SPLITS = cv.Folds(5).split(N)
@@ -251,11 +251,11 @@ def test_draws_of_units_are_kept_for_those_that_count(pair, over, whose):
 
 
 def test_the_maps_are_refitted_in_the_first_resamples(pair):
-    scores = cv.score(*pair, "procrustes", bootstrap=cv.Bootstrap(REFITS + 3), ceiling=None)
-    assert scores.sizes["draw"] == REFITS + 3
-    assert scores.sizes["refit"] == REFITS
+    scores = cv.score(*pair, "procrustes", bootstrap=cv.Bootstrap(30, refits=7), ceiling=None)
+    assert scores.sizes["draw"] == 30
+    assert scores.sizes["refit"] == 7
     x, y = pair[0].data.values, pair[1].data.values.mean(2)
-    for b, drawn in enumerate(counts(REFITS + 3).astype(int)[:3]):
+    for b, drawn in enumerate(counts(30).astype(int)[:3]):
         r = 0
         for train, test in SPLITS:
             rows = np.repeat(train, drawn[train]), np.repeat(test, drawn[test])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .folds import FoldMean
 from .metrics import FittedMap, FoldScore
-from .resampling import REFITS, Resamples, over_units
+from .resampling import Resamples, over_units
 
 __all__ = ["Cell", "RunningCell"]
 
@@ -64,6 +64,7 @@ class RunningCell:
 
     def __init__(self, kept: NDArray[np.intp], resamples: Resamples) -> None:
         self._kept, self._counts = kept, resamples.counts
+        self._refits = resamples.bootstrap.refits if resamples.bootstrap else 0
         self._folds: list[FoldScore] = []
         self._held_out, self._refitted = FoldMean(), FoldMean()
         self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
@@ -73,7 +74,7 @@ class RunningCell:
         self._folds.append(fitted.score())
         if self._counts is not None:
             train, test = split
-            first = self._counts[:REFITS]
+            first = self._counts[: self._refits]
             self._held_out.add(fitted.resample(self._counts[:, test]))
             self._refitted.add(fitted.resample(first[:, test], first[:, train]))
 

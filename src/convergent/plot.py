@@ -187,7 +187,8 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
         for panel, metric in zip(row, metrics, strict=True):
             for colour, layer in zip(colours, layers, strict=True):
                 part = results.sel(metric=metric, way=way, layer=layer)
-                panel.plot(levels, [1, *(1 - part["drop"].values)], color=colour, label=layer)
+                label = f"{float(part['depth']):.2f} {layer}"  # hidden if it began with _
+                panel.plot(levels, [1, *(1 - part["drop"].values)], color=colour, label=label)
                 if "drop_low" in part:
                     ends = ([1, *(1 - part[f"drop_{end}"].values)] for end in ("high", "low"))
                     panel.fill_between(levels, *ends, color=colour, alpha=0.15, linewidth=0)
@@ -201,7 +202,7 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
         panel.set_xlabel(unit)
         panel.tick_params(axis="x", rotation=45)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, title="layer")
+    figure.legend(handles, labels, loc="outside right center", frameon=False, title="depth, layer")
     figure.suptitle(
         f"{results.attrs['n_stimuli']} stimuli, scored on those held out",
         fontsize="medium",

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from .errors import InputError
 
 __all__ = [
-    "REFITS",
     "Bootstrap",
     "Resamples",
     "Shuffle",
@@ -25,7 +24,6 @@ __all__ = [
 ]
 
 OVER = ("stimuli", "units", "subjects")
-REFITS = 200  # resamples in which the maps are fitted anew as well
 
 Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
@@ -46,6 +44,9 @@ class Bootstrap:
     seed : int
         Draws the resamples; they are the same for all sources, metrics and targets, so that
         differences are paired.
+    refits : int
+        In how many of the resamples, the first, the maps are fitted anew as well. That takes most
+        of the time; with few, what fits add to the width of an interval is known less exactly.
 
     Raises
     ------
@@ -56,6 +57,7 @@ class Bootstrap:
     samples: int = 1000
     over: tuple[str, ...] = ("stimuli",)
     seed: int = 0
+    refits: int = 200
 
     def __post_init__(self) -> None:
         given = [self.over] if isinstance(self.over, str) else self.over
@@ -66,7 +68,8 @@ class Bootstrap:
                 "'units' or 'subjects' (who are drawn with all of their units)."
             )
         object.__setattr__(self, "over", tuple(sorted(set(over), key=OVER.index)))
-        _check_counts("Bootstrap", self.samples, self.seed, least=2)
+        _check_counts("Bootstrap", samples=(self.samples, 2), seed=(self.seed, 0))
+        _check_counts("Bootstrap", refits=(self.refits, 2))
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Shuffle:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_counts("Shuffle", self.samples, self.seed, least=1)
+        _check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,9 +261,10 @@ def _members(test: NDArray[np.intp], groups: NDArray[Any] | None) -> NDArray[np.
     return np.asarray(np.unique(groups[test], return_inverse=True)[1])
 
 
-def _check_counts(kind: str, samples: Any, seed: Any, least: int) -> None:
-    for name, value, lowest in (("samples", samples, least), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or value < lowest:
+def _check_counts(kind: str, **counts: tuple[Any, int]) -> None:
+    """Each is a whole number, and no less than its least."""
+    for name, (value, least) in counts.items():
+        if not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(
-                f"{kind}({name}={value!r}): {name} is a whole number from {lowest} up."
+                f"{kind}({name}={value!r}): {name} is a whole number from {least} up."
             )
