@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group
 
 import convergent as cv
-from convergent.privileged_axis import rotated
+from convergent.controls import rotated
 
 N, UNITS = 80, 15
 NAMES = [f"image{i:03d}" for i in range(N)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .assembly import Assembly
+from .controls import rotated
 from .crossval import score
 from .errors import InputError
 from .folds import Folds
@@ -17,7 +18,7 @@ from .intake import named
 from .progress import track
 from .tables import summary
 
-__all__ = ["privileged_axis", "rotated"]
+__all__ = ["privileged_axis"]
 
 HELD_BYTES = 2**28  # rotated copies that are scored together
 
@@ -101,35 +102,6 @@ def privileged_axis(
             | {"n_rotations": len(values)}
         )
     return pd.DataFrame(rows)
-
-
-def rotated(assembly: Assembly, rng: np.random.Generator) -> Assembly:
-    """The same population in randomly rotated axes: each unit a mixture of all.
-
-    Parameters
-    ----------
-    assembly : Assembly
-        Repeats are averaged.
-    rng : numpy.random.Generator
-        Draws the rotation, uniformly from all of them.
-
-    Returns
-    -------
-    Assembly
-        Of the same shape, less each unit's mean; distances between stimuli are kept.
-    """
-    data = assembly.average().data
-    values = np.asarray(data.values, dtype=np.float64)
-    values = values - values.mean(0)
-    n, p = values.shape
-    if p > n:  # the axes that the stimuli span are enough
-        left, lengths, _ = np.linalg.svd(values @ values.T)
-        values = left * np.sqrt(lengths)
-    # QR of a Gaussian matrix is uniform over rotations once R has a positive diagonal
-    q, r = np.linalg.qr(rng.standard_normal((p, values.shape[1])))
-    turned = values @ (q * np.sign(np.diagonal(r))).T
-    units = [f"rotated{i}" for i in range(p)]
-    return Assembly(data.copy(data=turned.astype(data.dtype)).assign_coords(unit=units))
 
 
 def _batches(assembly: Assembly, rotations: int) -> Iterator[int]:

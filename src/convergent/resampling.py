@@ -265,6 +265,4 @@ def _check_counts(kind: str, **counts: tuple[Any, int]) -> None:
     """Each is a whole number, and no less than its least."""
     for name, (value, least) in counts.items():
         if not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(
-                f"{kind}({name}={value!r}): {name} is a whole number from {least} up."
-            )
+            raise InputError(f"{kind}({name}={value!r}): {name} is a whole number from {least} up.")

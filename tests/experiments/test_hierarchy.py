@@ -148,3 +148,18 @@ def test_bad_input_is_told(two, change, message):
         given["source"] = two[0]["layer0"]
     with pytest.raises(cv.InputError, match=message):
         hierarchy(**given)
+
+
+def test_chance_is_what_the_substitute_gives(two):
+    source, target = two
+    turned = cv.rotated(source)
+    found = hierarchy(source, target, METRICS, chance={"rotated": turned})
+    alone = cv.score(turned, target, METRICS, units=False, ceiling=None)
+    np.testing.assert_array_equal(found["r_chance"].sel(chance="rotated"), alone["r"])
+    for metric in ("linear", "procrustes"):
+        same = found["r_chance"].sel(chance="rotated", metric=metric)
+        np.testing.assert_allclose(same, found["r"].sel(metric=metric), atol=1e-6)
+    matched = found["r_chance"].sel(chance="rotated", metric="soft-matching")
+    assert (matched < found["r"].sel(metric="soft-matching")).all()
+    with pytest.raises(cv.InputError, match="chance 'untrained' has layers"):
+        hierarchy(source, target, METRICS, chance={"untrained": {"layer0": source["layer0"]}})

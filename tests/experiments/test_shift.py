@@ -6,7 +6,8 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 import convergent as cv
-from convergent.experiments.shift import _Work, shift
+from convergent.cell import RunningCell
+from convergent.experiments.shift import shift
 
 N, UNITS, LAYERS = 100, 15, 4
 NAMES = [f"{i:03d}.png" for i in range(N)]
@@ -148,37 +149,31 @@ def test_stimuli_are_matched_by_name(sides, found):
 
 
 def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, monkeypatch):
-    fits = []
+    fits, most = [], 15
 
     class Stopped(Exception):
         pass
 
-    def fit(self, *arguments, whole=_Work._fit):
-        if len(fits) == 5:
+    def done(self, whole=RunningCell.done):
+        if len(fits) == most:
             raise Stopped
         fits.append(1)
-        return whole(self, *arguments)
+        return whole(self)
 
-    monkeypatch.setattr(_Work, "_fit", fit)
+    monkeypatch.setattr(RunningCell, "done", done)
     arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15), "study": tmp_path}
     with pytest.raises(Stopped):
         shift(*sides, **arguments)
-    monkeypatch.undo()
-    calls = []
-
-    def count(self, *arguments, whole=_Work._fit):
-        calls.append(1)
-        return whole(self, *arguments)
-
-    monkeypatch.setattr(_Work, "_fit", count)
+    fits.clear()
+    most = np.inf
     resumed = shift(*sides, **arguments)
     # the first layer is without noise at both levels: what holds the same is fitted once
-    assert len(calls) == LAYERS * (1 + 2 * 2) - 2 - 5
+    assert len(fits) == len(METRICS) * (LAYERS * (1 + 2 * 2) - 2) - 15
     for name in found.data_vars:
         np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
-    calls.clear()
+    fits.clear()
     shift(*sides, **arguments)
-    assert not calls
+    assert not fits
 
 
 def test_layers_on_disk_give_the_same(sides, found):
@@ -221,7 +216,7 @@ def test_layers_on_disk_give_the_same(sides, found):
                     }
                 },
             ),
-            "'layer0' at level 0.2 has 98 stimuli and the control 100: '000.png'",
+            "'layer0' at 0.2 has 98 stimuli, and others have 100: '000.png'",
         ),
     ],
 )
@@ -231,5 +226,44 @@ def test_bad_input_is_told(sides, change, message):
 
 
 def test_only_stimuli_are_drawn(sides):
-    with pytest.raises(cv.InputError, match="draw only 'stimuli'"):
+    with pytest.raises(cv.InputError, match="only 'stimuli' are drawn"):
         shift(*sides, "linear", bootstrap=cv.Bootstrap(5, over="units"))
+
+
+def test_chance_is_what_the_substitute_gives(sides):
+    source, target = sides
+    chance = {"shuffled": cv.shuffled(source), "rotated": cv.rotated(source)}
+    found = shift(source, target, METRICS, chance=chance)
+    for name, substitute in chance.items():
+        alone = shift(substitute, target, METRICS)
+        np.testing.assert_array_equal(found["r_chance"].sel(chance=name), alone["r"])
+        np.testing.assert_array_equal(
+            found["r_chance_control"].sel(chance=name), alone["r_control"]
+        )
+    assert np.abs(found["r_chance"].sel(chance="shuffled").sel(metric="procrustes")).max() < 0.25
+    turned = found["r_chance_control"].sel(chance="rotated")
+    for metric in ("linear", "procrustes"):  # these ignore rotation, transferred maps too
+        np.testing.assert_allclose(turned.sel(metric=metric), found["r_control"].sel(metric=metric))
+        np.testing.assert_allclose(
+            found["r_chance"].sel(chance="rotated", metric=metric), found["r"].sel(metric=metric)
+        )
+    assert (
+        turned.sel(metric="soft-matching") < found["r_control"].sel(metric="soft-matching")
+    ).all()
+
+
+def test_accuracy_stands_beside(sides):
+    correct = {"one": {0: 0.8, 0.2: 0.6, 0.8: 0.2}, "other": {0: 0.5, 0.2: 0.5, 0.8: 0.25}}
+    found = shift(*sides, "procrustes", accuracy=correct)
+    np.testing.assert_allclose(found["accuracy_control"], [0.8, 0.5])
+    np.testing.assert_allclose(found["accuracy_drop"].sel(network="one"), [0.25, 0.75])
+    np.testing.assert_allclose(found["accuracy_drop"].sel(network="other"), [0, 0.5])
+    del correct["one"][0.2]
+    with pytest.raises(cv.InputError, match="accuracy of 'one' lacks the levels '0.2'"):
+        shift(*sides, "procrustes", accuracy=correct)
+
+
+def test_chance_has_the_levels_of_the_source(sides):
+    part = {x: dict(list(a.items())[::-1]) for x, a in sides[0].items()}
+    with pytest.raises(cv.InputError, match="chance 'untrained' has other levels or layers"):
+        shift(*sides, "linear", chance={"untrained": part})

@@ -2,5 +2,6 @@
 
 from .hierarchy import hierarchy
 from .shift import shift
+from .trajectory import trajectory
 
-__all__ = ["hierarchy", "shift"]
+__all__ = ["hierarchy", "shift", "trajectory"]

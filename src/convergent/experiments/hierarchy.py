@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..metrics import METRICS
 from ..resampling import Bootstrap, Shuffle, over_units
 from ..results import aggregate, kept_units
 from ..study import Study
+from .sides import check_only_stimuli, depths
 
 __all__ = ["hierarchy"]
 
@@ -36,6 +38,7 @@ def hierarchy(
     ceiling: str | None = "self",
     bootstrap: Bootstrap | None = None,
     shuffle: Shuffle | None = None,
+    chance: Mapping[str, Mapping[str, Assembly]] | None = None,
     level: float = 0.95,
     device: str = "cpu",
     study: Study | str | os.PathLike[str] | None = None,
@@ -54,8 +57,11 @@ def hierarchy(
     metrics, folds, ceiling, shuffle, device, study, progress : as for `score`
         ``"self"`` is the ceiling for networks, which have no noise.
     bootstrap : Bootstrap, optional
-        Over stimuli: how sure a partner is, and intervals. Up to 200 resamples fit all maps anew,
+        Over stimuli: how sure a partner is, and intervals. As many ``refits`` fit all maps anew,
         which takes as many times longer.
+    chance : dict, optional
+        By name, what is scored in place of the source, to see what chance would give: `rotated` of
+        the source, or the same layers of an untrained network.
     level : float
         Of the confidence intervals.
 
@@ -71,8 +77,8 @@ def hierarchy(
         (metric, target, source) and ``sure_of_source`` (metric, source, target): in which share of
         the resamples, with maps fitted anew, each layer is the partner; ``*_low`` and ``*_high``
         of ``depth_correlation`` and ``diagonal``. With a shuffle, ``r_shuffled`` (metric, source,
-        target, shuffle). Along ``source`` and ``target`` stand ``source_depth`` and
-        ``target_depth``.
+        target, shuffle). With `chance`, ``r_chance`` (chance, metric, source, target). Along
+        ``source`` and ``target`` stand ``source_depth`` and ``target_depth``.
 
     Raises
     ------
@@ -93,28 +99,34 @@ def hierarchy(
                 f"{side} is {given}: a hierarchy takes a dict of two layers or more, from first to "
                 "last."
             )
-    if bootstrap is not None and bootstrap.over != ("stimuli",):
-        raise InputError(
-            f"{bootstrap}: layers are compared over the same units, so only 'stimuli' are drawn."
-        )
-    scores = score(
-        source,
-        target,
-        metrics,
+    check_only_stimuli(bootstrap)
+    for name, substitute in (chance or {}).items():
+        if list(substitute) != list(source):
+            raise InputError(
+                f"chance {name!r} has layers {list(substitute)}, and the source {list(source)}: it "
+                "stands in its place, so it needs the same."
+            )
+    score_these = partial(
+        score,
+        target=target,
+        metrics=metrics,
         folds=folds,
+        device=device,
+        study=study,
+        progress=progress,
+    )
+    scores = score_these(
+        source,
         ceiling=ceiling,
         units=bootstrap is not None,
         bootstrap=bootstrap,
         shuffle=shuffle,
-        device=device,
-        study=study,
-        progress=progress,
     )
     found = aggregate(scores)
     names = ["r", "normalized", "ceiling", *(["r_shuffled"] if shuffle else [])]
     result: xr.Dataset = found[names].transpose("metric", "source", "target", ...)
     result = result.assign_coords(
-        source_depth=("source", _depth(len(source))), target_depth=("target", _depth(len(target)))
+        source_depth=("source", depths(len(source))), target_depth=("target", depths(len(target)))
     )
     r = result["r"].values
     for side, other in (("target", "source"), ("source", "target")):
@@ -129,6 +141,9 @@ def hierarchy(
         result[name] = ("metric", statistic(r))
     if bootstrap is not None:
         result = result.assign(_how_sure(scores, result, statistics, level))
+    if chance:
+        each = [score_these(layers, ceiling=None, units=False)["r"] for layers in chance.values()]
+        result["r_chance"] = xr.concat(each, xr.Variable("chance", list(chance)))
     return result.assign_attrs(scores.attrs)
 
 
@@ -159,11 +174,6 @@ def _how_sure(
     return sure
 
 
-def _depth(layers: int) -> Floats:
-    """From 0, the first, to 1, the last."""
-    return np.arange(layers) / (layers - 1)
-
-
 def _partner(r: Floats, axis: int) -> NDArray[np.intp]:
     """Who has the greatest score along an axis; a layer without a score is nobody's partner."""
     return np.asarray(np.nan_to_num(r, nan=-np.inf).argmax(axis=axis))
@@ -184,6 +194,6 @@ def _depth_correlation(r: Floats) -> Floats:
 def _diagonal(r: Floats) -> Floats:
     """Mean r at the nearest depth, less that of all other pairs; r is (..., source, target)."""
     sources, targets = r.shape[-2:]
-    apart = np.abs(_depth(sources)[:, None] - _depth(targets))
+    apart = np.abs(depths(sources)[:, None] - depths(targets))
     near = apart == apart.min(axis=0)
     return np.asarray(np.nanmean(r[..., near], axis=-1) - np.nanmean(r[..., ~near], axis=-1))

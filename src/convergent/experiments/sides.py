@@ -1,0 +1,66 @@
+"""Layers of several networks under several conditions: that they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..assembly import Assembly
+from ..errors import InputError, examples
+from ..intake import check_complete
+from ..resampling import Bootstrap
+
+__all__ = ["Layers", "Levels", "check_only_stimuli", "depths", "same_stimuli"]
+
+Layers = Mapping[str, Assembly]
+Levels = Mapping[Any, Layers]
+
+
+def check_only_stimuli(bootstrap: Bootstrap | None) -> None:
+    """Layers and conditions are compared over the same units."""
+    if bootstrap is not None and bootstrap.over != ("stimuli",):
+        raise InputError(
+            f"{bootstrap}: all is compared over the same units, so only 'stimuli' are drawn."
+        )
+
+
+def depths(layers: int) -> NDArray[np.float64]:
+    """Proportional depth of each layer, from 0, the first, to 1, the last."""
+    return np.arange(layers) / max(layers - 1, 1)
+
+
+def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
+    """All populations with stimuli sorted by name; none may lack one that another has."""
+    everything = [
+        (one, name, assembly)
+        for side in sides
+        for one, layers in side.items()
+        for name, assembly in layers.items()
+    ]
+    expected = sorted(everything[0][2].stimuli.tolist())
+    for one, name, assembly in everything:
+        if sorted(assembly.stimuli.tolist()) != expected:
+            lost = sorted(set(expected) ^ set(assembly.stimuli.tolist()))
+            raise InputError(
+                f"{name!r} at {one!r} has {len(assembly.stimuli)} stimuli, and others have "
+                f"{len(expected)}: {examples(lost)} are not in both. All need the same, so that "
+                "scores compare: stimuli.select(names) leaves others out."
+            )
+        check_complete(name, assembly)
+    return [
+        {
+            one: {name: _ordered(assembly, expected) for name, assembly in layers.items()}
+            for one, layers in side.items()
+        }
+        for side in sides
+    ]
+
+
+def _ordered(assembly: Assembly, names: list[str]) -> Assembly:
+    average = assembly.average()
+    if average.stimuli.tolist() == names:
+        return average
+    return Assembly(average.data.sel(stimulus=names))

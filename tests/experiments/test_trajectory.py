@@ -1,0 +1,158 @@
+"""Trajectories: scores of checkpoints, and how much of them is there early."""
+
+import numpy as np
+import pytest
+
+import convergent as cv
+from convergent.cell import RunningCell
+
+N, UNITS = 100, 12
+NAMES = [f"{i:03d}.png" for i in range(N)]
+METRICS = ["linear", "procrustes", "soft-matching"]
+STEPS = (0.0, 0.5, 1.0, 2.0, 3.0)
+GROWN = {0.0: 0.0, 0.5: 0.5, 1.0: 0.8, 2.0: 0.9, 3.0: 1.0}
+
+
+def run(seed, layers=3):
+    """Layers whose shared part grows with training, as much as GROWN says."""
+    shared, own = np.random.default_rng(0), np.random.default_rng([1, seed])
+    kept = [
+        (shared.standard_normal((N, UNITS)), own.standard_normal((N, UNITS))) for _ in range(layers)
+    ]
+    orders = [own.permutation(UNITS) for _ in range(layers)]
+    return {
+        step: {
+            f"layer{k}": cv.Assembly.from_array(
+                (GROWN[step] * common + 0.5 * alone)[:, orders[k]], stimuli=NAMES
+            )
+            for k, (common, alone) in enumerate(kept)
+        }
+        for step in STEPS
+    }
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {"a": run(1), "b": run(2)}
+
+
+@pytest.fixture(scope="module")
+def found(runs):
+    return cv.trajectory(runs, METRICS, bootstrap=cv.Bootstrap(30, refits=10))
+
+
+def test_it_holds_the_ordinary_scores(runs, found):
+    for step in STEPS:
+        for against, other in (("same step", step), ("final", STEPS[-1])):
+            for k in range(3):
+                pair = runs["a"][step][f"layer{k}"], runs["b"][other][f"layer{k}"]
+                table = cv.summary(cv.score(*pair, METRICS, ceiling="self")).set_index("metric")
+                cell = found.sel(step=step, against=against, layer=f"layer{k}").squeeze("pair")
+                np.testing.assert_allclose(cell["r"], table.loc[METRICS, "r"], atol=1e-12)
+                if against == "same step":
+                    ceiling = cell["ceiling"].sel(run="b")
+                    np.testing.assert_allclose(ceiling, table.loc[METRICS, "ceiling"], atol=1e-9)
+
+
+def test_a_run_against_itself_gives_the_ceiling(runs):
+    found = cv.trajectory(runs, METRICS, pairs=[("a", "a")])
+    same = found["r"].sel(pair="a > a", against="same step")
+    np.testing.assert_allclose(same, found["ceiling"].sel(run="a"), atol=1e-12)
+    np.testing.assert_allclose(found["ceiling"].sel(metric="soft-matching"), 1, atol=1e-9)
+
+
+def test_the_share_is_that_of_the_growth(found):
+    r = found["r"].values
+    share = (r[..., 2, :] - r[..., 0, :]) / (r[..., -1, :] - r[..., 0, :])
+    np.testing.assert_allclose(found["share"], share)
+    mean = r.mean(-1)
+    overall = (mean[..., 2] - mean[..., 0]) / (mean[..., -1] - mean[..., 0])
+    np.testing.assert_allclose(found["share_overall"], overall)
+    assert (found["share_overall_low"] < overall).all()
+    assert (found["share_overall_high"] > overall).all()
+
+
+def test_the_share_of_a_known_growth_lies_in_its_interval(found):
+    # same step: r of two noisy copies is g^2 / (g^2 + 0.25), with g the shared part
+    expected = {step: g**2 / (g**2 + 0.25) for step, g in GROWN.items()}
+    true = expected[1.0] / expected[3.0]
+    part = found.sel(metric="soft-matching", against="same step").squeeze("pair")
+    assert float(part["share_overall_low"]) < true < float(part["share_overall_high"])
+    np.testing.assert_allclose(part["r"].mean("layer"), list(expected.values()), atol=0.08)
+
+
+def test_no_growth_has_no_share():
+    flat = run(1)
+    still = dict.fromkeys(STEPS, flat[1.0])
+    found = cv.trajectory({"a": still, "b": still}, "procrustes")
+    assert np.isnan(found["share"]).all()
+
+
+def test_chance_and_accuracy_stand_beside(runs):
+    chance = {"shuffled": cv.shuffled(runs), "rotated": cv.rotated(runs)}
+    correct = {"a": dict(zip(STEPS, (0.1, 0.2, 0.5, 0.8, 0.9), strict=True))}
+    found = cv.trajectory(runs, METRICS, chance=chance, accuracy=correct)
+    for name, substitute in chance.items():
+        alone = cv.trajectory({"a": substitute["a"], "b": runs["b"]}, METRICS)
+        np.testing.assert_array_equal(found["r_chance"].sel(chance=name), alone["r"])
+    assert np.abs(found["r_chance"].sel(chance="shuffled", metric="procrustes")).max() < 0.3
+    np.testing.assert_allclose(found["accuracy_share"], 0.5)
+    assert found["accuracy"].sel(run_of_accuracy="a", step=2.0) == 0.8
+
+
+def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, monkeypatch):
+    fits, most = [], 20
+
+    class Stopped(Exception):
+        pass
+
+    def done(self, whole=RunningCell.done):
+        if len(fits) == most:
+            raise Stopped
+        fits.append(1)
+        return whole(self)
+
+    monkeypatch.setattr(RunningCell, "done", done)
+    arguments = {"bootstrap": cv.Bootstrap(30, refits=10), "study": tmp_path}
+    with pytest.raises(Stopped):
+        cv.trajectory(runs, METRICS, **arguments)
+    fits.clear()
+    most = np.inf
+    resumed = cv.trajectory(runs, METRICS, **arguments)
+    steps = len(STEPS)
+    # per layer: ceilings, the same step, and the end but for the last step, which is both
+    assert len(fits) == 3 * 3 * (steps + steps + steps - 1) - 20
+    for name in found.data_vars:
+        np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
+
+
+def without(runs, change):
+    changed = {name: dict(of_step) for name, of_step in runs.items()}
+    change(changed)
+    return changed
+
+
+def nothing(_runs):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "told"),
+    [
+        ({}, lambda runs: runs["b"].pop(0.5), "run 'b' lacks the steps '0.5', which others have"),
+        ({"early": 0.7}, nothing, "early=0.7 is none of the steps 0, 0.5, 1, 2, 3"),
+        ({}, lambda runs: runs.pop("b"), "pairs .* name no run"),
+        ({"pairs": [("a", "c")]}, nothing, "name 'c'"),
+        (
+            {},
+            lambda runs: runs["b"].update({0.5: {"layer0": runs["b"][0.5]["layer0"]}}),
+            "different numbers of layers",
+        ),
+        ({"accuracy": {"a": {0.0: 0.1}}}, nothing, "accuracy of 'a' lacks the steps '0.5'"),
+        ({"chance": {"none": {}}}, nothing, "chance 'none' has other steps or layers"),
+        ({"bootstrap": cv.Bootstrap(5, "units")}, nothing, "only 'stimuli' are drawn"),
+    ],
+)
+def test_bad_input_is_told(runs, arguments, change, told):
+    with pytest.raises(cv.InputError, match=told):
+        cv.trajectory(without(runs, change), "procrustes", **arguments)
