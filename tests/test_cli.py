@@ -13,7 +13,7 @@ import xarray as xr
 from PIL import Image
 
 import convergent as cv
-from convergent import cli
+from convergent import catalog, cli
 
 N_STIMULI = 36
 NAMES = [f"{i:02d}.png" for i in range(N_STIMULI)]
@@ -297,6 +297,45 @@ def test_bad_input_has_no_traceback_as_a_module(tmp_path):
     assert done.stderr == "error: there is no data set 'cowly2023': did you mean 'cowley2023'?\n"
 
 
+# Training
+
+TINY = ("--images", "64", "--held-out", "16", "--epochs", "1", "--batch-size", "16")
+
+
+def test_train(run, tmp_path):
+    asked = ("train", "small-plain", "--out", str(tmp_path / "nets"), "--seeds", "0,3", *TINY)
+    code, out, err = run(*asked, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    steps = [(row["seed"], row["step"]) for row in rows]
+    assert steps == [(seed, step) for seed in (0, 3) for step in range(5)]
+    assert {"network", "epoch", "images_seen", "loss", "accuracy"} <= set(rows[0])
+    assert "small-plain-3: 5 checkpoints, accuracy" in err
+    for seed in (0, 3):
+        found = cv.checkpoints(tmp_path / "nets" / f"small-plain-{seed}")
+        assert list(found) == [0, 0.25, 0.5, 0.75, 1]
+        assert cv.network("small-plain", checkpoint=found[1]).name == "small-plain"
+    code, out, _ = run(*asked)  # finished: read from disk
+    assert code == 0
+    assert "small-plain, trained" in out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("small-plane",), "did you mean 'small-plain'"),
+        (("small-plain", "--seeds", "0,one"), "--seeds '0,one': give whole numbers"),
+        (("small-plain", "--seeds", ""), "give whole numbers"),
+        (("small-plain", "--epochs", "0"), "epochs=0"),
+    ],
+)
+def test_train_on_bad_input(run, tmp_path, wrong, told):
+    code, out, err = run("train", *wrong, "--out", str(tmp_path / "nets"))
+    assert (code, out) == (2, "")
+    assert told in err
+    assert not (tmp_path / "nets").exists()
+
+
 # Lists
 
 
@@ -325,6 +364,14 @@ def test_networks(run):
     assert "efficientnet-lite2" in run("networks")[1]
 
 
+def test_networks_that_are_trained_here(run):
+    what = {row["name"]: row["what"] for row in rows_of(run("networks", "--json"))}
+    assert "convergent train" in what["small-plain"]
+    assert "ImageNet" in what["efficientnet-lite0"]
+    rows = rows_of(run("networks", "small-residual", "--json"))
+    assert {"layer": "blocks.0.first", "kind": "Sequential", "default": True} in rows
+
+
 def test_layers_of_a_network(run):
     rows = rows_of(run("networks", "tinynetwork:make", "--json"))
     assert rows == [
@@ -345,7 +392,7 @@ def test_fetch_of_what_is_simulated(run, tmp_path):
 def test_fetch_says_where_the_files_lie(run, monkeypatch, tmp_path):
     asked = []
     files = [tmp_path / "a.npy", tmp_path / "b.zip"]
-    monkeypatch.setattr(cli.catalog, "fetch", lambda *words: asked.append(words) or files)
+    monkeypatch.setattr(catalog, "fetch", lambda *words: asked.append(words) or files)
     assert run("fetch", "cowley2023/210325") == (0, f"{files[0]}\n{files[1]}\n", "")
     run("fetch", "cowley2023")
     assert asked == [("cowley2023", "210325"), ("cowley2023", None)]
@@ -383,6 +430,8 @@ def is_told(result, message):
         ({"data": "nosuch.nc"}, "there is no nosuch.nc"),
         ({"stimuli": "nosuch"}, "there is no file nosuch"),
         ({"spatial": "centre"}, "'centre': did you mean 'center'"),
+        ({"spatial": "positions-0"}, "N of 'positions-N' is a whole number"),
+        ({"spatial": "positions-2"}, "recording.nc are whole images: use another"),
         ({"ceiling": "split-halves"}, "no ceiling 'split-halves': did you mean 'split-half'"),
         ({"by": "regoin"}, "no coordinate 'regoin': did you mean 'region'"),
         ({"group": "scenes"}, "'scenes': did you mean 'scene'"),
@@ -486,9 +535,26 @@ def test_layers_of_two_networks_are_compared(run, lab, tmp_path):
     assert min(own) > 0.9
 
 
+def test_layers_of_two_networks_are_compared_at_the_same_positions(run, lab):
+    networks = ("tinynetwork:make", "tinynetwork:make", "--stimuli", lab / "images")
+    options = ("--spatial=positions-2", "--metrics=linear", "--layers=0,2", "--json")
+    # as many folds as whole images, three to each, would not allow
+    rows = rows_of(run("compare", *networks, *options, "--folds=18"))
+    stimuli = cv.Stimuli.from_folder(lab / "images")
+    network = cv.network("tinynetwork:make")
+    layers = cv.extract(network, stimuli, ["0", "2"], spatial="positions-2")
+    found = cv.hierarchy(layers, layers, "linear", folds=cv.Folds(18))
+    expected = {row["source"] + row["target"]: row["r"] for row in rows}
+    for source in "02":
+        for target in "02":
+            r = float(found["r"].sel(metric="linear", source=source, target=target))
+            assert r == pytest.approx(expected[source + target], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--spatial=positions-x",), "N of 'positions-N' is a whole number"),
         (("--stimuli=nowhere.zip",), "there is no file nowhere.zip"),
         (("--layers=0",), "two layers or more"),
         (("--metrics=cca",), "no metric 'cca'"),

@@ -36,7 +36,8 @@ def test_positions_of_an_image_stay_together():
     images = np.repeat([f"{i}.png" for i in range(10)], 4)
     names = [f"{image}@{k % 4}" for k, image in enumerate(images)]
     values = np.stack([np.arange(40) // 4, np.arange(40) % 4], axis=1).astype(float)
-    given = cv.Assembly.from_array(values, stimuli=names, image=("stimulus", images))
+    place = {"row": ("stimulus", np.arange(40) % 4 // 2), "column": ("stimulus", np.arange(40) % 2)}
+    given = cv.Assembly.from_array(values, stimuli=names, image=("stimulus", images), **place)
     found = cv.shuffled(given).data.values.reshape(10, 4, 2)
     assert (np.ptp(found[..., 0], axis=1) == 0).all()
     assert (found[..., 1] == np.arange(4)).all()

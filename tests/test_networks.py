@@ -838,8 +838,9 @@ def test_lite_is_shown_what_it_was_trained_on(version, size):
     assert found.about["licence"] == "Apache-2.0"
 
 
-def test_all_lite_networks_are_listed():
-    assert list(NETWORKS) == [f"efficientnet-lite{version}" for version in range(3)]
+def test_all_networks_are_listed():
+    lite = [f"efficientnet-lite{version}" for version in range(3)]
+    assert list(NETWORKS) == [*lite, "small-plain", "small-residual"]
 
 
 def test_lite_is_trained(lite0, untrained):

@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import InputError, examples, unknown
 from .storage import read_array, write_array
 
-__all__ = ["Assembly", "align", "first_half", "open_assembly"]
+__all__ = ["Assembly", "align", "first_half", "images_of", "open_assembly"]
 
 DIMS = ("stimulus", "unit", "repeat", "time")
+POSITION = ("image", "row", "column")  # labels of stimuli that are positions of an image
 BLOCK_BYTES = 64 * 2**20  # how much of an array is looked at in one go
 
 
@@ -335,10 +336,14 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     )
     if not shared:
         shown = " against ".join(examples(sorted(own), 2) for own in names[:2])
-        raise InputError(
-            f"{what} share 0 of {max(map(len, names))} stimuli ({shown}): stimuli are matched by "
-            "name, so rename one side to the other's names."
-        )
+        remedy = "stimuli are matched by name, so rename one side to the other's names."
+        if any(images_of(assembly) is not None for assembly in assemblies):
+            remedy = (
+                "positions are matched with those of the same grid alone, so extract all layers "
+                "onto one grid (spatial='positions-4', say), or, to set them beside whole images, "
+                "with spatial='mean' or 'flatten'."
+            )
+        raise InputError(f"{what} share 0 of {max(map(len, names))} stimuli ({shown}): {remedy}")
     if len(shared) < len(every):
         warnings.warn(
             f"{what} share {len(shared)} of {len(every)} stimuli; left out are "
@@ -352,6 +357,20 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
         else Assembly(assembly.data.sel(stimulus=order))
         for assembly in assemblies
     )
+
+
+def images_of(assembly: Assembly) -> NDArray[Any] | None:
+    """Which image each stimulus is a position of; None where stimuli are no positions.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        Positions have ``image``, ``row`` and ``column`` along ``stimulus``.
+    """
+    coords = assembly.data.coords
+    if all(key in coords and coords[key].dims == ("stimulus",) for key in POSITION):
+        return np.asarray(coords["image"].values)
+    return None
 
 
 def first_half(recorded: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:

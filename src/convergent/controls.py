@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .assembly import Assembly
+from .assembly import Assembly, images_of
 from .errors import InputError
 
 __all__ = ["rotated", "shuffled"]
@@ -79,8 +79,8 @@ def rotated(source: Populations, seed: int | np.random.Generator = 0) -> Populat
 
 def _shuffled(assembly: Assembly, seed: int) -> Assembly:
     data = assembly.data.isel(stimulus=np.argsort(assembly.stimuli, kind="stable"))
-    image = data.coords["image"].values if "image" in data.coords else data["stimulus"].values
-    names, member = np.unique(image, return_inverse=True)
+    image = images_of(Assembly(data))
+    names, member = np.unique(data["stimulus"] if image is None else image, return_inverse=True)
     sizes = np.bincount(member)
     if sizes.min() < sizes.max():
         raise InputError(

@@ -14,7 +14,7 @@ from .assembly import Assembly
 from .ceiling import check_ceiling
 from .errors import InputError
 from .folds import Folds
-from .intake import aligned, check_complete, group_labels, named
+from .intake import aligned, check_complete, check_grids, group_labels, named
 from .metrics import METRICS, named_metrics
 from .provenance import fingerprints, made_with, parameters
 from .resampling import Bootstrap, Shuffle, draw_resamples
@@ -125,6 +125,7 @@ def score(
     sources, targets = aligned(sources, targets)
     n = len(next(iter(targets.values())).stimuli)
     populations = [*targets.values(), *sources.values()]
+    check_grids(chosen, populations)
     groups = group_labels(folds.group, populations)
     splits = folds.split(n, groups)
     resamples = draw_resamples(bootstrap, shuffle, splits, groups)

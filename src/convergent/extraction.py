@@ -33,11 +33,14 @@ from .layer_store import (
     write_rows,
 )
 from .networks import Network
+from .positions import as_extracted, grid_side
 from .progress import track
 from .stimuli import Stimuli
 from .storage import check_attrs, chunk_sizes, read_array
 
-__all__ = ["SPATIAL", "check_layers", "extract", "inputs_fingerprint"]
+__all__ = ["SPATIAL", "check_layers", "extract", "inputs_fingerprint", "treatment"]
+
+Treatment = Callable[[torch.Tensor, str], torch.Tensor]  # of a layer's output, with its name
 
 
 def extract(
@@ -62,9 +65,11 @@ def extract(
     layers : sequence of str, optional
         Names of any modules; the network's defaults where left out. The network runs no further
         than the last of them. A module that runs several times gives its first output.
-    spatial : {"mean", "max", "center", "flatten"}
+    spatial : {"mean", "max", "center", "flatten", "positions", "positions-N"}
         What becomes of the positions of a layer (height x width, or tokens): their mean, their
-        maximum, the middle one, or each a unit of its own.
+        maximum, the middle one, each a unit of its own, or (of convolutional layers) each a
+        stimulus of its own, to which the channels respond. Of ``"positions-4"`` there are 4 x 4,
+        each the mean of its part of a map, so that layers of any map size share them.
     batch_size : int
         Stimuli shown at once.
     device : str, optional
@@ -81,28 +86,34 @@ def extract(
     -------
     dict of str to Assembly
         One a layer, float32 (stimulus, unit), with coordinates ``layer``, ``channel`` and, where
-        positions are kept, ``row`` and ``column`` (or ``token``) along ``unit``. With a store,
-        values stay on disk until they are needed (dask).
+        positions are kept, ``row`` and ``column`` (or ``token``) along ``unit``. Where positions
+        are stimuli, named ``NAME@ROW.COLUMN/ROWSxCOLUMNS``, ``image``, ``row`` and ``column`` lie
+        along ``stimulus``, and folds keep the positions of an image together. With a store, values
+        stay on disk until they are needed (dask).
 
     Raises
     ------
     InputError
-        Where a layer is not known or never runs, or its output is no array of activations; where
-        the store holds activations of something else, which are left as they are.
+        Where a layer is not known or never runs, or its output is no array of activations, or has
+        no positions where these are asked for; where the store holds activations of something
+        else, which are left as they are.
+
+    References
+    ----------
+    Williams, Kunz, Kornblith and Linderman 2021, NeurIPS (positions as stimuli).
     """
     wanted = network.default_layers if layers is None else layers
     layers = list(dict.fromkeys([wanted] if isinstance(wanted, str) else wanted))
     check_layers(network, layers)
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: show at least one stimulus at once.")
-    if not isinstance(spatial, str) or spatial not in SPATIAL:
-        raise unknown("way to treat positions", spatial, SPATIAL)
+    treat = treatment(spatial)
     place = torch_device(device) if device else _home(network)
     run = partial(
         _run,
         network,
         stimuli,
-        spatial=spatial,
+        treat=treat,
         batch_size=batch_size,
         place=place,
         progress=progress,
@@ -116,7 +127,9 @@ def extract(
     about["inputs_sha256"] = everything.inputs_sha256
     values, shapes = everything.values, everything.shapes
     return {
-        layer: _assembly(layer, values.pop(layer), shapes[layer], spatial, stimuli.names, about)
+        layer: as_extracted(
+            _assembly(layer, values.pop(layer), shapes[layer], stimuli.names, about)
+        )
         for layer in layers
     }
 
@@ -150,7 +163,7 @@ class _Rows:
     stimuli: slice
     inputs_sha256: str  # of all inputs up to the last of these
     values: dict[str, NDArray[np.float32]]
-    shapes: dict[str, tuple[int, ...]]  # of a layer's output for one stimulus
+    shapes: dict[str, tuple[int, ...]]  # of what is kept of a layer for one stimulus
 
 
 def _run(
@@ -159,7 +172,7 @@ def _run(
     finished: Mapping[str, int],
     height: int,
     *,
-    spatial: str,
+    treat: Treatment,
     batch_size: int,
     place: torch.device,
     progress: bool | None,
@@ -174,11 +187,11 @@ def _run(
     n, first, filled = len(stimuli), 0, 0  # first stimulus in the buffers, and how many are there
 
     def put(layer: str, output: torch.Tensor) -> None:
-        values = SPATIAL[spatial](output, layer)
+        values = treat(output, layer)
         if layer not in buffers:  # a row of chunks, and what a batch has left when it is full
             size = min(height + batch_size, n)
             buffers[layer] = np.empty((size, *values.shape[1:]), dtype=np.float32)
-        shapes[layer] = tuple(output.shape[1:])
+        shapes[layer] = tuple(values.shape[1:])
         torch.from_numpy(buffers[layer][filled : filled + len(values)]).copy_(values)
 
     home = _home(network)
@@ -369,7 +382,7 @@ def _extract_to(
     found = {layer: read_array(layer_path(path, record, layer)) for layer in layers}
     for data in found.values():
         data.attrs = dict(about)  # those of this call, whose notes can be other ones
-    return {layer: Assembly(data) for layer, data in found.items()}
+    return {layer: as_extracted(Assembly(data)) for layer, data in found.items()}
 
 
 def _content(
@@ -443,7 +456,7 @@ def _stored(
         if row.index == 0:
             room = dask.array.empty((len(names), values.shape[1]), dtype=values.dtype)
             shape = row.shapes[layer]
-            create_layer(folder, _assembly(layer, room, shape, about["spatial"], names, about).data)
+            create_layer(folder, _assembly(layer, room, shape, names, about).data)
         write_rows(folder, row.stimuli.start, values)
         if row.index == record.n_rows - 1:
             finish_layer(folder, layer, about)
@@ -474,26 +487,71 @@ def _pooled(
     return pool(output, dims[output.ndim]) if output.ndim > 2 else output
 
 
-SPATIAL: dict[str, Callable[[torch.Tensor, str], torch.Tensor]] = {
+def _positions(output: torch.Tensor, layer: str, side: int | None = None) -> torch.Tensor:
+    if output.ndim != 4:
+        what = {2: "one response of each unit to an image", 3: "tokens, which have no rows"}
+        raise InputError(
+            f"layer {layer!r} has no positions to make stimuli of: it gives {what[output.ndim]}. "
+            "Leave it out (layers=), or use spatial='mean' or 'flatten' for all layers."
+        )
+    if side is None:
+        return output
+    rows, columns = output.shape[2:]
+    if side > min(rows, columns):  # some would be copies of others
+        raise InputError(
+            f"layer {layer!r} has maps of {rows} x {columns}, which cannot be averaged onto "
+            f"{side} x {side} positions: use spatial='positions-{min(rows, columns)}' for all "
+            "layers, or leave this one out (layers=)."
+        )
+    return torch.nn.functional.adaptive_avg_pool2d(output, side)
+
+
+SPATIAL: dict[str, Treatment] = {
     "flatten": lambda output, _layer: output,
     "mean": partial(_pooled, torch.mean),
     "max": partial(_pooled, torch.amax),
     "center": _center,
+    "positions": _positions,
 }
+
+
+def treatment(spatial: str) -> Treatment:
+    """What becomes of the output (stimulus, ...) of a layer.
+
+    Parameters
+    ----------
+    spatial : str
+        A name of `SPATIAL`, or ``"positions-N"``.
+
+    Raises
+    ------
+    InputError
+        Where there is no such way.
+    """
+    if not isinstance(spatial, str):
+        raise unknown("way to treat positions", spatial, SPATIAL)
+    side = grid_side(spatial)
+    if side is not None:
+        return partial(_positions, side=side)
+    if spatial.startswith("positions-"):
+        raise InputError(
+            f"spatial={spatial!r}: N of 'positions-N' is a whole number from 1 up, such as "
+            "'positions-4'."
+        )
+    if spatial not in SPATIAL:
+        raise unknown("way to treat positions", spatial, [*SPATIAL, "positions-4"])
+    return SPATIAL[spatial]
 
 
 def _assembly(
     layer: str,
     values: Any,
     shape: tuple[int, ...],
-    spatial: str,
     names: Sequence[str],
     about: Mapping[str, Any],
 ) -> Assembly:
-    """Label the activations of one layer, numpy or dask (stimulus, unit)."""
+    """Label what is kept of one layer, numpy or dask (stimulus, unit)."""
     axes = {1: ("channel",), 2: ("token", "channel"), 3: ("channel", "row", "column")}[len(shape)]
-    if spatial != "flatten" and len(axes) > 1:
-        shape, axes = (shape[axes.index("channel")],), ("channel",)
     places = np.unravel_index(np.arange(values.shape[1]), shape)
     written = [
         np.char.mod(f"%0{len(str(size - 1))}d", place)

@@ -30,6 +30,7 @@ class Folds:
         Draws them, over the stimuli sorted by name.
     group : str, optional
         A coordinate along ``stimulus`` (category, photo, session) whose values stay together.
+        Where stimuli are positions of images, these stay together where it is left out.
     """
 
     n: int = 5
@@ -73,9 +74,9 @@ class Folds:
         largest, room = int(sizes.argmax()), n_stimuli / self.n
         if len(names) < self.n or sizes[largest] > LARGEST_GROUP * room:
             raise InputError(
-                f"{self.group!r} has {len(names)} groups, the largest {str(names[largest])!r} with "
-                f"{sizes[largest]} of {n_stimuli} stimuli; one of {self.n} folds holds {room:.0f}. "
-                "Use fewer folds, or finer groups."
+                f"{self._kept_whole!r} has {len(names)} groups, the largest "
+                f"{str(names[largest])!r} with {sizes[largest]} of {n_stimuli} stimuli; one of "
+                f"{self.n} folds holds {room:.0f}. Use fewer folds, or finer groups."
             )
         splits = [
             (np.flatnonzero(np.isin(member, train)), np.flatnonzero(np.isin(member, test)))
@@ -84,11 +85,15 @@ class Folds:
         fewest = min(len(test) for _, test in splits)
         if fewest < LEAST_TEST_STIMULI:
             raise InputError(
-                f"with the groups of {self.group!r}, one of {self.n} folds has {fewest} test "
+                f"with the groups of {self._kept_whole!r}, one of {self.n} folds has {fewest} test "
                 f"stimuli, and each needs at least {LEAST_TEST_STIMULI}: use "
                 "fewer folds, or another seed."
             )
         return splits
+
+    @property
+    def _kept_whole(self) -> str:
+        return self.group or "image"  # positions
 
 
 class FoldMean:

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .assembly import Assembly, align
-from .errors import InputError, unknown
+from .assembly import Assembly, align, images_of
+from .errors import InputError, examples, unknown
+from .metrics import CircularShifts, Metric
 from .population import Population
 
-__all__ = ["aligned", "check_complete", "complete_population", "group_labels", "named"]
+__all__ = [
+    "aligned",
+    "check_complete",
+    "check_grids",
+    "complete_population",
+    "group_labels",
+    "named",
+]
 
 
 def complete_population(name: str, assembly: Assembly, device: str) -> Population:
@@ -75,13 +83,81 @@ def aligned(
 
 
 def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] | None:
-    """The first coordinate of this name along ``stimulus``."""
+    """Which stimuli stay in one fold: the first coordinate of this name along ``stimulus``.
+
+    Parameters
+    ----------
+    label : str or None
+        A coordinate. Where left out, positions of one image stay together.
+    assemblies : sequence of Assembly
+        Over the same stimuli, in the same order.
+
+    Returns
+    -------
+    array (n,) or None
+        None where each stimulus stands for itself.
+
+    Raises
+    ------
+    InputError
+        Where there is no such coordinate, or it would part positions of one image.
+    """
+    several = (images_of(assembly) for assembly in assemblies)
+    images = next((found for found in several if found is not None), None)
     if label is None:
-        return None
+        return images
     labels: set[str] = set()
     for assembly in assemblies:
         along = {str(k): c for k, c in assembly.data.coords.items() if c.dims == ("stimulus",)}
         if label in along:
-            return np.asarray(along[label].values)
+            groups = np.asarray(along[label].values)
+            if images is not None:
+                _check_images_whole(label, groups, images)
+            return groups
         labels |= set(along)
     raise unknown("coordinate along 'stimulus'", label, sorted(labels))
+
+
+def check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -> None:
+    """Make sure that metrics that shift maps know their grid, which bare arrays do not tell.
+
+    Parameters
+    ----------
+    metrics : dict of metric
+        By name.
+    assemblies : sequence of Assembly
+        Over the same stimuli, in the same order.
+
+    Raises
+    ------
+    InputError
+        Where stimuli are no positions, or those of another grid.
+    """
+    grids = {name: m.grid for name, m in metrics.items() if isinstance(m, CircularShifts)}
+    if not grids:
+        return
+    labels = next((a.data.coords for a in assemblies if images_of(a) is not None), None)
+    if labels is None:
+        raise InputError(
+            f"metrics {examples(grids)} shift maps, and the stimuli are whole images: extract "
+            "layers with spatial='positions-4', say, and give grid=(4, 4)."
+        )
+    found = tuple(int(labels[axis].max()) + 1 for axis in ("row", "column"))
+    for name, grid in grids.items():
+        if grid != found:
+            raise InputError(
+                f"metric {name!r} shifts maps of {grid[0]} x {grid[1]}, and the layers have "
+                f"{found[0]} x {found[1]} positions: give grid={found}."
+            )
+
+
+def _check_images_whole(label: str, groups: NDArray[Any], images: NDArray[Any]) -> None:
+    """Positions of one image in training and test stimuli would tell of each other."""
+    names, first, member = np.unique(images, return_index=True, return_inverse=True)
+    parted = names[np.unique(member[groups != groups[first][member]])]
+    if len(parted):
+        raise InputError(
+            f"the label {label!r} parts positions of the same image ({examples(parted.tolist())}), "
+            "which must stay in one fold: leave group out, or name a label that each image has one "
+            "value of."
+        )

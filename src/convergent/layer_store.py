@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .assembly import Assembly
 from .errors import InputError
+from .positions import as_extracted
 from .storage import (
     CHECKSUM_BYTES,
     FORMAT,
@@ -238,4 +239,7 @@ def open_layers(path: str | os.PathLike[str]) -> dict[str, Assembly]:
             f"{path} is not complete ({', '.join(short[:3])}{more}): call extract again with the "
             "same arguments and store, and it continues from there."
         )
-    return {layer: Assembly(read_array(layer_path(path, record, layer))) for layer in whole}
+    return {
+        layer: as_extracted(Assembly(read_array(layer_path(path, record, layer))))
+        for layer in whole
+    }

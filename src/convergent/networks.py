@@ -21,6 +21,7 @@ from PIL import Image
 
 from .errors import InputError, examples, unknown
 from .simulate import natural_images
+from .small_networks import SMALL, SMALL_LAYERS, SmallNetwork, shown
 from .source_code import code_of
 
 __all__ = ["NETWORKS", "Network", "network", "scaled"]
@@ -138,10 +139,10 @@ def network(
     Parameters
     ----------
     name : str
-        ``efficientnet-lite0``, ``-lite1``, ``-lite2``; ``torchvision:NAME`` and ``timm:NAME``
-        where these are installed; ``package.module:function`` for one's own, a function without
-        arguments that returns a `Network`, or a torch module that takes 224 x 224 images with
-        ImageNet's mean and deviation.
+        ``efficientnet-lite0``, ``-lite1``, ``-lite2``; ``small-plain`` and ``small-residual``,
+        which `train` trains; ``torchvision:NAME`` and ``timm:NAME`` where these are installed;
+        ``package.module:function`` for one's own, a function without arguments that returns a
+        `Network`, or a torch module that takes 224 x 224 images with ImageNet's mean and deviation.
     pretrained : bool
         With trained weights; otherwise with random ones, and batch statistics set on simulated
         images, so that activations neither vanish nor explode.
@@ -153,8 +154,8 @@ def network(
     Raises
     ------
     InputError
-        Where the name is not known, a package is missing, or the checkpoint does not fit or
-        holds code.
+        Where the name is not known, a package is missing, there are no trained weights, or the
+        checkpoint does not fit or holds code.
     """
     family, _, member = name.partition(":")
     trained = pretrained and checkpoint is None
@@ -213,6 +214,17 @@ def _lite(version: int, trained: bool) -> Network:
     return Network(name, module, partial(scaled, size=size), LITE_DEFAULTS, about)
 
 
+def _small(name: str, trained: bool) -> Network:
+    """A network that `train` trains; no package has weights for it."""
+    if trained:
+        raise InputError(
+            f"there are no weights for {name}: train it with `convergent train {name}` and give a "
+            "file of that as checkpoint=, or ask for it untrained with pretrained=False."
+        )
+    about = {"preprocess": "64 px bicubic, (x - 127.5) / 64"}
+    return Network(name, SmallNetwork(name), shown, SMALL_LAYERS, about)
+
+
 def _torchvision(member: str, trained: bool) -> Network:
     models = _installed("torchvision.models", "torchvision")
     if member not in models.list_models():
@@ -260,7 +272,8 @@ def _own(path: str, function: str) -> Network:
 
 
 NETWORKS: dict[str, Callable[[bool], Network]] = {
-    f"efficientnet-lite{version}": partial(_lite, version) for version in LITE_SIZES
+    **{f"efficientnet-lite{version}": partial(_lite, version) for version in LITE_SIZES},
+    **{name: partial(_small, name) for name in SMALL},
 }
 FAMILIES: dict[str, Callable[[str, bool], Network]] = {"torchvision": _torchvision, "timm": _timm}
 

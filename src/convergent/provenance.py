@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from importlib.metadata import version
 from typing import Any
 
 from .assembly import Assembly
+from .metrics import Metric
+from .source_code import code_of
 
 __all__ = ["fingerprints", "made_with", "parameters"]
 
@@ -17,10 +19,15 @@ LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
 
 def parameters(metric: object) -> dict[str, Any]:
-    """Kind and hyper-parameters of a metric."""
+    """Kind and hyper-parameters of a metric; of a metric within it, its code as well."""
     kind = type(metric).__name__
     if is_dataclass(metric) and not isinstance(metric, type):
-        return {"metric": kind} | asdict(metric)
+        within = {
+            field.name: code_of(type(value)) | parameters(value)
+            for field in fields(metric)
+            if isinstance(value := getattr(metric, field.name), Metric)
+        }
+        return {"metric": kind} | asdict(metric) | within
     return {"metric": kind, "value": repr(metric)}
 
 

@@ -9,7 +9,7 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from .assembly import Assembly
@@ -90,10 +91,7 @@ class Study:
             if str(arrays.pop("made_of")) != text:
                 raise ValueError("it is made of something else")
         except DAMAGE as error:
-            warnings.warn(
-                f"{path} is damaged or cut short ({error}): what it held is computed anew.",
-                stacklevel=2,
-            )
+            _warn_of_damage(path, error)
             return None
         return arrays
 
@@ -114,6 +112,42 @@ class Study:
                 np.savez(file, allow_pickle=False, made_of=np.array(text), **arrays)
 
         write_whole(path, write)
+
+    def dataset(self, made_of: Mapping[str, Any], make: Callable[[], xr.Dataset]) -> xr.Dataset:
+        """Return a labelled result, made only where it is not kept yet.
+
+        Parameters
+        ----------
+        made_of : mapping
+            All that decides on the result; plain values.
+        make : function
+            Makes it.
+
+        Returns
+        -------
+        xarray.Dataset
+            In memory.
+
+        Warns
+        -----
+        UserWarning
+            Where the file is damaged.
+        """
+        text, path = self._find(made_of)
+        path = path.with_suffix(".nc")
+        if path.exists():
+            try:
+                with xr.open_dataset(path, engine="h5netcdf") as file:
+                    kept = file.load()
+                if kept.attrs.pop("made_of") != text:
+                    raise ValueError("it is made of something else")
+                return kept
+            except DAMAGE as error:
+                _warn_of_damage(path, error)
+        result = make()
+        described = result.assign_attrs(made_of=text)
+        write_whole(path, lambda file: described.to_netcdf(file, engine="h5netcdf"))
+        return result
 
     def extract(
         self,
@@ -168,6 +202,12 @@ class Study:
     def _find(self, made_of: Mapping[str, Any]) -> tuple[str, Path]:
         text = _as_text(made_of)
         return text, self._cells / f"{_digest(text)}.npz"
+
+
+def _warn_of_damage(path: Path, error: Exception) -> None:
+    warnings.warn(
+        f"{path} is damaged or cut short ({error}): what it held is computed anew.", stacklevel=3
+    )
 
 
 def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None:

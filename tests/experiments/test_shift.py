@@ -259,7 +259,7 @@ def test_accuracy_stands_beside(sides):
     np.testing.assert_allclose(found["accuracy_drop"].sel(network="one"), [0.25, 0.75])
     np.testing.assert_allclose(found["accuracy_drop"].sel(network="other"), [0, 0.5])
     del correct["one"][0.2]
-    with pytest.raises(cv.InputError, match="accuracy of 'one' lacks the levels '0.2'"):
+    with pytest.raises(cv.InputError, match=r"accuracy of 'one' lacks the levels '0\.2'"):
         shift(*sides, "procrustes", accuracy=correct)
 
 

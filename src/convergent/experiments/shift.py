@@ -14,7 +14,7 @@ from ..assembly import Assembly
 from ..cell import Cell
 from ..errors import InputError, examples
 from ..folds import Folds
-from ..intake import group_labels
+from ..intake import check_grids, group_labels
 from ..metrics import METRICS, named_metrics
 from ..progress import track
 from ..resampling import Bootstrap, draw_resamples
@@ -100,6 +100,7 @@ def shift(
     source, target, *substitutes = same_stimuli(source, target, *(chance or {}).values())
     first = source[levels[0]][layers[0]]
     n = len(first.stimuli)
+    check_grids(chosen, [first])
     groups = group_labels(folds.group, [first])
     splits = folds.split(n, groups)
     resamples = draw_resamples(bootstrap, None, splits, groups)

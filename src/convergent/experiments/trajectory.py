@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, examples
 from ..folds import Folds
-from ..intake import group_labels
+from ..intake import check_grids, group_labels
 from ..metrics import METRICS, named_metrics
 from ..progress import track
 from ..resampling import Bootstrap, draw_resamples
@@ -112,6 +112,7 @@ def trajectory(
     }
     shown = dict(zip(given, same_stimuli(*given.values()), strict=True))
     first = next(iter(next(iter(next(iter(shown.values())).values())).values()))
+    check_grids(chosen, [first])
     n, groups = len(first.stimuli), group_labels(folds.group, [first])
     splits = folds.split(n, groups)
     sweep = Sweep(chosen, splits, draw_resamples(bootstrap, None, splits, groups), device)

@@ -1,21 +1,17 @@
-"""The three metrics: one file of maths each, and the table of their names."""
+"""The three metrics, one file of maths each, the table of their names, and what wraps them."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import InputError, unknown
-from ..population import Split
+from .circular_shifts import CircularShifts
 from .fold_score import FoldScore
 from .linear import Linear
+from .named import METRICS, FittedMap, Metric, named_metrics
 from .procrustes import Procrustes
 from .soft_matching import SoftMatching
 
 __all__ = [
     "METRICS",
+    "CircularShifts",
     "FittedMap",
     "FoldScore",
     "Linear",
@@ -24,73 +20,3 @@ __all__ = [
     "SoftMatching",
     "named_metrics",
 ]
-
-
-class FittedMap(Protocol):
-    """What a metric's fit returns."""
-
-    def score(self) -> FoldScore:
-        """Score the map on the test stimuli of its fold."""
-
-    def resample(
-        self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
-        """Unit scores (B, q) in resamples of the test stimuli, and of the training stimuli."""
-
-
-@runtime_checkable
-class Metric(Protocol):
-    """A way to map a source on a target: hyper-parameters, and a fit on one fold."""
-
-    def fit(self, source: Split, target: Split) -> FittedMap:
-        """Fit the map on the training stimuli of a fold."""
-
-
-METRICS: dict[str, type[Metric]] = {
-    "linear": Linear,
-    "procrustes": Procrustes,
-    "soft-matching": SoftMatching,
-}
-
-
-def named_metrics(metrics: object) -> dict[str, Metric]:
-    """Metrics by name: from names, values, or a dict of one's own names and values.
-
-    Parameters
-    ----------
-    metrics : str, metric, or a list or dict of them
-        ``"linear"``, ``[Linear(), "procrustes"]``, ``{"strict": Linear(penalties=[1e-4])}``.
-
-    Raises
-    ------
-    InputError
-        Where a name is not known, or comes twice.
-    """
-    if isinstance(metrics, dict) and metrics:
-        return {str(name): _metric(value) for name, value in metrics.items()}
-    several = list(metrics) if isinstance(metrics, (list, tuple, dict)) else [metrics]
-    names = [_name(value) for value in several]
-    if not several or len(set(names)) < len(names):
-        raise InputError(
-            f"metrics are {names}: give at least one, each name once; to compare settings of one "
-            'metric, name them: {"loose": Linear(...), "strict": Linear(...)}.'
-        )
-    return {name: _metric(value) for name, value in zip(names, several, strict=True)}
-
-
-def _metric(value: object) -> Metric:
-    if isinstance(value, str):
-        if value not in METRICS:
-            raise unknown("metric", value, METRICS)
-        return METRICS[value]()
-    if isinstance(value, type) or not isinstance(value, Metric):
-        raise InputError(f"{value!r} is no metric: use one of {', '.join(METRICS)}, or Linear().")
-    return value
-
-
-def _name(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return next(
-        (name for name, kind in METRICS.items() if type(value) is kind), type(value).__name__
-    )

@@ -2,7 +2,8 @@
 
 from .of_distortions import distortions
 from .of_experiments import hierarchy, shift, trajectory
+from .of_findings import findings
 from .of_scores import scores
 from .picture import Picture
 
-__all__ = ["Picture", "distortions", "hierarchy", "scores", "shift", "trajectory"]
+__all__ = ["Picture", "distortions", "findings", "hierarchy", "scores", "shift", "trajectory"]

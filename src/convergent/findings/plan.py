@@ -1,0 +1,80 @@
+"""What the study of small networks consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from types import MappingProxyType
+
+from ..distortions import DISTORTIONS, Level
+from ..metrics import METRICS
+
+__all__ = ["FULL", "REDUCED", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Networks, trainings, stimuli and distortions of a study.
+
+    Parameters
+    ----------
+    networks : tuple of str
+        Architectures.
+    seeds : int
+        Trainings of each; as many initialisations and orders of images.
+    epochs : int
+        Length of a training.
+    training_images : int
+        Drawings that the networks are trained on.
+    stimuli : int
+        Other drawings, on which they are compared.
+    distortions : dict
+        Levels of each parametric set, the control first.
+    metrics : tuple of str
+        Names of `METRICS`.
+    """
+
+    networks: tuple[str, ...] = ("small-plain", "small-residual")
+    seeds: int = 4
+    epochs: int = 12
+    training_images: int = 8000
+    stimuli: int = 600
+    distortions: Mapping[str, tuple[Level, ...]] = field(
+        default_factory=lambda: MappingProxyType({k: d.levels for k, d in DISTORTIONS.items()})
+    )
+    metrics: tuple[str, ...] = tuple(METRICS)
+
+    @property
+    def runs(self) -> dict[str, tuple[str, int]]:
+        """Architecture and seed of each training, by name."""
+        return {
+            f"{network}-{seed}": (network, seed)
+            for network in self.networks
+            for seed in range(self.seeds)
+        }
+
+    @property
+    def pairs(self) -> dict[tuple[str, str], str]:
+        """Which two trainings are compared, and to which group they belong.
+
+        All seeds of an architecture with each other, and the same seeds of two architectures.
+        """
+        found = {}
+        for network in self.networks:
+            for one, other in combinations(range(self.seeds), 2):
+                found[f"{network}-{one}", f"{network}-{other}"] = network
+        for first, second in combinations(self.networks, 2):
+            for seed in range(self.seeds):
+                found[f"{first}-{seed}", f"{second}-{seed}"] = f"{first} > {second}"
+        return found
+
+
+FULL = Plan()
+REDUCED = Plan(
+    seeds=2,
+    epochs=2,
+    training_images=768,
+    stimuli=120,
+    distortions=MappingProxyType({"contrast": (100, 30, 5), "low-pass": (0, 3, 15)}),
+)

@@ -1,0 +1,205 @@
+"""Circular shifts: maps of one network moved about, rows and columns, to where they fit best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..population import Split
+from .fold_score import FoldScore
+from .named import FittedMap, Metric, as_metric, metric_name
+
+__all__ = ["CircularShifts", "CircularShiftsMap", "shifted_places"]
+
+HELD_OUT = 0.25  # of the training images, to choose the shift by
+
+
+@dataclass(frozen=True)
+class CircularShifts:
+    """Another metric, that also ignores a circular shift of the maps of a convolutional layer.
+
+    Stimuli are positions of images (``extract(..., spatial="positions-4")``). The maps of the
+    source are moved by so many rows and columns, what leaves at one edge entering at the other,
+    all channels and images alike. Every shift is fitted on three quarters of the training images,
+    and the one with the greatest score (mean over units) on the others is taken; then the map is
+    fitted on all training images. Test images have no part in the choice. It takes as many fits as
+    there are positions, and one.
+
+    Parameters
+    ----------
+    inner : str or metric
+        What is fitted at each shift: ``"procrustes"``, ``Linear(...)``.
+    grid : (int, int)
+        Rows and columns of the maps.
+
+    Raises
+    ------
+    InputError
+        Where the metric is not known, or the grid is not two whole numbers from 1 up.
+
+    References
+    ----------
+    Williams, Kunz, Kornblith and Linderman 2021, NeurIPS, "Generalized shape metrics on neural
+    representations" (section on convolutional layers).
+    """
+
+    inner: Metric
+    grid: tuple[int, int]
+
+    def __init__(self, inner: str | Metric, grid: Sequence[int]) -> None:
+        sides = tuple(grid) if isinstance(grid, (list, tuple)) else ()
+        if len(sides) != 2 or not all(_is_count(side) for side in sides):
+            raise InputError(
+                f"grid={grid!r}: give rows and columns of the maps, whole numbers from 1 up, such "
+                "as grid=(4, 4) for spatial='positions-4'."
+            )
+        object.__setattr__(self, "inner", as_metric(inner))
+        object.__setattr__(self, "grid", tuple(int(side) for side in sides))
+
+    @property
+    def metric_name(self) -> str:
+        """The inner metric's name, and ``-shifted``."""
+        return f"{metric_name(self.inner)}-shifted"
+
+    def fit(self, source: Split, target: Split) -> CircularShiftsMap:
+        """Choose the shift and fit the map, on the training stimuli of a fold.
+
+        Parameters
+        ----------
+        source, target : Split
+            The two populations under the same split: whole images, the positions of each together,
+            row by row.
+
+        Raises
+        ------
+        InputError
+            Where the stimuli are not positions of whole images, or one image trains alone.
+        """
+        for side, split in (("source", source), ("target", target)):
+            for part in (split.train, split.test):
+                _check_whole(side, part, self.grid)
+        held_out = self._held_out(source, target)
+        row, column = divmod(int(held_out.argmax()), self.grid[1])  # of equals the least shift
+        moved = _moved(source, (row, column), self.grid)
+        return CircularShiftsMap(self.inner.fit(moved, target), (row, column), held_out)
+
+    def _held_out(self, source: Split, target: Split) -> NDArray[np.float64]:
+        """Mean score over units (rows, columns) of each shift, on training images held out."""
+        places = self.grid[0] * self.grid[1]
+        images = len(source.train) // places
+        if images < 2:
+            raise InputError(
+                "a shift is chosen on one part of the training images and judged on another, and "
+                "there is one training image: use more images, or fewer folds."
+            )
+        # drawn, as the order of names can follow what the images show
+        drawn = np.random.default_rng(0).permutation(images)
+        most = max(1, round(HELD_OUT * images))
+        rows = [
+            (image[:, None] * places + np.arange(places)).ravel()
+            for image in (np.sort(drawn[most:]), np.sort(drawn[:most]))
+        ]
+        x, y = (
+            side.population.split(*(side.train[part] for part in rows)) for side in (source, target)
+        )
+        scores = np.full(self.grid, -np.inf)  # where no unit has a score
+        for shift in np.ndindex(*self.grid):
+            r = self.inner.fit(_moved(x, shift, self.grid), y).score().r
+            if not np.isnan(r).all():
+                scores[shift] = np.nanmean(r)
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class CircularShiftsMap:
+    """A map fitted at the shift that was found.
+
+    Attributes
+    ----------
+    fitted : FittedMap
+        Of the inner metric, with the source's maps shifted.
+    shift : (int, int)
+        By how many rows and columns the source's maps are moved (as ``numpy.roll`` does).
+    held_out : float array (rows, columns)
+        What each shift was chosen by: the mean score over units on the training images that were
+        held out.
+    """
+
+    fitted: FittedMap
+    shift: tuple[int, int]
+    held_out: NDArray[np.float64]
+
+    def score(self) -> FoldScore:
+        """Score the inner map on the test stimuli."""
+        return self.fitted.score()
+
+    def resample(
+        self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Unit scores in resamples of the images; the shift stays as chosen.
+
+        Parameters
+        ----------
+        test : float array (B, n_test)
+            How often each test stimulus counts, positions of an image alike.
+        train : float array (B, n_train), optional
+            How often each training stimulus counts; once where left out.
+
+        Returns
+        -------
+        float array (B, q)
+        """
+        return self.fitted.resample(test, train)
+
+
+def shifted_places(shift: tuple[int, ...], grid: tuple[int, int]) -> NDArray[np.intp]:
+    """Which position of a map comes to each place when it is shifted, both counted row by row.
+
+    Parameters
+    ----------
+    shift, grid : (int, int)
+        Rows and columns.
+
+    Returns
+    -------
+    int array (rows x columns,)
+        ``values[shifted_places(shift, grid)]`` is the map rolled by the shift.
+    """
+    return np.roll(np.arange(grid[0] * grid[1]).reshape(grid), shift, axis=(0, 1)).ravel()
+
+
+def _moved(split: Split, shift: tuple[int, ...], grid: tuple[int, int]) -> Split:
+    """A population with its maps shifted; what was derived of it is not derived anew."""
+    if not any(shift):
+        return split
+    places = shifted_places(shift, grid)
+    train, test = (
+        (np.arange(0, len(part), len(places))[:, None] + places).ravel()
+        for part in (split.train, split.test)
+    )
+    return split.reordered(train, test)
+
+
+def _check_whole(side: str, part: NDArray[np.intp], grid: tuple[int, int]) -> None:
+    """Make sure that stimuli are positions of whole images, in the order of the grid."""
+    places = grid[0] * grid[1]
+    if len(part) % places == 0:
+        blocks = part.reshape(-1, places)
+        if (blocks == blocks[:, :1] + np.arange(places)).all() and not (
+            part[::places] % places
+        ).any():
+            return
+    raise InputError(
+        f"the {side} has {len(part)} stimuli in a part of a fold, which are not all {places} "
+        f"positions (grid {grid[0]} x {grid[1]}) of whole images: extract layers with "
+        "spatial='positions-N' and give grid=(N, N), or the grid that 'row' and 'column' along "
+        "'stimulus' show."
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and value is not True and bool(value >= 1)
