@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
 from PIL import Image
 
@@ -564,3 +565,95 @@ def test_what_cannot_be_compared_is_told(run, lab, words, message):
     given = () if words[0].startswith("--stimuli") else ("--stimuli", lab / "images")
     networks = ("tinynetwork:make", "tinynetwork:make")
     assert is_told(run("compare", *networks, *given, "--folds=3", *words), message)
+
+
+def test_a_shift_of_two_networks(run, lab, tmp_path):
+    networks = ("tinynetwork:make", "tinynetwork:make", "--layers=0,2", "--folds=3")
+    options = ("--metrics=procrustes", "--distortion=contrast,colour", "--stimuli", lab / "images")
+    code, out, err = run("shift", *networks, *options, "--bootstrap=20", "--refits=5")
+    assert code == 0, err
+    assert "predicted by tinynetwork:make: colour" in out
+    names = {
+        f"shift-{x}.{end}" for x in ("contrast", "colour") for end in ("nc", "csv", "png", "svg")
+    }
+    assert all_files(tmp_path / "results") == names
+    stimuli = cv.Stimuli.from_folder(lab / "images")
+    net = cv.network("tinynetwork:make")
+    shown = {
+        x: cv.extract(net, cv.distort(stimuli, "colour", x), ["0", "2"]) for x in ("colour", "grey")
+    }
+    direct = cv.shift(shown, shown, "procrustes", folds=cv.Folds(3))
+    rows = rows_of(run("shift", *networks, *options, "--json"))
+    found = [row["r"] for row in rows if row["distortion"] == "colour"]
+    np.testing.assert_allclose(found, direct["r"].values.ravel(), atol=1e-6)
+
+
+def test_a_shift_to_folders_of_images(run, lab, tmp_path):
+    stimuli = cv.Stimuli.from_folder(lab / "images")
+    folder = tmp_path / "faded"
+    folder.mkdir()
+    for name in stimuli.names:
+        cv.distort(stimuli, "contrast", 30)[name].save(folder / name)
+    networks = (
+        "tinynetwork:make",
+        "tinynetwork:make",
+        "--layers=0,2",
+        "--folds=3",
+        "--metrics=linear",
+    )
+    folders = ("--folder", f"photo={lab / 'images'}", "--folder", f"faded={folder}")
+    rows = rows_of(run("shift", *networks, *folders, "--json"))
+    assert {row["level"] for row in rows} == {"faded"}
+    (folder / stimuli.names[3]).unlink()
+    lost = run("shift", *networks, *folders, "--json")
+    assert is_told(lost, f"'{stimuli.names[3]}' are not in both")
+    assert is_told(run("shift", *networks, *folders[:2]), "two or more times")
+    assert is_told(run("shift", *networks, "--distortion=blurr"), "no distortion 'blurr'")
+
+
+@pytest.fixture
+def trained(lab, tmp_path, monkeypatch):
+    """Checkpoints of two trainings of the tiny network, from nothing to other weights."""
+    monkeypatch.syspath_prepend(lab)
+    for run, seed in (("one", 1), ("two", 2)):
+        module = cv.network("tinynetwork:make").module
+        start = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        (tmp_path / run).mkdir()
+        for step in (0, 0.5, 1, 2):
+            noise = torch.Generator().manual_seed(seed)
+            weights = {
+                name: tensor + 0.1 * step * torch.randn(tensor.shape, generator=noise)
+                for name, tensor in start.items()
+            }
+            torch.save(weights, tmp_path / run / f"step_{step}.pth")
+        log = pd.DataFrame({"epoch": [0, 0.5, 1, 2], "accuracy": [0.1, 0.2, 0.5, 0.9]})
+        log.to_csv(tmp_path / run / "log.csv", index=False)
+    return tuple(f"tinynetwork:make={tmp_path / run}" for run in ("one", "two"))
+
+
+def test_a_trajectory_of_two_trainings(run, lab, tmp_path, trained):
+    options = ("--pattern=step_{step}.pth", "--stimuli", lab / "images", "--layers=0,2")
+    options += ("--metrics=linear,procrustes", "--folds=3")
+    code, out, err = run("trajectory", *trained, *options)
+    assert code == 0, err
+    assert "share of the final alignment at step 1" in out
+    names = {f"trajectory.{end}" for end in ("nc", "csv", "png", "svg")}
+    assert all_files(tmp_path / "results") == names
+    found = xr.load_dataset(tmp_path / "results" / "trajectory.nc", engine="h5netcdf")
+    assert found["step"].values.tolist() == [0, 0.5, 1, 2]
+    assert found["accuracy"].sel(run_of_accuracy="two").values.tolist() == [0.1, 0.2, 0.5, 0.9]
+    begun, own = found["r"].isel(step=0, against=0, pair=0), found["ceiling"].isel(step=0, run=0)
+    np.testing.assert_allclose(begun, own, atol=1e-6)  # both begin as the same
+    rows = rows_of(run("trajectory", *trained, *options, "--json"))
+    assert len(rows) == 2 * 2 * 4 * 2
+
+
+def test_what_is_no_trajectory_is_told(run, lab, tmp_path, trained):
+    options = ("--pattern=step_{step}.pth", "--stimuli", lab / "images")
+    assert is_told(run("trajectory", trained[0], *options), "two or more")
+    assert is_told(run("trajectory", "one", "two", *options), "'one' is no training")
+    assert is_told(
+        run("trajectory", *trained, "--pattern=epoch.pt"), "not a file name with one {step}"
+    )
+    (tmp_path / "two" / "step_0.5.pth").unlink()
+    assert is_told(run("trajectory", *trained, *options), "two lacks '0.5'")

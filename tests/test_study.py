@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import convergent as cv
 from convergent import sweep
@@ -222,3 +223,24 @@ def test_what_is_too_large_to_be_sent_to_workers_is_told(monkeypatch):
     monkeypatch.setattr(sweep, "SENT_BYTES", 1000)
     with pytest.raises(cv.InputError, match="'a', 'b', 'target x' and 1 more"):
         score(None)
+
+
+def test_a_labelled_result_is_made_once(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return xr.Dataset({"r": ("layer", [0.1, np.nan])}, {"layer": ["a", "b"]}, {"n": 3})
+
+    study = cv.Study(tmp_path)
+    first = study.dataset({"step": 1}, make)
+    assert first.identical(study.dataset({"step": 1}, make))
+    assert len(made) == 1
+    study.dataset({"step": 2}, make)
+    assert len(made) == 2
+    one, other = sorted((tmp_path / "cells").glob("*.nc"))
+    for content in (other.read_bytes(), one.read_bytes()[:100]):
+        one.write_bytes(content)
+        with pytest.warns(UserWarning, match="damaged or cut short"):
+            again = [study.dataset({"step": step}, make) for step in (1, 2)]
+        assert all(first.identical(result) for result in again)

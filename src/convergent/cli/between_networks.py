@@ -182,8 +182,8 @@ def shift(
         rows += table.assign(distortion=name).to_dict("records")
         if not as_json:
             print_table(f"{second}, predicted by {first}: {name}", _slopes(found))
-        unit = f"{name}, {DISTORTIONS[name].unit}" if name in DISTORTIONS else name
-        draw = partial(plot.shift, unit=unit.removesuffix(", "))
+        unit = DISTORTIONS[name].unit if name in DISTORTIONS else "kind of image"
+        draw = partial(plot.shift, unit=unit or name)
         place.write({f"shift-{name}": (found, table, draw)})
     if as_json:
         print_rows(rows)

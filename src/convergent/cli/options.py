@@ -10,7 +10,7 @@ import typer
 from .. import catalog
 from ..assembly import Assembly, open_assembly
 from ..drawings import drawings
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..extraction import SPATIAL
 from ..metrics import METRICS
 from ..stimuli import Stimuli
@@ -88,4 +88,6 @@ def images_named(name: str) -> Stimuli:
         return Stimuli.from_folder(path)
     if path.suffix == ".zip":
         return Stimuli.from_zip(path)
+    if name.partition("/")[0] not in catalog.cards():
+        raise unknown("data set, folder or zip", name, [*catalog.cards(), "drawings"])
     return recording_named(name, None)[0]

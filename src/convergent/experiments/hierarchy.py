@@ -170,6 +170,8 @@ def _how_sure(
         moved = {factor: statistic(values) for factor, values in draws.items()}
         found = spread(moved, n_drawn, scores.sizes["fold"])
         low, high = found.interval(result[name].values, level)
+        if name == "depth_correlation":
+            low, high = (np.clip(end, -1, 1) for end in (low, high))
         sure |= {f"{name}_low": ("metric", low), f"{name}_high": ("metric", high)}
     return sure
 

@@ -130,8 +130,7 @@ def _training(result: xr.Dataset) -> Row:
     early = result.attrs["early"]
 
     def share(data: xr.Dataset) -> xr.DataArray:
-        curve = data["r"].sel(against="same step", drop=True).mean(["group", "layer"])
-        return share_of_final(curve, early)
+        return share_of_final(data["r"].mean(["group", "layer"]), early)
 
     def correct(data: xr.Dataset) -> xr.DataArray:
         return data["accuracy"].mean(["group", "network"])
@@ -144,13 +143,20 @@ def _training(result: xr.Dataset) -> Row:
             correct(data).isel(step=-1, drop=True) - correct(data).sel(step=early, drop=True)
         ),
     )
-    parts = [*(shares["low"] >= MOST).values, gain["low"] >= STILL_CLIMBS]
+    parts = [*(shares["low"] >= MOST).values.ravel(), gain["low"] >= STILL_CLIMBS]
+    told = [
+        f"against the {way} {_by_metric(shares.sel(against=way))}"
+        for way in result["against"].values
+    ]
     numbers = (
-        f"share of the final alignment after epoch {early:g} {_by_metric(shares)}; accuracy "
+        f"share of the final alignment after epoch {early:g}, {'; '.join(told)}; accuracy "
         f"{_told(curve.sel(step=early))} then, {_told(curve.isel(step=-1))} at the end"
     )
-    told = "most alignment is there after the first epoch, while accuracy still climbs"
-    return told, _verdict(parts, gain), numbers
+    return (
+        "most alignment is there after the first epoch, while accuracy still climbs",
+        _verdict(parts, gain),
+        numbers,
+    )
 
 
 def _shift(result: xr.Dataset) -> Row:
