@@ -594,13 +594,8 @@ def test_a_shift_to_folders_of_images(run, lab, tmp_path):
     folder.mkdir()
     for name in stimuli.names:
         cv.distort(stimuli, "contrast", 30)[name].save(folder / name)
-    networks = (
-        "tinynetwork:make",
-        "tinynetwork:make",
-        "--layers=0,2",
-        "--folds=3",
-        "--metrics=linear",
-    )
+    networks = ("tinynetwork:make", "tinynetwork:make", "--layers=0,2", "--folds=3")
+    networks += ("--metrics=linear",)
     folders = ("--folder", f"photo={lab / 'images'}", "--folder", f"faded={folder}")
     rows = rows_of(run("shift", *networks, *folders, "--json"))
     assert {row["level"] for row in rows} == {"faded"}

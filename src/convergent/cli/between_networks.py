@@ -296,7 +296,7 @@ def findings(
         Path, typer.Option(help="Folder for trainings, tables and pictures; again, it goes on.")
     ] = Path("findings"),
     reduced: Annotated[
-        bool, typer.Option("--reduced", help="A few minutes, to see that it runs; decides nothing.")
+        bool, typer.Option("--reduced", help="Two networks, a minute or two: to see that it runs.")
     ] = False,
     device: Device = "cpu",
     as_json: AsJson = False,

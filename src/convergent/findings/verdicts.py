@@ -192,6 +192,8 @@ def _verdict(parts: Sequence[Any], estimate: xr.Dataset) -> str:
 
 def _told(found: xr.Dataset) -> str:
     value, low, high = (float(found[name]) for name in ("estimate", "low", "high"))
+    if np.isnan(value):
+        return "not defined"
     ends = "" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]"
     return f"{value:.2f}{ends}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,34 +102,34 @@ def _correspondence(found: Findings) -> Picture:
 
 
 def _training(found: Findings) -> Picture:
-    """Mean over layers at each step, against the end, with accuracy."""
+    """Mean over layers at each step, against the other network then and at its end."""
     result = found.trajectory
     figure = Picture(figsize=(11, 4.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     steps, early = result["step"].values, result.attrs["early"]
-    for panel, name in zip(panels, ("as it is", "as a share of what is gained"), strict=True):
-        shown = _relative if panel is panels[1] else _as_it_is
-        each = over_networks(result, partial(_curve, shown, _mean_over_layers))
+    each = over_networks(result, lambda data: data["r"].mean(["group", "layer"]))
+    correct = over_networks(result, lambda data: data["accuracy"].mean(["group", "network"]))
+    chance = result["r_chance"].sel(metric="soft-matching").mean(["pair", "layer"])
+    for panel, way in zip(panels, result["against"].values, strict=True):
         for colour, metric in _coloured(result):
-            _band(panel, steps, each.sel(metric=metric), colour, str(metric))
-        correct = over_networks(result, partial(_curve, shown, _mean_accuracy))
+            _band(panel, steps, each.sel(metric=metric, against=way), colour, str(metric))
         _band(panel, steps, correct, "black", "accuracy")
+        for name, style in zip(chance["chance"].values, (":", "-."), strict=False):
+            curve = chance.sel(chance=name, against=way)
+            label = f"soft matching, {name}"
+            panel.plot(steps, curve, style, color="0.4", linewidth=1, label=label)
         panel.axvline(early, color="0.8", linewidth=0.8, zorder=0)
-        panel.set_title(name, fontsize="medium")
+        other = "at the same step" if way == "same step" else "at its end"
+        panel.set_title(f"against the other network {other}", fontsize="medium")
         panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
         panel.set_xlim(0, steps[-1])
         later = steps[steps >= early]
         panel.set_xticks([0.0, *sorted({float(later[k]) for k in (0, len(later) // 3, -1)})])
         panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlabel("epochs of training")
-        panel.set_ylim(-0.1, 1.1)
+        panel.set_ylim(-0.1, 1.02)
         panel.spines[["top", "right"]].set_visible(False)
-    chance = result["r_chance"].mean(["pair", "layer"]).sel(against="same step")
-    for name, style in zip(chance["chance"].values, (":", "-."), strict=False):
-        curve = chance.sel(chance=name, metric="soft-matching")
-        label = f"soft matching, {name}"
-        panels[0].plot(steps, curve, style, color="0.4", linewidth=1, label=label)
-    panels[0].set_ylabel("r with the other network at the same step,\nmean over layers; accuracy")
+    panels[0].set_ylabel("r, mean over layers; accuracy")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure
@@ -179,29 +178,3 @@ def _band(panel: Axes, x: Any, estimate: xr.Dataset, colour: str, label: str) ->
     panel.plot(x, estimate["estimate"], ".-", color=colour, label=label)
     low, high = estimate["low"].values, estimate["high"].values
     panel.fill_between(np.asarray(x), low, high, color=colour, alpha=0.2, linewidth=0)
-
-
-def _mean_over_layers(data: xr.Dataset) -> xr.DataArray:
-    return data["r"].sel(against="same step", drop=True).mean(["group", "layer"])
-
-
-def _mean_accuracy(data: xr.Dataset) -> xr.DataArray:
-    return data["accuracy"].mean(["group", "network"])
-
-
-def _curve(
-    shown: Callable[[xr.DataArray], xr.DataArray],
-    of: Callable[[xr.Dataset], xr.DataArray],
-    data: xr.Dataset,
-) -> xr.DataArray:
-    return shown(of(data))
-
-
-def _as_it_is(curve: xr.DataArray) -> xr.DataArray:
-    return curve
-
-
-def _relative(curve: xr.DataArray) -> xr.DataArray:
-    """From 0, at the first step, to 1, at the last."""
-    first, last = (curve.isel(step=place, drop=True) for place in (0, -1))
-    return (curve - first) / (last - first)
