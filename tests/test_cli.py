@@ -652,3 +652,8 @@ def test_what_is_no_trajectory_is_told(run, lab, tmp_path, trained):
     )
     (tmp_path / "two" / "step_0.5.pth").unlink()
     assert is_told(run("trajectory", *trained, *options), "two lacks '0.5'")
+    for name, classes in (("one", ["cat", "dog"]), ("two", ["cat", "fox"])):
+        torch.save({}, tmp_path / name / "step_0.5.pth")
+        (tmp_path / name / "settings.json").write_text(json.dumps({"classes": classes}))
+    told = "one and two learned different classes ('dog', 'fox' are not in both)"
+    assert is_told(run("trajectory", *trained, *options), told)

@@ -348,3 +348,11 @@ def test_training_learns(name, tmp_path):
     assert log["accuracy"].iloc[0] < 0.4  # chance is 1 in 4
     assert log["accuracy"].iloc[-1] > 0.7
     assert log["loss"].iloc[-1] < log["loss"].iloc[0] / 2
+
+
+def test_accuracy_of_categories_that_are_numbers():
+    classes = sorted(str(i) for i in range(12))  # as strings: 10 comes before 2
+    labels = {f"{i}.png": i for i in range(12)}
+    right = np.array([[label == str(i) for label in classes] for i in range(12)], dtype=float)
+    outputs = Assembly.from_array(right, stimuli=list(labels))
+    assert accuracy(outputs, labels, classes) == 1

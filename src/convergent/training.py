@@ -129,12 +129,12 @@ def train(
         )
     settings = {
         "network": name,
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        "seed": int(seed),
+        "epochs": int(epochs),
+        "batch_size": int(batch_size),
+        "learning_rate": float(learning_rate),
         "weight_decay": WEIGHT_DECAY,
-        "early": early,
+        "early": int(early),
         "device": place.type,  # another computes with another rounding
         "images": learned,
         "held_out": tested,
@@ -159,7 +159,8 @@ def accuracy(
         (stimulus, unit): a classifier's outputs, one unit a class, as `extract` gives them
         (``extract(network, stimuli, ["classifier"])["classifier"]``).
     labels : pandas.Series or dict
-        Class of each stimulus, by stimulus name: a name of `classes`, or its position in them.
+        Class of each stimulus, by stimulus name: a name of `classes` (a number is a name where its
+        digits are among these), or its position in them.
         Those of further stimuli are passed over.
     classes : sequence of str
         Names of the classes, in the order of the units: those of the drawings where left out, and
@@ -207,8 +208,8 @@ def accuracy(
 
 
 def _class_number(stimulus: str, label: Any, classes: Sequence[str]) -> int:
-    if isinstance(label, str) and label in classes:
-        return list(classes).index(label)
+    if str(label) in classes:  # categories that are numbers are classes by their digits
+        return list(classes).index(str(label))
     whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
     if whole and 0 <= label < len(classes):
         return int(label)

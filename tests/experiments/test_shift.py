@@ -267,3 +267,32 @@ def test_chance_has_the_levels_of_the_source(sides):
     part = {x: dict(list(a.items())[::-1]) for x, a in sides[0].items()}
     with pytest.raises(cv.InputError, match="chance 'untrained' has other levels or layers"):
         shift(*sides, "linear", chance={"untrained": part})
+
+
+def test_units_are_matched_by_name(sides):
+    found = shift(*sides, METRICS)
+    order = np.random.default_rng(4).permutation(UNITS)
+    mixed = dict(sides[1])
+    mixed[0.8] = {k: cv.Assembly(a.data.isel(unit=order)) for k, a in sides[1][0.8].items()}
+    np.testing.assert_allclose(shift(sides[0], mixed, METRICS)["r"], found["r"], atol=1e-12)
+    mixed[0.8] = {k: cv.Assembly(a.data.isel(unit=slice(3, None))) for k, a in mixed[0.8].items()}
+    with pytest.raises(cv.InputError, match="has 12 units, and the control 15"):
+        shift(sides[0], mixed, METRICS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"folds": 5}, "folds is 5: give Folds"),
+        ({"bootstrap": 200}, "bootstrap is 200: give Bootstrap"),
+    ],
+)
+def test_what_are_no_folds_or_resamples_is_told(sides, arguments, told):
+    steps = {"a": {0: sides[0][0], 1: sides[0][0.2]}}
+    for experiment in (
+        lambda: shift(*sides, **arguments),
+        lambda: cv.hierarchy(sides[0][0], sides[1][0], **arguments),
+        lambda: cv.trajectory(steps, pairs=[("a", "a")], **arguments),
+    ):
+        with pytest.raises(cv.InputError, match=told):
+            experiment()

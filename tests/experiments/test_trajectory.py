@@ -126,6 +126,12 @@ def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, monkeypa
         np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
 
 
+@pytest.mark.parametrize("given", [{0.0: {}, 1.0: {}}, {"a": {"0": {}, "1": {}}}, {"a": 3}])
+def test_what_is_not_nested_is_told(given):
+    with pytest.raises(cv.InputError, match="is not layers by step"):
+        cv.trajectory(given)
+
+
 def without(runs, change):
     changed = {name: dict(of_step) for name, of_step in runs.items()}
     change(changed)

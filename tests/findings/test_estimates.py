@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from convergent.errors import InputError
 from convergent.findings.estimates import over_networks
 from convergent.findings.plan import FULL, REDUCED, Plan
 
@@ -68,3 +69,18 @@ def test_two_seeds_have_no_interval():
     assert float(found["estimate"]) == 1
     assert np.isnan(found["low"])
     assert np.isnan(found["high"])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"networks": ("small-plane",)}, "did you mean 'small-plain'"),
+        ({"metrics": ("linear",)}, "give these three"),
+        ({"distortions": {"blur": (0, 1)}}, "no distortion 'blur'"),
+        ({"distortions": {}}, "two levels or more"),
+        ({"networks": ("small-plain",), "seeds": 1}, "two trainings or more"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_told_before_anything_is_trained(given, told):
+    with pytest.raises(InputError, match=told):
+        Plan(**given)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +37,7 @@ from ..resampling import Bootstrap, Shuffle
 from ..small_networks import SMALL
 from ..stimuli import Stimuli
 from ..study import Study
-from ..training import BATCH_SIZE, LOG, N_HELD_OUT, N_IMAGES
+from ..training import BATCH_SIZE, LOG, N_HELD_OUT, N_IMAGES, SETTINGS
 from ..training import train as train_network
 from .options import (
     EVERY_METRIC,
@@ -164,6 +166,11 @@ def shift(
     place = _place(out, as_json)
     show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
     asked = _asked(first, second, layers, layers_second)
+    if len(asked[0][1]) != len(asked[1][1]):
+        raise InputError(
+            f"{first} has {len(asked[0][1])} layers and {second} {len(asked[1][1])}: those at each "
+            "place are compared, so choose as many of both with --layers and --layers-second."
+        )
     rows = []
     for name, levels in sets.items():
         one, other = (
@@ -217,6 +224,13 @@ def trajectory(
     named = _named_runs(runs)
     files = {run: checkpoints(folder, pattern) for run, (_, folder) in named.items()}
     steps = common_steps(files)
+    if early not in steps:
+        raise InputError(
+            f"--early {early:g} is none of the steps {', '.join(f'{step:g}' for step in steps)}: "
+            "give the one at which the first epoch ends."
+        )
+    if layers is None:
+        _check_classes({run: folder for run, (_, folder) in named.items()})
     images = images_named(stimuli)
     _check_positions(spatial, splits, len(images))
     place = _place(out, as_json)
@@ -433,16 +447,37 @@ def _named_runs(given: Sequence[str]) -> dict[str, tuple[str, Path]]:
     return runs
 
 
+def _check_classes(folders: Mapping[str, Path]) -> None:
+    """Outputs of trainings correspond only if both learned the same, as far as that is known."""
+    known: dict[str, list[str]] = {}
+    for run, folder in folders.items():
+        try:
+            known[run] = list(json.loads((folder / SETTINGS).read_bytes())["classes"])
+        except (OSError, ValueError, KeyError, TypeError):  # a folder of somebody's own
+            continue
+    for first, run in pairwise(known):
+        if known[first] != known[run]:
+            apart = sorted(set(known[first]) ^ set(known[run]))
+            raise InputError(
+                f"{first} and {run} learned different classes ({examples(apart)} are not in both), "
+                "so their outputs do not correspond: name the layers to compare, without the "
+                "outputs, with --layers."
+            )
+
+
 def _logged(
     folders: Mapping[str, Path], steps: Sequence[float]
 ) -> dict[str, dict[float, float]] | None:
     """Accuracy at each step, of the trainings that wrote it down."""
     found = {}
     for run, folder in folders.items():
-        if (folder / LOG).is_file():
+        try:
             log = pd.read_csv(folder / LOG)
-            if {"epoch", "accuracy"} <= set(log.columns) and set(steps) <= set(log["epoch"]):
-                found[run] = dict(zip(log["epoch"], log["accuracy"], strict=True))
+            correct = dict(zip(log["epoch"], log["accuracy"], strict=True))
+        except (OSError, ValueError, KeyError):  # a folder of somebody's own
+            continue
+        if set(steps) <= set(correct):
+            found[run] = correct
     return found or None
 
 

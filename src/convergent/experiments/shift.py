@@ -21,7 +21,7 @@ from ..resampling import Bootstrap, draw_resamples
 from ..study import Study, as_study
 from ..sweep import Sweep
 from .pairs import Pairs, aggregates, show, summarize
-from .sides import Levels, check_only_stimuli, depths, same_stimuli
+from .sides import Levels, check_draws, depths, same_stimuli
 
 __all__ = ["shift"]
 
@@ -72,10 +72,11 @@ def shift(
     -------
     xarray.Dataset
         ``r_control`` (metric, layer); ``r`` (metric, way, level, layer), mean over folds, then
-        median over the units that have a score; ``drop`` = 1 - r / r_control; ``slope`` (metric,
-        way, level): how much faster the last layer drops than the first, from a line through the
-        drops over depth; ``silent`` (level, layer): target units that show nothing at a level,
-        and so have no score. With a bootstrap, ``*_low`` and ``*_high`` of all but the last. With
+        median over the units that have a score there; ``drop`` = 1 - r / r_control; ``slope``
+        (metric, way, level): how much faster the last layer drops than the first, from a line
+        through the drops over depth; ``silent`` (level, layer): target units that show nothing at
+        a level, and so have no score (where there are many, a drop compares other units as well).
+        With a bootstrap, ``*_low`` and ``*_high`` of all but the last. With
         `chance`, ``r_chance_control`` (chance, metric, layer) and ``r_chance`` (chance, metric,
         way, level, layer). With `accuracy`, ``accuracy_control`` (network), and ``accuracy`` and
         ``accuracy_drop`` (network, level). Along ``layer`` stand ``depth`` (0 the first, 1 the
@@ -93,11 +94,16 @@ def shift(
     """
     levels, layers, partners = _check_sides(source, target)
     for name, substitute in (chance or {}).items():
-        if _check_sides(substitute, target)[:2] != (levels, layers):
-            raise InputError(f"chance {name!r} has other levels or layers than the source.")
-    check_only_stimuli(bootstrap)
+        has = {one: list(of_level) for one, of_level in substitute.items()}
+        if has != {one: list(of_level) for one, of_level in source.items()}:
+            raise InputError(
+                f"chance {name!r} has other levels or layers than the source ({has}): it stands "
+                f"in its place, so give levels {levels} with layers {layers}."
+            )
+    check_draws(folds, bootstrap)
     chosen = named_metrics(metrics)
     source, target, *substitutes = same_stimuli(source, target, *(chance or {}).values())
+    source, target, *substitutes = map(_same_units, (source, target, *substitutes))
     first = source[levels[0]][layers[0]]
     n = len(first.stimuli)
     check_grids(chosen, [first])
@@ -191,6 +197,25 @@ def _check_sides(
             "place are compared, so choose as many of both."
         )
     return list(source), names[0], dict(zip(*names, strict=True))
+
+
+def _same_units(side: Levels) -> dict[Any, dict[str, Assembly]]:
+    """Units of each layer in the order of the control; none may be lost at some level."""
+    control = next(iter(side.values()))
+    found: dict[Any, dict[str, Assembly]] = {one: {} for one in side}
+    for one, layers in side.items():
+        for name, assembly in layers.items():
+            units = control[name].units.tolist()
+            if sorted(assembly.units.tolist()) != sorted(units):
+                lost = sorted(set(units) ^ set(assembly.units.tolist()))
+                raise InputError(
+                    f"{name!r} at level {one!r} has {len(assembly.units)} units, and the control "
+                    f"{len(units)}: {examples(lost)} are not in both. Keep the units that all "
+                    "levels have."
+                )
+            same = assembly.units.tolist() == units
+            found[one][name] = assembly if same else Assembly(assembly.data.sel(unit=units))
+    return found
 
 
 def _silent(assembly: Assembly) -> int:

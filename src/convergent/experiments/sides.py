@@ -10,17 +10,24 @@ from numpy.typing import NDArray
 
 from ..assembly import Assembly
 from ..errors import InputError, examples
-from ..intake import check_complete
+from ..folds import Folds
+from ..intake import check_complete, named
 from ..resampling import Bootstrap
 
-__all__ = ["Layers", "Levels", "check_only_stimuli", "depths", "same_stimuli"]
+__all__ = ["Layers", "Levels", "check_draws", "depths", "same_stimuli"]
 
 Layers = Mapping[str, Assembly]
 Levels = Mapping[Any, Layers]
 
 
-def check_only_stimuli(bootstrap: Bootstrap | None) -> None:
-    """Layers and conditions are compared over the same units."""
+def check_draws(folds: Folds, bootstrap: Bootstrap | None) -> None:
+    """Folds, and what is resampled: layers and conditions are compared over the same units."""
+    if not isinstance(folds, Folds):
+        raise InputError(f"folds is {folds!r}: give Folds(n, seed=...), such as Folds(5).")
+    if not (bootstrap is None or isinstance(bootstrap, Bootstrap)):
+        raise InputError(
+            f"bootstrap is {bootstrap!r}: give Bootstrap(...), such as Bootstrap(200)."
+        )
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         raise InputError(
             f"{bootstrap}: all is compared over the same units, so only 'stimuli' are drawn."
@@ -38,7 +45,7 @@ def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
         (one, name, assembly)
         for side in sides
         for one, layers in side.items()
-        for name, assembly in layers.items()
+        for name, assembly in named(f"layers at {one!r},", layers).items()
     ]
     expected = sorted(everything[0][2].stimuli.tolist())
     for one, name, assembly in everything:

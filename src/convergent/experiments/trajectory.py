@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..resampling import Bootstrap, draw_resamples
 from ..study import Study, as_study
 from ..sweep import Sweep
 from .pairs import Pairs, Shown, aggregates, show, summarize
-from .sides import Levels, check_only_stimuli, depths, same_stimuli
+from .sides import Levels, check_draws, depths, same_stimuli
 
 __all__ = ["share_of_final", "trajectory"]
 
@@ -97,7 +98,7 @@ def trajectory(
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
     chosen = named_metrics(metrics)
-    check_only_stimuli(bootstrap)
+    check_draws(folds, bootstrap)
     steps = _check_runs(runs, early)
     pairs = list(combinations(runs, 2)) if pairs is None else [(a, b) for a, b in pairs]
     _check_pairs(pairs, runs, accuracy, steps)
@@ -213,6 +214,17 @@ def _check_runs(runs: Runs, early: float) -> list[float]:
     """The steps that all runs have."""
     if not isinstance(runs, Mapping) or not runs:
         raise InputError("there are no runs: give a dict, by run, step and layer.")
+    for run, of_step in runs.items():
+        nested = bool(of_step) and isinstance(of_step, Mapping)
+        nested = nested and all(
+            isinstance(step, Real) and isinstance(layers, Mapping)
+            for step, layers in of_step.items()
+        )
+        if not nested:
+            raise InputError(
+                f"run {run!r} is not layers by step: give a dict by run, then by step (a number), "
+                "then by layer, such as {'seed 0': {0.0: layers, 1.0: layers}}."
+            )
     every = sorted({step for of_step in runs.values() for step in of_step})
     for run, of_step in runs.items():
         missing = [step for step in every if step not in of_step]
@@ -261,8 +273,8 @@ def _check_chance(name: str, substitute: Runs, runs: Runs, sources: set[str]) ->
         found = {step: len(of_step) for step, of_step in substitute.get(source, {}).items()}
         if found != layers:
             raise InputError(
-                f"chance {name!r} has other steps or layers of {source!r} than the runs: it stands "
-                "in their place, so it needs the same."
+                f"chance {name!r} has other steps or layers of {source!r} than the runs ({found} "
+                f"layers by step, not {layers}): it stands in their place, so it needs the same."
             )
 
 

@@ -8,7 +8,9 @@ from itertools import combinations
 from types import MappingProxyType
 
 from ..distortions import DISTORTIONS, Level
+from ..errors import InputError, unknown
 from ..metrics import METRICS
+from ..small_networks import SMALL
 
 __all__ = ["FULL", "REDUCED", "Plan"]
 
@@ -44,6 +46,27 @@ class Plan:
         default_factory=lambda: MappingProxyType({k: d.levels for k, d in DISTORTIONS.items()})
     )
     metrics: tuple[str, ...] = tuple(METRICS)
+
+    def __post_init__(self) -> None:
+        for kind, given, known in (
+            ("small network", self.networks, SMALL),
+            ("distortion", self.distortions, DISTORTIONS),
+        ):
+            for name in given:
+                if name not in known:
+                    raise unknown(kind, name, known)
+        if set(self.metrics) != set(METRICS):
+            raise InputError(
+                f"metrics are {self.metrics}: the findings are about {', '.join(METRICS)}, so give "
+                "these three."
+            )
+        levels = [len(several) for several in self.distortions.values()]
+        if not self.pairs or min(levels, default=0) < 2:
+            raise InputError(
+                f"{self.seeds} seed(s) of {len(self.networks)} network(s) and distortions of "
+                f"{levels} levels: give two trainings or more, and a distortion or more, each with "
+                "two levels or more."
+            )
 
     @property
     def runs(self) -> dict[str, tuple[str, int]]:

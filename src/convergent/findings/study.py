@@ -169,7 +169,7 @@ class _Work:
             join="outer",
             combine_attrs="override",
             data_vars="all",
-            fill_value={"level_name": "", **dict.fromkeys(parts[0].data_vars, np.nan)},
+            fill_value={**dict.fromkeys(parts[0].data_vars, np.nan), "level_name": ""},
         )
 
     def _shifted(self, name: str, levels: Sequence[Any]) -> xr.Dataset:
@@ -286,6 +286,7 @@ class _Work:
         made_of: Mapping[str, Any] = {
             "kind": f"findings: {name}",
             "networks": self._prints,
+            "pairs": [[*pair, group] for pair, group in self._plan.pairs.items()],
             "metrics": list(self._plan.metrics),
             "stimuli": [self._plan.stimuli, HELD_OUT_SEED],
             "levels": [str(level) for level in levels],

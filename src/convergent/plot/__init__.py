@@ -4,6 +4,15 @@ from .of_distortions import distortions
 from .of_experiments import hierarchy, shift, trajectory
 from .of_findings import findings
 from .of_scores import scores
-from .picture import Picture
+from .picture import COLOURS, Picture
 
-__all__ = ["Picture", "distortions", "findings", "hierarchy", "scores", "shift", "trajectory"]
+__all__ = [
+    "COLOURS",
+    "Picture",
+    "distortions",
+    "findings",
+    "hierarchy",
+    "scores",
+    "shift",
+    "trajectory",
+]
