@@ -97,7 +97,7 @@ FULL = Plan()
 REDUCED = Plan(  # to see that all of it runs
     seeds=1,
     epochs=2,
-    training_images=768,
-    stimuli=120,
+    training_images=256,
+    stimuli=60,
     distortions=MappingProxyType({"contrast": (100, 30, 5), "low-pass": (0, 3, 15)}),
 )
