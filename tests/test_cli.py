@@ -636,7 +636,7 @@ def test_a_trajectory_of_two_trainings(run, lab, tmp_path, trained):
     assert all_files(tmp_path / "results") == names
     found = xr.load_dataset(tmp_path / "results" / "trajectory.nc", engine="h5netcdf")
     assert found["step"].values.tolist() == [0, 0.5, 1, 2]
-    assert found["accuracy"].sel(run_of_accuracy="two").values.tolist() == [0.1, 0.2, 0.5, 0.9]
+    assert found["accuracy"].sel(network="two").values.tolist() == [0.1, 0.2, 0.5, 0.9]
     begun, own = found["r"].isel(step=0, against=0, pair=0), found["ceiling"].isel(step=0, run=0)
     np.testing.assert_allclose(begun, own, atol=1e-6)  # both begin as the same
     rows = rows_of(run("trajectory", *trained, *options, "--json"))

@@ -60,6 +60,8 @@ ORDER = (
         "simulate",
         "checkpoints",
         "drawings",
+        "accuracy",
+        "batch_statistics",
         "small_networks",
     ),
     *(

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from convergent import training
+from convergent.accuracy import accuracy
 from convergent.assembly import Assembly
 from convergent.checkpoints import checkpoints
 from convergent.drawings import CATEGORIES, drawings
@@ -16,7 +17,7 @@ from convergent.errors import InputError
 from convergent.extraction import extract
 from convergent.networks import network
 from convergent.stimuli import Stimuli
-from convergent.training import accuracy, train
+from convergent.training import train
 
 SMALL = {
     "images": 80,

@@ -9,6 +9,7 @@
 from importlib.metadata import version
 
 from . import distances, formats, plot, references, simulate
+from .accuracy import accuracy
 from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
 from .catalog import card, cards, data_root, fetch, load, present, read_card
@@ -36,7 +37,7 @@ from .resampling import Bootstrap, Shuffle
 from .stimuli import Stimuli
 from .study import Study
 from .tables import against, best, differences, summary
-from .training import accuracy, train
+from .training import train
 
 __version__ = version("convergent")
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError, examples
 
@@ -75,13 +76,13 @@ def checkpoints(
     return dict(sorted(found.items()))
 
 
-def common_steps(runs: Mapping[str, Mapping[float, Path]]) -> list[float]:
+def common_steps(runs: Mapping[str, Mapping[float, Any]]) -> list[float]:
     """Steps of several trainings, which must all have the same.
 
     Parameters
     ----------
     runs : dict
-        What `checkpoints` found, by name of the training.
+        Checkpoints, or what was made of them, by name of the training and step.
 
     Returns
     -------

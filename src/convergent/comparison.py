@@ -10,8 +10,8 @@ import xarray as xr
 
 from .assembly import Assembly
 from .distances import angle, angular, chord, euclidean, soft_matching
-from .errors import InputError, unknown
-from .folds import FoldMean, Folds
+from .errors import unknown
+from .folds import FoldMean, Folds, check_folds
 from .intake import aligned, complete_population, group_labels, named
 from .metrics import Linear, Procrustes, SoftMatching
 from .population import Population, Split
@@ -85,10 +85,7 @@ def compare(
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Williams, Kunz, Kornblith and Linderman
     2021, NeurIPS; Khosla and Williams 2024, PMLR 243.
     """
-    if not isinstance(folds, Folds):
-        raise InputError(
-            f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
-        )
+    check_folds(folds)
     chosen = _known(references)
     ones, others = aligned(named("first", first), named("second", second))
     populations = [*ones.values(), *others.values()]

@@ -13,11 +13,11 @@ import xarray as xr
 from .assembly import Assembly
 from .ceiling import check_ceiling
 from .errors import InputError
-from .folds import Folds
+from .folds import Folds, check_folds
 from .intake import aligned, check_complete, check_grids, group_labels, named
 from .metrics import METRICS, named_metrics
 from .provenance import fingerprints, made_with, parameters
-from .resampling import Bootstrap, Shuffle, draw_resamples
+from .resampling import Bootstrap, Shuffle, check_draws, draw_resamples
 from .results import aggregate, label
 from .study import Study, as_study
 from .sweep import Sweep, run
@@ -107,17 +107,10 @@ def score(
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
-    if not isinstance(folds, Folds):
-        raise InputError(
-            f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
-        )
+    check_folds(folds)
+    check_draws(bootstrap, shuffle)
     if bootstrap is not None and not units:
         raise InputError("units=False keeps no resamples: leave out one of units and bootstrap.")
-    for name, value, kind in (("bootstrap", bootstrap, Bootstrap), ("shuffle", shuffle, Shuffle)):
-        if not (value is None or isinstance(value, kind)):
-            raise InputError(
-                f"{name} is {value!r}: give {kind.__name__}(...), such as {kind.__name__}(1000)."
-            )
     chosen = named_metrics(metrics)
     sources, targets = named("source", source), named("target", target)
     check_ceiling(ceiling, targets)

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 
 from .errors import InputError
 
-__all__ = ["FoldMean", "Folds"]
+__all__ = ["FoldMean", "Folds", "check_folds"]
 
 LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
 LARGEST_GROUP = 1.5  # folds; a larger group would leave the folds too unequal
@@ -94,6 +94,14 @@ class Folds:
     @property
     def _kept_whole(self) -> str:
         return self.group or "image"  # positions
+
+
+def check_folds(folds: object) -> None:
+    """Make sure that folds are such, and not their number."""
+    if not isinstance(folds, Folds):
+        raise InputError(
+            f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
+        )
 
 
 class FoldMean:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from .batch_statistics import batch_norms, new_batch_statistics
 from .errors import InputError, examples, unknown
 from .simulate import natural_images
 from .small_networks import SMALL, SMALL_LAYERS, SmallNetwork, shown
@@ -350,20 +351,9 @@ def _unreadable(file: Path, error: Exception) -> InputError:
 
 def _set_batch_statistics(made: Network) -> None:
     """Give batch normalisation the statistics of simulated images, layer by layer."""
-    norms = [
-        m for m in made.module.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)
-    ]
-    if not norms:
+    if not batch_norms(made.module):
         return
     images = natural_images(CALIBRATION_IMAGES, seed=1)
     batch = torch.stack([made.preprocess(Image.fromarray(image)) for image in images])
-    momenta = [norm.momentum for norm in norms]
-    made.module.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-        norm.train()
-    with torch.inference_mode():
+    with new_batch_statistics(made.module), torch.inference_mode():
         made.module(batch.contiguous(memory_format=torch.channels_last))  # 5 times faster
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum

@@ -17,6 +17,7 @@ __all__ = [
     "Bootstrap",
     "Resamples",
     "Shuffle",
+    "check_draws",
     "draw_resamples",
     "median",
     "over_units",
@@ -98,6 +99,15 @@ class Shuffle:
 
     def __post_init__(self) -> None:
         _check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
+
+
+def check_draws(bootstrap: object, shuffle: object = None) -> None:
+    """Make sure that resamples and shuffles are such, and not their number."""
+    for name, value, kind in (("bootstrap", bootstrap, Bootstrap), ("shuffle", shuffle, Shuffle)):
+        if not (value is None or isinstance(value, kind)):
+            raise InputError(
+                f"{name} is {value!r}: give {kind.__name__}(...), such as {kind.__name__}(1000)."
+            )
 
 
 @dataclass(frozen=True, eq=False)

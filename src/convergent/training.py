@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .assembly import Assembly
+from .batch_statistics import new_batch_statistics
 from .devices import torch_device
 from .drawings import CATEGORIES, drawings
 from .errors import InputError, examples, unknown
@@ -27,7 +27,7 @@ from .small_networks import SIZE, SMALL, SmallNetwork, as_input, pixels
 from .stimuli import Stimuli
 from .storage import write_whole
 
-__all__ = ["BATCH_SIZE", "N_HELD_OUT", "N_IMAGES", "accuracy", "train"]
+__all__ = ["BATCH_SIZE", "N_HELD_OUT", "N_IMAGES", "train"]
 
 BATCH_SIZE = 32
 N_IMAGES, N_HELD_OUT = 8_000, 1_600  # drawings that are learned from, and that are not
@@ -144,80 +144,6 @@ def train(
     if not plan.finished(run):
         _train(run, settings, plan, load(), load_tested(), place, progress)
     return pd.read_csv(run / LOG, dtype=str).astype(COLUMNS)  # as exact as it was written
-
-
-def accuracy(
-    outputs: Assembly,
-    labels: pd.Series | Mapping[str, Any],
-    classes: Sequence[str] = CATEGORIES,
-) -> float:
-    """Share of stimuli for which a classifier's greatest output is that of the right class.
-
-    Parameters
-    ----------
-    outputs : Assembly
-        (stimulus, unit): a classifier's outputs, one unit a class, as `extract` gives them
-        (``extract(network, stimuli, ["classifier"])["classifier"]``).
-    labels : pandas.Series or dict
-        Class of each stimulus, by stimulus name: a name of `classes` (a number is a name where its
-        digits are among these), or its position in them.
-        Those of further stimuli are passed over.
-    classes : sequence of str
-        Names of the classes, in the order of the units: those of the drawings where left out, and
-        for other images what stands under ``classes`` in the training's ``settings.json``.
-
-    Returns
-    -------
-    float
-        From 0 to 1.
-
-    Raises
-    ------
-    InputError
-        Where units and classes are not equally many, outputs are missing, a stimulus has no label,
-        or its label is no class.
-
-    Examples
-    --------
-    >>> import convergent as cv
-    >>> shapes, net = cv.drawings(32), cv.network("small-plain", pretrained=False)
-    >>> outputs = cv.extract(net, shapes, ["classifier"])["classifier"]
-    >>> 0 <= cv.accuracy(outputs, shapes.table["category"]) <= 1
-    True
-    """
-    values = outputs.data
-    if values.dims != ("stimulus", "unit") or values.sizes["unit"] != len(classes):
-        raise InputError(
-            f"outputs have dims {dict(values.sizes)}, and there are {len(classes)} classes: give "
-            "(stimulus, unit) with a unit a class, the last layer of a classifier, and its classes."
-        )
-    named = dict(labels.items())
-    without = [name for name in outputs.stimuli if name not in named]
-    if without:
-        raise InputError(
-            f"{len(without)} of {len(outputs.stimuli)} stimuli have no label ({examples(without)}; "
-            f"labels are of {examples(named)}): give one for each, by stimulus name."
-        )
-    right = [_class_number(name, named[name], classes) for name in outputs.stimuli]
-    array = np.asarray(values.values)
-    if np.isnan(array).any():
-        raise InputError(
-            f"{int(np.isnan(array).any(1).sum())} stimuli lack outputs (NaN): leave these out."
-        )
-    return float((array.argmax(1) == right).mean())
-
-
-def _class_number(stimulus: str, label: Any, classes: Sequence[str]) -> int:
-    if str(label) in classes:  # categories that are numbers are classes by their digits
-        return list(classes).index(str(label))
-    whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
-    if whole and 0 <= label < len(classes):
-        return int(label)
-    raise InputError(
-        f"stimulus {str(stimulus)!r} has the label {label!r}, which is neither one of the "
-        f"{len(classes)} classes ({examples(classes)}) nor a number from 0 to {len(classes) - 1}: "
-        "correct it, or give the classes of these outputs."
-    )
 
 
 def _check_numbers(**numbers: int) -> None:
@@ -537,19 +463,11 @@ def _set_batch_statistics(
     module: nn.Module, images: torch.Tensor, labels: torch.Tensor, size: int = 128
 ) -> float:
     """Means and variances of all layers over some images, as these weights give them; the loss."""
-    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-    module.train()
-    with torch.no_grad():
+    with new_batch_statistics(module), torch.no_grad():
         losses = [
             float(nn.functional.cross_entropy(module(as_input(part)), right, reduction="sum"))
             for part, right in _parts(images, labels, size)
         ]
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
     return sum(losses) / len(images)
 
 

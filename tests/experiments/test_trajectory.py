@@ -97,7 +97,7 @@ def test_chance_and_accuracy_stand_beside(runs):
         np.testing.assert_array_equal(found["r_chance"].sel(chance=name), alone["r"])
     assert np.abs(found["r_chance"].sel(chance="shuffled", metric="procrustes")).max() < 0.3
     np.testing.assert_allclose(found["accuracy_share"], 0.5)
-    assert found["accuracy"].sel(run_of_accuracy="a", step=2.0) == 0.8
+    assert found["accuracy"].sel(network="a", step=2.0) == 0.8
 
 
 def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def nothing(_runs):
 @pytest.mark.parametrize(
     ("arguments", "change", "told"),
     [
-        ({}, lambda runs: runs["b"].pop(0.5), "run 'b' lacks the steps '0.5', which others have"),
+        ({}, lambda runs: runs["b"].pop(0.5), "the trainings have other steps .b lacks '0.5'."),
         ({"early": 0.7}, nothing, "early=0.7 is none of the steps 0, 0.5, 1, 2, 3"),
         ({}, lambda runs: runs.pop("b"), "pairs .* name no run"),
         ({"pairs": [("a", "c")]}, nothing, "name 'c'"),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..console import note
 from ..errors import InputError
-from . import between_networks, listing, scoring
+from . import between_networks, listing, scoring, small_studies
 from .options import app
 
-__all__ = ["app", "between_networks", "listing", "main", "scoring"]
+__all__ = ["app", "between_networks", "listing", "main", "scoring", "small_studies"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Networks with networks: ``compare``, ``shift``, ``trajectory``, ``train``, ``findings``."""
+"""Networks with networks: ``compare``, ``shift``, ``trajectory``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from ..experiments import hierarchy
 from ..experiments import shift as shift_layers
 from ..experiments import trajectory as follow
 from ..extraction import check_layers, extract, treatment
-from ..findings import FULL, REDUCED
-from ..findings import findings as find
 from ..folds import Folds
 from ..forecast import forecast
 from ..metrics import named_metrics
@@ -34,11 +32,9 @@ from ..networks import network as get_network
 from ..plot.picture import Picture
 from ..positions import keeps_positions
 from ..resampling import Bootstrap, Shuffle
-from ..small_networks import SMALL
 from ..stimuli import Stimuli
 from ..study import Study
-from ..training import BATCH_SIZE, LOG, N_HELD_OUT, N_IMAGES, SETTINGS
-from ..training import train as train_network
+from ..training import LOG, SETTINGS
 from .options import (
     EVERY_METRIC,
     AsJson,
@@ -54,7 +50,7 @@ from .options import (
     parts_of,
 )
 
-__all__ = ["compare", "findings", "shift", "train", "trajectory"]
+__all__ = ["compare", "shift", "trajectory"]
 
 First = Annotated[str, typer.Argument(help="Network that is mapped: NAME, or NAME=CHECKPOINT.")]
 Second = Annotated[str, typer.Argument(help="Network that is predicted: the same.")]
@@ -222,7 +218,8 @@ def trajectory(
     """
     chosen, splits = named_metrics(parts_of(metrics)), Folds(folds, seed)
     named = _named_runs(runs)
-    files = {run: checkpoints(folder, pattern) for run, (_, folder) in named.items()}
+    folders = {run: folder for run, (_, folder) in named.items()}
+    files = {run: checkpoints(folder, pattern) for run, folder in folders.items()}
     steps = common_steps(files)
     if early not in steps:
         raise InputError(
@@ -230,7 +227,7 @@ def trajectory(
             "give the one at which the first epoch ends."
         )
     if layers is None:
-        _check_classes({run: folder for run, (_, folder) in named.items()})
+        _check_classes(folders)
     images = images_named(stimuli)
     _check_positions(spatial, splits, len(images))
     place = _place(out, as_json)
@@ -248,7 +245,7 @@ def trajectory(
         early=early,
         folds=splits,
         bootstrap=_bootstrap(bootstrap, refits, seed),
-        accuracy=_logged({run: folder for run, (_, folder) in named.items()}, steps),
+        accuracy=_logged(folders, steps),
         device=device,
         study=place.study,
     )
@@ -258,86 +255,6 @@ def trajectory(
     else:
         print_table(f"share of the final alignment at step {early:g}", _shares(found))
     place.write({"trajectory": (found, table, plot.trajectory)})
-
-
-@app.command()
-def train(
-    network: Annotated[str, typer.Argument(help=f"{' or '.join(SMALL)}.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder; each training gets one in it, NETWORK-SEED.")
-    ] = Path("trained"),
-    seeds: Annotated[
-        str, typer.Option(help="Initial weights and orders of the images, with commas.")
-    ] = "0",
-    epochs: Annotated[int, typer.Option(help="How often each image is shown.")] = 12,
-    images: Annotated[int, typer.Option(help="Drawings that are learned from.")] = N_IMAGES,
-    held_out: Annotated[
-        int, typer.Option(help="Drawings that accuracy is measured on.")
-    ] = N_HELD_OUT,
-    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = BATCH_SIZE,
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Train a small network on drawings, keeping weights from along the way; again, it goes on."""
-    chosen = [int(part) if part.isdecimal() else part for part in parts_of(seeds)]
-    strange = [seed for seed in chosen if isinstance(seed, str)]
-    if strange or not chosen:
-        raise InputError(f"--seeds {seeds!r}: give whole numbers from 0 up, with commas: 0,1,2,3.")
-    rows: list[Any] = []
-    for seed in chosen:
-        folder = out / f"{network}-{seed}"
-        log = train_network(
-            network,
-            folder,
-            seed=int(seed),
-            epochs=epochs,
-            images=images,
-            held_out=held_out,
-            batch_size=batch_size,
-            device=device,
-        )
-        note(f"{folder}: {len(log)} checkpoints, accuracy {log['accuracy'].iloc[-1]:.3f}")
-        rows += log.assign(network=network, seed=seed).to_dict("records")
-    if as_json:
-        print_rows(rows)
-    else:
-        print_table(f"{network}, trained", pd.DataFrame(rows))
-
-
-@app.command()
-def findings(
-    out: Annotated[
-        Path, typer.Option(help="Folder for trainings, tables and pictures; again, it goes on.")
-    ] = Path("findings"),
-    reduced: Annotated[
-        bool, typer.Option("--reduced", help="Two networks, a minute or two: to see that it runs.")
-    ] = False,
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Train small networks, and put the findings of the paper to the test on them.
-
-    Four seeds of two architectures; all layers, checkpoints and distortions.
-    """
-    folder = make_folder(out)
-    assert folder is not None
-    found = find(folder, REDUCED if reduced else FULL, device=device)
-    figures = plot.findings(found)
-    results = {"hierarchy": found.hierarchy, "trajectory": found.trajectory, "shift": found.shift}
-    writers: dict[str, Callable[[Path], object]] = {
-        "findings.csv": lambda file: found.verdicts.to_csv(file, index=False)
-    }
-    for name, result in results.items():
-        writers[f"{name}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
-    for number, (name, figure) in enumerate(figures.items(), 1):
-        writers[f"finding-{number}-{name}.png"] = partial(figure.savefig, dpi=150)
-        writers[f"finding-{number}-{name}.svg"] = figure.savefig
-    names = write_all(folder, writers)
-    if as_json:
-        print_rows(found.verdicts.to_dict("records"))
-    else:
-        print_table("findings of arXiv 2502.18710, here", found.verdicts)
-    note(f"written to {folder}: {', '.join(names)}")
 
 
 @dataclass(frozen=True)

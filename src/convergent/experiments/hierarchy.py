@@ -21,7 +21,7 @@ from ..metrics import METRICS
 from ..resampling import Bootstrap, Shuffle, over_units
 from ..results import aggregate, kept_units
 from ..study import Study
-from .sides import check_draws, depths
+from .sides import check_design, depths
 
 __all__ = ["hierarchy"]
 
@@ -99,7 +99,7 @@ def hierarchy(
                 f"{side} is {given}: a hierarchy takes a dict of two layers or more, from first to "
                 "last."
             )
-    check_draws(folds, bootstrap)
+    check_design(folds, bootstrap)
     for name, substitute in (chance or {}).items():
         if list(substitute) != list(source):
             raise InputError(

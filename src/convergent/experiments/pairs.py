@@ -38,13 +38,10 @@ class Shown:
         SHA-256 of the assemblies that it consists of; empty where nothing is kept.
     views : list of Split
         One a fold.
-    splits : list of (train, test)
-        Positions of the stimuli of each fold.
     """
 
     prints: Sequence[str]
     views: Sequence[Split]
-    splits: Splits
 
 
 def show(population: Population, splits: Splits, prints: Sequence[str] = ()) -> Shown:
@@ -59,7 +56,7 @@ def show(population: Population, splits: Splits, prints: Sequence[str] = ()) -> 
     prints : list of str
         SHA-256 of what the population consists of.
     """
-    return Shown(prints, [population.split(*split) for split in splits], splits)
+    return Shown(prints, [population.split(*split) for split in splits])
 
 
 class Pairs:
@@ -117,9 +114,9 @@ class Pairs:
                 missing[name] = made_of
         everything = np.arange(target.views[0].population.n_units)
         running = {name: RunningCell(everything, resamples) for name in missing}
-        for *views, split in zip(source.views, target.views, source.splits, strict=True):
+        for x, y in zip(source.views, target.views, strict=True):
             for name, cell in running.items():
-                cell.add(self._sweep.metrics[name].fit(*views), split)
+                cell.add(self._sweep.metrics[name].fit(x, y), (x.train, x.test))
         for name, cell in running.items():
             found[name] = cell.done()
             if self._study:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..resampling import Bootstrap, draw_resamples
 from ..study import Study, as_study
 from ..sweep import Sweep
 from .pairs import Pairs, aggregates, show, summarize
-from .sides import Levels, check_draws, depths, same_stimuli
+from .sides import Levels, accuracy_table, check_design, depths, same_stimuli
 
 __all__ = ["shift"]
 
@@ -100,7 +101,8 @@ def shift(
                 f"chance {name!r} has other levels or layers than the source ({has}): it stands "
                 f"in its place, so give levels {levels} with layers {layers}."
             )
-    check_draws(folds, bootstrap)
+    check_design(folds, bootstrap)
+    correct = accuracy_table(accuracy, "level", levels) if accuracy else None
     chosen = named_metrics(metrics)
     source, target, *substitutes = same_stimuli(source, target, *(chance or {}).values())
     source, target, *substitutes = map(_same_units, (source, target, *substitutes))
@@ -138,7 +140,7 @@ def shift(
         each = [_label(cells, list(chosen), levels, layers, partners) for cells in found[1:]]
         joined = xr.concat(each, xr.Variable("chance", list(chance)))
         result["r_chance"], result["r_chance_control"] = joined["r"], joined["r_control"]
-    return result.assign(_accuracies(accuracy, levels) if accuracy else {})
+    return result if correct is None else result.assign(_losses(correct))
 
 
 def _both_ways(
@@ -240,13 +242,21 @@ def _label(
     variables: dict[str, Any] = {}
     for name in next(iter(next(iter(found.values())).values())):
         draw, of = ((), "") if name == "r" else ((name,), f"@{name}")
-        alone = [[found[layer, control, "control"][m][name] for layer in layers] for m in metrics]
+        alone = [found[layer, control, "control"][m][name] for m, layer in product(metrics, layers)]
         shifted = [
-            [[[found[layer, o, way][m][name] for layer in layers] for o in others] for way in WAYS]
-            for m in metrics
+            found[layer, other, way][m][name]
+            for m, way, other, layer in product(metrics, WAYS, others, layers)
         ]
-        variables[f"r_control{of}"] = (("metric", "layer", *draw), np.array(alone))
-        variables[f"r{of}"] = (("metric", "way", "level", "layer", *draw), np.array(shifted))
+        each = np.shape(alone[0])
+        sizes = len(metrics), len(WAYS), len(others), len(layers)
+        variables[f"r_control{of}"] = (
+            ("metric", "layer", *draw),
+            np.reshape(alone, (len(metrics), len(layers), *each)),
+        )
+        variables[f"r{of}"] = (
+            ("metric", "way", "level", "layer", *draw),
+            np.reshape(shifted, (*sizes, *each)),
+        )
     return xr.Dataset(
         variables,
         coords={
@@ -260,22 +270,9 @@ def _label(
     )
 
 
-def _accuracies(
-    accuracy: Mapping[str, Mapping[Hashable, float]], levels: Sequence[Hashable]
-) -> dict[str, Any]:
-    """What networks classify correctly, and how much of it they lose."""
-    for network, of_levels in accuracy.items():
-        missing = [one for one in levels if one not in of_levels]
-        if missing:
-            raise InputError(
-                f"accuracy of {network!r} lacks the levels {examples(missing)}: give one number "
-                "for each level."
-            )
-    values = xr.DataArray(
-        [[float(of_levels[one]) for one in levels] for of_levels in accuracy.values()],
-        {"network": list(accuracy), "level": [str(one) for one in levels]},
-    )
-    control, others = values.isel(level=0, drop=True), values.isel(level=slice(1, None))
+def _losses(correct: xr.DataArray) -> dict[str, xr.DataArray]:
+    """What networks classify correctly, and how much of it they lose; the control is first."""
+    control, others = correct.isel(level=0), correct.isel(level=slice(1, None))
     return {
         "accuracy_control": control,
         "accuracy": others,

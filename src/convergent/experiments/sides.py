@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from ..assembly import Assembly
 from ..errors import InputError, examples
-from ..folds import Folds
+from ..folds import Folds, check_folds
 from ..intake import check_complete, named
-from ..resampling import Bootstrap
+from ..resampling import Bootstrap, check_draws
 
-__all__ = ["Layers", "Levels", "check_draws", "depths", "same_stimuli"]
+__all__ = ["Layers", "Levels", "accuracy_table", "check_design", "depths", "same_stimuli"]
 
 Layers = Mapping[str, Assembly]
 Levels = Mapping[Any, Layers]
 
 
-def check_draws(folds: Folds, bootstrap: Bootstrap | None) -> None:
+def check_design(folds: Folds, bootstrap: Bootstrap | None) -> None:
     """Folds, and what is resampled: layers and conditions are compared over the same units."""
-    if not isinstance(folds, Folds):
-        raise InputError(f"folds is {folds!r}: give Folds(n, seed=...), such as Folds(5).")
-    if not (bootstrap is None or isinstance(bootstrap, Bootstrap)):
-        raise InputError(
-            f"bootstrap is {bootstrap!r}: give Bootstrap(...), such as Bootstrap(200)."
-        )
+    check_folds(folds)
+    check_draws(bootstrap)
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         raise InputError(
             f"{bootstrap}: all is compared over the same units, so only 'stimuli' are drawn."
         )
+
+
+def accuracy_table(
+    accuracy: Mapping[str, Mapping[Any, float]], dim: str, conditions: Sequence[Any]
+) -> xr.DataArray:
+    """What each network classifies correctly in each condition, (network, condition).
+
+    Parameters
+    ----------
+    accuracy : dict of dict of float
+        By network and condition.
+    dim : str
+        What a condition is called.
+    conditions : sequence
+        Those that each network needs.
+    """
+    for network, known in accuracy.items():
+        missing = [one for one in conditions if one not in known]
+        if missing:
+            raise InputError(
+                f"accuracy of {network!r} lacks the {dim}s {examples(missing)}: give a number for "
+                "each."
+            )
+    values = [[float(known[one]) for one in conditions] for known in accuracy.values()]
+    return xr.DataArray(values, {"network": list(accuracy)}, ("network", dim))
 
 
 def depths(layers: int) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from numbers import Real
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..checkpoints import common_steps
 from ..errors import InputError, examples
 from ..folds import Folds
 from ..intake import check_grids, group_labels
@@ -23,7 +24,7 @@ from ..resampling import Bootstrap, draw_resamples
 from ..study import Study, as_study
 from ..sweep import Sweep
 from .pairs import Pairs, Shown, aggregates, show, summarize
-from .sides import Levels, check_draws, depths, same_stimuli
+from .sides import Levels, accuracy_table, check_design, depths, same_stimuli
 
 __all__ = ["share_of_final", "trajectory"]
 
@@ -71,7 +72,7 @@ def trajectory(
         By name, what is scored in place of the runs that are mapped, to see what chance would give:
         `shuffled` or `rotated` of the runs. (The first step shows what untrained networks give.)
     accuracy : dict of dict of float, optional
-        By run and step, the share of stimuli that are classified correctly.
+        By network (run) and step, the share of stimuli that it classifies correctly (`accuracy`).
     level : float
         Of the confidence intervals.
 
@@ -84,8 +85,8 @@ def trajectory(
         first), NaN where r did not grow, and ``share_overall`` (pair, metric, against), the same
         for the mean over layers. With a bootstrap, ``*_low`` and ``*_high`` of r and of shares.
         With `chance`, ``r_chance`` (chance, pair, metric, against, step, layer). With `accuracy`,
-        ``accuracy`` (run, step) and ``accuracy_share`` (run). Along ``layer`` stands ``depth`` (0
-        the first, 1 the last), along ``pair`` ``source_run`` and ``target_run``.
+        ``accuracy`` (network, step) and ``accuracy_share`` (network). Along ``layer`` stands
+        ``depth`` (0 the first, 1 the last), along ``pair`` ``source_run`` and ``target_run``.
 
     Raises
     ------
@@ -98,10 +99,11 @@ def trajectory(
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
     chosen = named_metrics(metrics)
-    check_draws(folds, bootstrap)
+    check_design(folds, bootstrap)
     steps = _check_runs(runs, early)
     pairs = list(combinations(runs, 2)) if pairs is None else [(a, b) for a, b in pairs]
-    _check_pairs(pairs, runs, accuracy, steps)
+    _check_pairs(pairs, runs)
+    correct = accuracy_table(accuracy, "step", steps) if accuracy else None
     for name, substitute in (chance or {}).items():
         _check_chance(name, substitute, runs, {source for source, _ in pairs})
     used = dict.fromkeys(run for pair in pairs for run in pair)
@@ -126,11 +128,9 @@ def trajectory(
         found |= work.scores(layer, step)
     result = _label(found, runs, steps, pairs, list(chosen), list(chance or ()))
     result = summarize(result, partial(_statistics, early=early), sweep, level)
-    if accuracy:
-        values = [[float(of_step[step]) for step in steps] for of_step in accuracy.values()]
-        correct = xr.DataArray(values, {"run_of_accuracy": list(accuracy), "step": steps})
+    if correct is not None:
         result["accuracy"] = correct
-        result["accuracy_share"] = share_of_final(correct, early)
+        result["accuracy_share"] = share_of_final(result["accuracy"], early)
     return result.assign_attrs(n_stimuli=n, early=float(early))
 
 
@@ -225,14 +225,7 @@ def _check_runs(runs: Runs, early: float) -> list[float]:
                 f"run {run!r} is not layers by step: give a dict by run, then by step (a number), "
                 "then by layer, such as {'seed 0': {0.0: layers, 1.0: layers}}."
             )
-    every = sorted({step for of_step in runs.values() for step in of_step})
-    for run, of_step in runs.items():
-        missing = [step for step in every if step not in of_step]
-        if missing:
-            raise InputError(
-                f"run {run!r} lacks the steps {examples(missing)}, which others have: runs are "
-                "scored step by step, so leave these out of all of them."
-            )
+    every = common_steps(runs)
     if len(every) < 2 or early not in every:
         raise InputError(
             f"early={early:g} is none of the steps {', '.join(f'{step:g}' for step in every)}: "
@@ -247,24 +240,13 @@ def _check_runs(runs: Runs, early: float) -> list[float]:
     return every
 
 
-def _check_pairs(
-    pairs: Sequence[tuple[str, str]],
-    runs: Runs,
-    accuracy: Mapping[str, Mapping[float, float]] | None,
-    steps: Sequence[float],
-) -> None:
+def _check_pairs(pairs: Sequence[tuple[str, str]], runs: Runs) -> None:
     strange = [run for pair in pairs for run in pair if run not in runs]
     if strange or not pairs:
         raise InputError(
             f"pairs {list(pairs)} name {examples(strange) if strange else 'no run'}: give pairs of "
             f"the runs {examples(list(runs))}; two runs or more are needed where none are given."
         )
-    for run, of_step in (accuracy or {}).items():
-        missing = [step for step in steps if step not in of_step]
-        if missing:
-            raise InputError(
-                f"accuracy of {run!r} lacks the steps {examples(missing)}: give a number for each."
-            )
 
 
 def _check_chance(name: str, substitute: Runs, runs: Runs, sources: set[str]) -> None:
@@ -291,21 +273,12 @@ def _label(
     places = range(len(layers))
 
     def collect(what: str, name: str) -> Floats:
-        return np.array(
-            [
-                [
-                    [
-                        [
-                            [found[what, pair, way, step, k][metric][name] for k in places]
-                            for step in steps
-                        ]
-                        for way in AGAINST
-                    ]
-                    for metric in metrics
-                ]
-                for pair in pairs
-            ]
-        )
+        each = [
+            found[what, pair, way, step, k][metric][name]
+            for pair, metric, way, step, k in product(pairs, metrics, AGAINST, steps, places)
+        ]
+        sizes = map(len, (pairs, metrics, AGAINST, steps, layers))
+        return np.reshape(each, (*sizes, *np.shape(each[0])))
 
     dims = ("pair", "metric", "against", "step", "layer")
     variables: dict[str, Any] = {"r": (dims, collect("", "r"))}
@@ -319,13 +292,13 @@ def _label(
         )
     targets = list(dict.fromkeys(target for _, target in pairs))
     ceiling = [
-        [
-            [[found["ceiling", run, "", step, k][metric]["r"] for k in places] for step in steps]
-            for metric in metrics
-        ]
-        for run in targets
+        found["ceiling", run, "", step, k][metric]["r"]
+        for run, metric, step, k in product(targets, metrics, steps, places)
     ]
-    variables["ceiling"] = (("run", "metric", "step", "layer"), np.array(ceiling))
+    variables["ceiling"] = (
+        ("run", "metric", "step", "layer"),
+        np.reshape(ceiling, [len(each) for each in (targets, metrics, steps, layers)]),
+    )
     return xr.Dataset(
         variables,
         coords={

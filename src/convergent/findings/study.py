@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..accuracy import accuracy
 from ..assembly import Assembly
 from ..checkpoints import checkpoints
 from ..controls import rotated, shuffled
@@ -24,7 +25,7 @@ from ..networks import Network, network
 from ..progress import track
 from ..stimuli import Stimuli
 from ..study import Study
-from ..training import HELD_OUT_SEED, accuracy, train
+from ..training import HELD_OUT_SEED, train
 from .plan import FULL, Plan
 from .verdicts import verdicts
 
@@ -121,10 +122,11 @@ class _Work:
         """Every layer with every layer, of the finished networks of each pair."""
 
         def of_pair(pair: Pair) -> xr.Dataset:
-            source, target = (self._ends_shown[run] for run in pair)
+            untrained, *_, source = self._steps_shown[pair[0]].values()
+            *_, target = self._steps_shown[pair[1]].values()
             chance = self._chance(pair, source)
             if chance:
-                chance["untrained"] = self._starts_shown[pair[0]]
+                chance["untrained"] = untrained
             found = hierarchy(source, target, chance=chance, **self._common)
             names = [name for name in found.data_vars if not str(name).startswith("partner")]
             places = {side: range(found.sizes[side]) for side in ("source", "target")}
@@ -149,9 +151,9 @@ class _Work:
                 **self._common,
             )
             found = found.squeeze(["pair", "run"], drop=True)
-            sides = {"run_of_accuracy": ["source", "target"]}
-            found = found.assign_coords(sides).rename(run_of_accuracy="network")
-            return found.assign_coords(layer=range(found.sizes["layer"]))
+            return found.assign_coords(
+                network=["source", "target"], layer=range(found.sizes["layer"])
+            )
 
         return self._all_pairs("trajectory", of_pair)
 
@@ -227,17 +229,6 @@ class _Work:
                 step: self._layers(net, self._stimuli) for step, net in self._networks[run].items()
             }
             for run in track(runs, "showing checkpoints", len(runs), self._progress)
-        }
-
-    @cached_property
-    def _ends_shown(self) -> dict[str, Layers]:
-        return {run: self._layers(self._end(run), self._stimuli) for run in self._plan.runs}
-
-    @cached_property
-    def _starts_shown(self) -> dict[str, Layers]:
-        return {
-            run: self._layers(next(iter(of_step.values())), self._stimuli)
-            for run, of_step in self._networks.items()
         }
 
     def _chance(self, pair: Pair, source: Any) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def _curves(panel: Axes, part: xr.Dataset) -> None:
         chance = part["r_chance"].sel(chance=name).mean(["pair", "layer"])
         panel.plot(steps, chance, style, color="0.5", linewidth=1, label=f"chance: {name.item()}")
     if "accuracy" in part:
-        correct = part["accuracy"].mean("run_of_accuracy")
+        correct = part["accuracy"].mean("network")
         panel.plot(steps, correct, ".-", color="black", linewidth=1, label="accuracy")
     panel.axvline(part.attrs["early"], color="0.85", linewidth=0.8, zorder=0)
     panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
