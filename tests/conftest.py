@@ -5,6 +5,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from convergent.cell import RunningCell
+
+
+@pytest.fixture
+def cells_done(monkeypatch):
+    """How many cells were computed (``count``), and when somebody presses ctrl-C (``most``)."""
+    seen = SimpleNamespace(count=0, most=np.inf)
+
+    def done(self, whole=RunningCell.done):
+        if seen.count == seen.most:
+            raise KeyboardInterrupt
+        seen.count += 1
+        return whole(self)
+
+    monkeypatch.setattr(RunningCell, "done", done)
+    return seen
+
 
 @pytest.fixture(scope="session")
 def synthetic():

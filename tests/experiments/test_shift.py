@@ -6,7 +6,6 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 import convergent as cv
-from convergent.cell import RunningCell
 from convergent.experiments.shift import shift
 
 N, UNITS, LAYERS = 100, 15, 4
@@ -148,32 +147,20 @@ def test_stimuli_are_matched_by_name(sides, found):
     np.testing.assert_allclose(again["slope_low"], found["slope_low"], atol=1e-9)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, monkeypatch):
-    fits, most = [], 15
-
-    class Stopped(Exception):
-        pass
-
-    def done(self, whole=RunningCell.done):
-        if len(fits) == most:
-            raise Stopped
-        fits.append(1)
-        return whole(self)
-
-    monkeypatch.setattr(RunningCell, "done", done)
+def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, cells_done):
+    cells_done.most = 15
     arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15), "study": tmp_path}
-    with pytest.raises(Stopped):
+    with pytest.raises(KeyboardInterrupt):
         shift(*sides, **arguments)
-    fits.clear()
-    most = np.inf
+    cells_done.count, cells_done.most = 0, np.inf
     resumed = shift(*sides, **arguments)
     # the first layer is without noise at both levels: what holds the same is fitted once
-    assert len(fits) == len(METRICS) * (LAYERS * (1 + 2 * 2) - 2) - 15
+    assert cells_done.count == len(METRICS) * (LAYERS * (1 + 2 * 2) - 2) - 15
     for name in found.data_vars:
         np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
-    fits.clear()
+    cells_done.count = 0
     shift(*sides, **arguments)
-    assert not fits
+    assert not cells_done.count
 
 
 def test_layers_on_disk_give_the_same(sides, found):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import convergent as cv
-from convergent.cell import RunningCell
 
 N, UNITS = 100, 12
 NAMES = [f"{i:03d}.png" for i in range(N)]
@@ -100,28 +99,16 @@ def test_chance_and_accuracy_stand_beside(runs):
     assert found["accuracy"].sel(network="a", step=2.0) == 0.8
 
 
-def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, monkeypatch):
-    fits, most = [], 20
-
-    class Stopped(Exception):
-        pass
-
-    def done(self, whole=RunningCell.done):
-        if len(fits) == most:
-            raise Stopped
-        fits.append(1)
-        return whole(self)
-
-    monkeypatch.setattr(RunningCell, "done", done)
+def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, cells_done):
+    cells_done.most = 20
     arguments = {"bootstrap": cv.Bootstrap(30, refits=10), "study": tmp_path}
-    with pytest.raises(Stopped):
+    with pytest.raises(KeyboardInterrupt):
         cv.trajectory(runs, METRICS, **arguments)
-    fits.clear()
-    most = np.inf
+    cells_done.count, cells_done.most = 0, np.inf
     resumed = cv.trajectory(runs, METRICS, **arguments)
     steps = len(STEPS)
     # per layer: ceilings, the same step, and the end but for the last step, which is both
-    assert len(fits) == 3 * 3 * (steps + steps + steps - 1) - 20
+    assert cells_done.count == 3 * 3 * (steps + steps + steps - 1) - 20
     for name in found.data_vars:
         np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
 

@@ -8,7 +8,6 @@ import pytest
 import xarray as xr
 
 from convergent import cli, plot
-from convergent.cell import RunningCell
 from convergent.findings import REDUCED, findings
 
 PICTURES = [
@@ -19,26 +18,14 @@ PICTURES = [
 ]
 
 
-class Stopped(Exception):
-    pass
-
-
 @pytest.mark.slow
-def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch):
-    fits, most = [], 2000
-
-    def done(self, whole=RunningCell.done):
-        if len(fits) == most:
-            raise Stopped
-        fits.append(1)
-        return whole(self)
-
-    monkeypatch.setattr(RunningCell, "done", done)
-    with pytest.raises(Stopped):
+def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch, cells_done):
+    cells_done.most = 2000
+    with pytest.raises(KeyboardInterrupt):
         findings(tmp_path, REDUCED, progress=False)
     kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nc")}
     assert kept
-    most = np.inf
+    cells_done.most = np.inf
     monkeypatch.setattr(sys, "argv", ["convergent", "findings", "--reduced", f"--out={tmp_path}"])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
@@ -54,9 +41,9 @@ def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch):
         assert shift["level_name"].values.tolist() == [["30", "5"], ["3", "15"]]
         assert shift.sizes["pair"] == len(REDUCED.pairs)
         assert np.isfinite(shift["r"]).all()
-    fits.clear()
+    cells_done.count = 0
     again = findings(tmp_path, REDUCED, progress=False)
-    assert not fits
+    assert not cells_done.count
     assert again.verdicts["finding"].tolist() == table["finding"].tolist()
     for figure in plot.findings(again).values():
         assert "not decided" in " ".join(figure.get_suptitle().split())
