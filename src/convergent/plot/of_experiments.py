@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
-from .picture import COLOURS, Picture
+from .picture import COLOURS, Picture, set_training_axis
 
 __all__ = ["hierarchy", "shift", "trajectory"]
 
@@ -195,10 +195,5 @@ def _curves(panel: Axes, part: xr.Dataset) -> None:
     if "accuracy" in part:
         correct = part["accuracy"].mean("network")
         panel.plot(steps, correct, ".-", color="black", linewidth=1, label="accuracy")
-    panel.axvline(part.attrs["early"], color="0.85", linewidth=0.8, zorder=0)
-    panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
-    panel.set_xlim(0, steps[-1])
-    wanted = [0, part.attrs["early"], 0.25 * steps[-1], 0.5 * steps[-1], steps[-1]]
-    panel.set_xticks(sorted({float(steps[np.abs(steps - one).argmin()]) for one in wanted}))
-    panel.xaxis.set_major_formatter("{x:g}")
+    set_training_axis(panel, steps, part.attrs["early"])
     panel.spines[["top", "right"]].set_visible(False)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from ..findings import Findings
 from ..findings.estimates import over_networks
 from ..findings.verdicts import matched, mean_drop_slope
-from .picture import COLOURS, Picture
+from .picture import COLOURS, Picture, set_training_axis
 
 __all__ = ["findings"]
 
@@ -118,14 +118,9 @@ def _training(found: Findings) -> Picture:
             curve = chance.sel(chance=name, against=way)
             label = f"soft matching, {name}"
             panel.plot(steps, curve, style, color="0.4", linewidth=1, label=label)
-        panel.axvline(early, color="0.8", linewidth=0.8, zorder=0)
+        set_training_axis(panel, steps, early)
         other = "at the same step" if way == "same step" else "at its end"
         panel.set_title(f"against the other network {other}", fontsize="medium")
-        panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
-        panel.set_xlim(0, steps[-1])
-        later = steps[steps >= early]
-        panel.set_xticks([0.0, *sorted({float(later[k]) for k in (0, len(later) // 3, -1)})])
-        panel.xaxis.set_major_formatter("{x:g}")
         panel.set_xlabel("epochs of training")
         panel.set_ylim(-0.1, 1.02)
         panel.spines[["top", "right"]].set_visible(False)
