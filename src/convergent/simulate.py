@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .assembly import Assembly
 from .errors import InputError
 
-__all__ = ["natural_images", "recording"]
+__all__ = ["convergent_pair", "natural_images", "recording"]
 
 LEAVES = 50  # shapes in an image, from behind to in front
 SKY_GROUND = (
@@ -148,6 +148,112 @@ def recording(
         reliability=("unit", 1 / (1 + size**2 / repeats)),
         **(labels or {}),
     )
+
+
+def convergent_pair(
+    n_stimuli: int = 2000,
+    n_units: int = 160,
+    *,
+    shares: tuple[float, float, float] = (0.4, 0.3, 0.3),
+    block: int = 8,
+    private: int = 40,
+    noise: float = 0.3,
+    seed: int = 0,
+) -> tuple[Assembly, Assembly]:
+    """Simulate two networks that share features in three known ways, and have others of their own.
+
+    Features are independent, Gaussian, of deviation 1. Some units of one network have the same
+    feature as one of the other; some come in pairs, where two units of one see two features, and
+    the other's two their sum and difference; some in blocks that span the same subspace, under a
+    random rotation in which no unit is more than half another; and some are private. Each response
+    has independent noise, and units stand in random order.
+
+    Parameters
+    ----------
+    n_stimuli : int
+        Number of stimuli.
+    n_units : int
+        Units of each network that are shared in one of the three ways.
+    shares : tuple of float
+        Shares of these that are one-to-one, in pairs and in blocks.
+    block : int
+        Units of a block.
+    private : int
+        Further units of each network that share nothing.
+    noise : float
+        Deviation of the noise, in deviations of the feature; the correlation of two units with
+        one feature is 1 / (1 + noise^2).
+    seed : int
+        Draws features, rotations, noise and order.
+
+    Returns
+    -------
+    tuple of Assembly
+        Two of (stimulus, unit), marked as simulated. Along ``unit``: ``kind`` ("one-to-one",
+        "pair", "block", "private") and ``group``, a number that units which share features have in
+        common on both sides; -1 for private ones.
+
+    Raises
+    ------
+    InputError
+        Where shares do not sum to 1, or their units do not make whole pairs and blocks.
+
+    References
+    ----------
+    Li et al. 2015, arXiv 1511.07543 (the three ways in which networks may share features).
+    """
+    counts = [round(share * n_units) for share in shares]
+    if sum(counts) != n_units or min(counts) < 0 or counts[1] % 2 or counts[2] % block:
+        raise InputError(
+            f"shares {shares} of {n_units} units are {counts}: they sum to all, and make whole "
+            f"pairs and whole blocks of {block}."
+        )
+    if min(n_stimuli, private + 1) < 1 or noise < 0 or block < 4:
+        raise InputError(
+            f"n_stimuli={n_stimuli}, private={private}, noise={noise}, block={block}: counts and "
+            "noise are not negative, there is a stimulus or more, and a block has 4 units or more."
+        )
+    rng = np.random.default_rng(seed)
+    sizes = [1] * counts[0] + [2] * (counts[1] // 2) + [block] * (counts[2] // block)
+    kinds = ["one-to-one"] * counts[0] + ["pair"] * counts[1] + ["block"] * counts[2]
+    features = rng.standard_normal((n_stimuli, n_units))
+    seen = features.copy()
+    start = 0
+    for size in sizes:
+        part = slice(start, start + size)
+        seen[:, part] = features[:, part] @ _mixture(size, rng)
+        start += size
+    group = np.concatenate([np.repeat(np.arange(len(sizes)), sizes), np.full(private, -1)])
+    kind = np.array([*kinds, *["private"] * private])
+    networks = []
+    for name, shared in (("A", features), ("B", seen)):
+        values = np.concatenate([shared, rng.standard_normal((n_stimuli, private))], axis=1)
+        values = values + noise * rng.standard_normal(values.shape)
+        order = rng.permutation(values.shape[1])
+        networks.append(
+            Assembly.from_array(
+                values[:, order],
+                stimuli=[f"stimulus{i:06d}" for i in range(n_stimuli)],
+                units=[f"{name}{i:04d}" for i in range(len(order))],
+                name=name,
+                attrs={"simulated": True},
+                kind=("unit", kind[order]),
+                group=("unit", group[order]),
+            )
+        )
+    return networks[0], networks[1]
+
+
+def _mixture(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A rotation (size, size): of one feature none, of two by 45 degrees, of more at random."""
+    if size == 1:
+        return np.ones((1, 1))
+    if size == 2:
+        return np.array([[1.0, -1.0], [1.0, 1.0]]) / 2**0.5
+    while True:
+        turn, upper = np.linalg.qr(rng.standard_normal((size, size)))
+        if (turn**2 < 0.5).all():  # of one unit in another
+            return np.asarray(turn * np.sign(np.diagonal(upper)))
 
 
 def _dead_leaves(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:

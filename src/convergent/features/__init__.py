@@ -1,0 +1,35 @@
+"""Convergent features: what single units, and groups of them, have in common in two networks.
+
+The questions of Li, Yosinski, Clune, Lipson and Hopcroft 2015 (arXiv 1511.07543), for two networks,
+a network and a recording, or two subjects.
+"""
+
+from .best_stimuli import best_stimuli
+from .claims import claims
+from .clusters import cluster_table, clusters
+from .correlations import correlations
+from .locality import local_or_distributed
+from .mutual_information import mutual_information
+from .one_to_one import agreement, match_summary, match_units, unit_table
+from .overview import Overview, overview
+from .partial_matching import partial_matching
+from .sparse_prediction import sparse_prediction, sparse_table
+
+__all__ = [
+    "Overview",
+    "agreement",
+    "best_stimuli",
+    "claims",
+    "cluster_table",
+    "clusters",
+    "correlations",
+    "local_or_distributed",
+    "match_summary",
+    "match_units",
+    "mutual_information",
+    "overview",
+    "partial_matching",
+    "sparse_prediction",
+    "sparse_table",
+    "unit_table",
+]

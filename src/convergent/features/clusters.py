@@ -1,0 +1,374 @@
+"""Many-to-many: groups of units of both networks that see the same, whatever their axes.
+
+Units are the nodes of a bipartite graph, whose edges are correlations between the networks. Its
+spectral clusters are scored: are they of both networks, do both parts span the same subspace, are
+single units in it alike, and are they found again on other stimuli?
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from ..assembly import Assembly
+from ..errors import InputError, unknown
+from ..folds import Folds
+from ..progress import track
+from .bipartite_graph import NO_CLUSTER, Graph, from_largest
+from .moments import correlation
+from .pair import SIDES, Pair, pair_of
+from .spans import canonical_correlations, dimension, groups, matched, random_rotation
+
+__all__ = ["EDGES", "cluster_table", "clusters"]
+
+EDGES = ("absolute", "positive")
+CHANCE = 0.95  # of units without counterpart that have no edge
+EXCHANGES = 3  # of stimuli, to find how strong their best correlation is
+SEEDS = 3  # other starts of k-means
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
+
+
+def clusters(
+    source: Assembly,
+    target: Assembly,
+    *,
+    k: int | None = None,
+    edges: Literal["absolute", "positive"] = "absolute",
+    floor: float | None = None,
+    folds: Folds = Folds(),
+    halves: int = 5,
+    rotations: int = 5,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> xr.Dataset:
+    r"""Cluster the units of two populations together, and score the clusters.
+
+    With W the sizes of the correlations (p, q) between the populations, less what chance gives, and
+    D the sums of its rows and columns, units are embedded by the first k singular vectors of
+    :math:`D_s^{-1/2} W D_t^{-1/2}`, each unit's row at length 1: the first eigenvectors of the
+    normalized Laplacian of the bipartite graph. k-means clusters them, and Ward's method orders
+    them in a tree.
+
+    Parameters
+    ----------
+    source, target : Assembly
+        (stimulus, unit); repeats are averaged, stimuli matched by name.
+    k : int, optional
+        Number of clusters; where left out, from 2 up, where the singular values fall most
+        (eigengap).
+    edges : {"absolute", "positive"}
+        Whether a negative correlation ties units as a positive one does, or not at all.
+    floor : float, optional
+        What is taken off each correlation; less is no edge. Where left out, what the best
+        correlation of 95% of the units stays below when stimuli are exchanged: so many units
+        without counterpart have no edge, and are in no cluster. 0 leaves correlations as they are.
+    folds : Folds
+        For what is fitted to a cluster (canonical directions, partners), and scored on test
+        stimuli.
+    halves : int
+        How often stimuli are halved, and either half clustered; 0 for no stability.
+    rotations : int
+        Random rotations for comparison; 0 for none.
+    seed : int
+        Draws k-means' starts, exchanges, halves and rotations.
+    progress : bool, optional
+        Draw a progress bar; where left out, only in a terminal.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``unit`` the source's units, then the target's, told apart by ``side``: ``label``, the
+        cluster, -1 for none; ``branch``, that of Ward's tree cut into as many; ``place``, order of
+        its leaves. ``between`` (source_unit, target_unit): the correlations. Along ``cluster``,
+        from the largest: ``n_units`` (cluster, population); ``balance``, the lesser share of a
+        population's units over the greater (1 where either has its part, 0 where one has none);
+        ``within`` and ``across``, mean size of the correlations of the cluster's units with units
+        of the other population inside and outside; ``dimension`` (cluster, population),
+        participation ratio of the variances along its axes; ``canonical`` (cluster, component),
+        canonical correlations of the two parts on test stimuli, ``angle``, their arccos in degrees
+        (the principal angles of what the parts span), and ``canonical_mean``; ``matched``, mean
+        correlation of units paired one-to-one in the cluster, on test stimuli, and
+        ``matched_rotated``, the same where the target's part spans the same subspace with random
+        axes. NaN where a cluster has no units of one side. ``singular_values`` (component).
+        ``stability`` (half), adjusted Rand index of the clusters of two halves of the stimuli, and
+        ``contrast`` (half), within less across for clusters of one half on the other;
+        ``stability_rotated`` and ``contrast_rotated`` (rotation), the same where all axes of the
+        source are rotated; ``stability_of_starts``, the index of k-means started elsewhere, and
+        ``agreement_of_tree`` of Ward's tree.
+
+    Raises
+    ------
+    InputError
+        Where k is less than 2 or more than the units of a side, no correlation is above the floor,
+        or the populations do not fit.
+
+    Warns
+    -----
+    UserWarning
+        Where the graph falls into more parts than k, so that some are merged at random.
+
+    References
+    ----------
+    Ng, Jordan and Weiss 2001, NIPS 14; Dhillon 2001, KDD (bipartite graphs); Hubert and Arabie
+    1985, Journal of Classification 2 (adjusted Rand index); Li et al. 2015, arXiv 1511.07543.
+    """
+    _check(edges, floor, {"halves": halves, "rotations": rotations, "seed": seed})
+    pair = pair_of(source, target, folds)
+    rng = np.random.default_rng(seed)
+    r = pair.moments.correlation
+    if floor is None:
+        floor = _chance(pair, edges, rng)
+    graph = Graph.of(r, edges, floor)
+    k, values = _number(k, graph, pair)
+    labels, tree = from_largest(graph.labels(k, seed)), graph.tree(k)
+    tied = labels != NO_CLUSTER
+    starts = [
+        adjusted_rand_score(labels[tied], graph.labels(k, seed + 1 + i)[tied]) for i in range(SEEDS)
+    ]
+    result = xr.Dataset(
+        {
+            "label": ("unit", labels),
+            "branch": ("unit", from_largest(tree.branch)),
+            "place": ("unit", tree.place),
+            "between": (("source_unit", "target_unit"), r),
+            "singular_values": ("component", values),
+            "stability_of_starts": float(np.mean(starts)),
+            "agreement_of_tree": adjusted_rand_score(labels[tied], tree.branch[tied]),
+        },
+        {
+            "unit": np.concatenate([side.units for side in pair.sides]).astype(str),
+            "side": ("unit", np.repeat(SIDES, r.shape)),
+            "population": list(SIDES),
+            "source_unit": pair.source.units,
+            "target_unit": pair.target.units,
+        },
+    )
+    result = result.merge(_scored(pair, labels, r, rotations, rng))
+    n_half = halves + rotations
+    halved = track(_halves(pair, k, edges, floor, halves, rotations, rng), "halves", n_half, progress)
+    found = np.array(list(halved)).reshape(n_half, 2)
+    for name, dim, part in (
+        ("", "half", found[:halves]),
+        ("_rotated", "rotation", found[halves:]),
+    ):
+        result[f"stability{name}"], result[f"contrast{name}"] = (dim, part[:, 0]), (dim, part[:, 1])
+    return result.assign_attrs(
+        n_stimuli=len(pair.stimuli),
+        source=pair.source.name,
+        target=pair.target.name,
+        k=k,
+        edges=edges,
+        floor=floor,
+    )
+
+
+def cluster_table(found: xr.Dataset) -> pd.DataFrame:
+    """Clusters and their scores: a row a cluster, from the largest.
+
+    Parameters
+    ----------
+    found : xarray.Dataset
+        From `clusters`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cluster``, ``n_source``, ``n_target``, ``balance``, ``within``, ``across``,
+        ``dimension_source``, ``dimension_target``, ``canonical`` (mean, on test stimuli),
+        ``angle`` (mean, in degrees), ``matched``, ``matched_rotated``.
+    """
+    of_side = {
+        f"{short}_{side}": found[name].sel(population=side).values
+        for name, short in (("n_units", "n"), ("dimension", "dimension"))
+        for side in SIDES
+    }
+    table = pd.DataFrame(
+        {
+            "cluster": found["cluster"].values,
+            **of_side,
+            "canonical": found["canonical_mean"].values,
+            "angle": found["angle"].mean("canonical_component").values,
+        }
+    )
+    for name in ("balance", "within", "across", "matched", "matched_rotated"):
+        table[name] = found[name].values
+    first = ["cluster", "n_source", "n_target", "balance", "within", "across"]
+    return table[first + [name for name in table if name not in first]]
+
+
+def _check(edges: object, floor: float | None, counts: dict[str, Any]) -> None:
+    if edges not in EDGES:
+        raise unknown("kind of edges", edges, EDGES)
+    if floor is not None and not 0 <= floor < 1:
+        raise InputError(f"floor={floor!r}: give a correlation from 0 to below 1.")
+    for name, count in counts.items():
+        if not isinstance(count, (int, np.integer)) or count < 0:
+            raise InputError(f"{name}={count!r}: give a whole number from 0 up.")
+
+
+def _chance(pair: Pair, edges: str, rng: np.random.Generator) -> float:
+    """What the best correlation of most units stays below where stimuli are exchanged."""
+    x, y = (side.values[:, ~side.silent] for side in pair.sides)
+    best = []
+    for _ in range(EXCHANGES):
+        r = _correlations(x, y[_order(pair, rng)])
+        size = np.abs(r) if edges == "absolute" else r
+        best += [size.max(0), size.max(1)]
+    return float(np.clip(np.quantile(np.concatenate(best), CHANCE), 0, 1))
+
+
+def _order(pair: Pair, rng: np.random.Generator) -> Integers:
+    if pair.groups is None:
+        return rng.permutation(len(pair.stimuli))
+    _, member, sizes = np.unique(pair.groups, return_inverse=True, return_counts=True)
+    if sizes.min() < sizes.max():  # they cannot change places: move them along instead
+        return np.roll(np.argsort(member, kind="stable"), int(rng.integers(1, len(member))))
+    places = np.argsort(member, kind="stable").reshape(len(sizes), -1)
+    order = np.empty(len(member), dtype=np.intp)
+    order[places] = places[rng.permutation(len(sizes))]
+    return order
+
+
+def _number(k: int | None, graph: Graph, pair: Pair) -> tuple[int, Floats]:
+    """How many clusters, and the singular values that decide on it."""
+    values = graph.singular_values()
+    p, q = (int(tied.sum()) for tied in graph.tied)
+    most = min(p, q)
+    if k is not None and (not isinstance(k, (int, np.integer)) or not 2 <= k <= most):
+        raise InputError(
+            f"k={k!r}: of {len(pair.source.units)} source and {len(pair.target.units)} target "
+            f"units, {p} and {q} have a correlation above chance, so give a whole number from 2 to "
+            f"{most}, or leave k out."
+        )
+    if k is None:
+        gaps = values[1:-1] - values[2:]  # one cluster is no answer
+        return (int(gaps.argmax()) + 2 if len(gaps) else min(2, most)), values
+    if graph.parts > k:
+        warnings.warn(
+            f"the graph of correlations above chance falls into {graph.parts} parts, and k is {k}: "
+            "some parts are merged at random. Leave k out, or give no less.",
+            stacklevel=3,
+        )
+    return int(k), values
+
+
+def _scored(
+    pair: Pair, labels: Integers, r: Floats, rotations: int, rng: np.random.Generator
+) -> xr.Dataset:
+    """Scores of each cluster."""
+    p = len(pair.source.units)
+    folds, size = list(pair.folds()), np.abs(r)
+    own = [pair.moments.source_covariance, pair.moments.target_covariance]
+    rows = []
+    for cluster in range(labels.max() + 1):
+        x, y = (np.flatnonzero(part == cluster) for part in (labels[:p], labels[p:]))
+        shares = len(x) / r.shape[0], len(y) / r.shape[1]
+        row: dict[str, Any] = {
+            "n_units": [len(x), len(y)],
+            "balance": min(shares) / max(shares),
+            "dimension": [dimension(cov[np.ix_(i, i)]) for cov, i in zip(own, (x, y), strict=True)],
+            "across": _across(size, x, y),
+        }
+        row |= dict.fromkeys(("within", "matched", "matched_rotated"), np.nan)
+        row["canonical"] = np.zeros(0)
+        if len(x) and len(y):
+            parts = groups(folds, x, y)
+            turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
+            row |= {
+                "within": size[np.ix_(x, y)].mean(),
+                "canonical": canonical_correlations(parts),
+                "matched": matched(parts),
+                "matched_rotated": np.mean(turned) if turned else np.nan,
+            }
+        rows.append(row)
+    of_each = [row.pop("canonical") for row in rows]
+    canonical = np.full((len(rows), max(1, *map(len, of_each))), np.nan)
+    for line, values in zip(canonical, of_each, strict=True):
+        line[: len(values)] = values
+    variables: dict[str, Any] = {
+        name: (
+            ("cluster", "population") if name in ("n_units", "dimension") else ("cluster",),
+            np.array([row[name] for row in rows]),
+        )
+        for name in rows[0]
+    }
+    variables["canonical"] = ("cluster", "canonical_component"), canonical
+    found = xr.Dataset(variables, {"cluster": range(len(rows)), "population": list(SIDES)})
+    found["angle"] = np.degrees(np.arccos(found["canonical"].clip(0, 1)))
+    found["canonical_mean"] = found["canonical"].mean("canonical_component")
+    return found
+
+
+def _across(size: Floats, x: Integers, y: Integers) -> float:
+    """Mean size of the correlations of a cluster's units with the others of the other side."""
+    total = size[x].sum() + size[:, y].sum() - 2 * size[np.ix_(x, y)].sum()
+    count = len(x) * size.shape[1] + len(y) * size.shape[0] - 2 * len(x) * len(y)
+    return float(total / count) if count else float("nan")
+
+
+def _halves(
+    pair: Pair,
+    k: int,
+    edges: str,
+    floor: float,
+    halves: int,
+    rotations: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[float, float]]:
+    """Rand index and contrast of clusters of two halves; then the same of rotated axes."""
+    x, y = (side.values for side in pair.sides)
+    for number in range(halves + rotations):
+        half = _half(pair, rng)
+        shown = x if number < halves else x @ random_rotation(x.shape[1], rng)
+        both = [_correlations(shown[part], y[part]) for part in (half, ~half)]
+        # chance correlations fall as the root of the number of stimuli
+        raised = [floor * (len(half) / part.sum()) ** 0.5 for part in (half, ~half)]
+        graphs = [Graph.of(r, edges, least) for r, least in zip(both, raised, strict=True)]
+        try:
+            one, other = (graph.labels(_within(k, graph), number) for graph in graphs)
+        except InputError:  # half the stimuli, or rotated axes, may leave nothing above chance
+            yield float("nan"), float("nan")
+            continue
+        tied = (one != NO_CLUSTER) & (other != NO_CLUSTER)
+        index = adjusted_rand_score(one[tied], other[tied]) if tied.any() else float("nan")
+        yield index, _contrast(one, np.abs(both[1]))
+
+
+def _within(k: int, graph: Graph) -> int:
+    """As many clusters as there are units for."""
+    return min(k, *(max(1, int(tied.sum())) for tied in graph.tied))
+
+
+def _half(pair: Pair, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A random half of the stimuli (or images)."""
+    member = np.arange(len(pair.stimuli))
+    if pair.groups is not None:
+        member = np.unique(pair.groups, return_inverse=True)[1]
+    chosen = rng.permutation(int(member.max()) + 1)[: (int(member.max()) + 1) // 2]
+    return np.isin(member, chosen)
+
+
+def _correlations(x: Floats, y: Floats) -> Floats:
+    n = len(x)
+    x, y = x - x.mean(0), y - y.mean(0)
+    variances = [(side**2).sum(0) / n for side in (x, y)]
+    heard = [np.where(variance > 1e-12, variance, 0.0) for variance in variances]
+    return correlation(x.T @ y / n, *heard)
+
+
+def _contrast(labels: Integers, size: Floats) -> float:
+    """Mean size of correlations within clusters less that across them."""
+    rows, columns = labels[: len(size), None], labels[len(size) :]
+    inside = (rows == columns) & (rows >= 0)
+    if not inside.any() or inside.all():
+        return float("nan")
+    return float(size[inside].mean() - size[~inside].mean())

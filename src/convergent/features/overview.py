@@ -1,0 +1,245 @@
+"""All questions about units at once, layer by layer: tables, and what the claims come to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..assembly import Assembly
+from ..errors import InputError
+from ..folds import Folds
+from ..intake import named
+from ..progress import track
+from ..resampling import Bootstrap, Shuffle
+from ..study import Study, as_study
+from .claims import claims
+from .clusters import cluster_table, clusters
+from .correlations import correlations
+from .locality import local_or_distributed
+from .one_to_one import SHARED, match_summary, match_units, unit_table
+from .partial_matching import partial_matching
+from .sparse_prediction import sparse_prediction, sparse_table
+
+__all__ = ["Overview", "overview"]
+
+STEPS = ("correlations", "matches", "sparse", "clusters", "partial", "locality")
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What units of two populations share, layer by layer.
+
+    Attributes
+    ----------
+    layers : xarray.Dataset
+        Numbers along ``layer``: means of what the steps give. ``target_layer`` says with which
+        layer of the target each is compared.
+    steps : dict of dict of xarray.Dataset
+        By layer, then by step: "correlations", "matches", "sparse", "clusters", "partial",
+        "locality", as the functions of these names give them.
+    claims : pandas.DataFrame
+        From `claims`.
+    """
+
+    layers: xr.Dataset
+    steps: Mapping[str, Mapping[str, xr.Dataset]]
+    claims: pd.DataFrame
+
+    def table(self, kind: str) -> pd.DataFrame:
+        """One table of all layers.
+
+        Parameters
+        ----------
+        kind : {"units", "matches", "sparse", "clusters"}
+            Units shared and unique; their means; sparse predictions; clusters.
+        """
+        tables = {
+            "units": lambda of: unit_table(of["matches"]),
+            "matches": lambda of: match_summary(of["matches"]),
+            "sparse": lambda of: sparse_table(of["sparse"]),
+            "clusters": lambda of: cluster_table(of["clusters"]),
+        }
+        if kind not in tables:
+            raise InputError(f"there is no table {kind!r}: take one of {', '.join(tables)}.")
+        parts = []
+        for layer, of in self.steps.items():
+            part = tables[kind](of)
+            part.insert(0, "layer", layer)
+            parts.append(part)
+        return pd.concat(parts, ignore_index=True)
+
+
+def overview(
+    source: Assembly | Mapping[str, Assembly],
+    target: Assembly | Mapping[str, Assembly],
+    *,
+    folds: Folds = Folds(),
+    shuffle: Shuffle = Shuffle(20),
+    bootstrap: Bootstrap = Bootstrap(200),
+    k: int | None = None,
+    rotations: int = 20,
+    seed: int = 0,
+    study: Study | str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> Overview:
+    """Ask all questions about the units of two networks, or of a network and a recording.
+
+    Parameters
+    ----------
+    source, target : Assembly, or dict of them
+        Layers at the same place of both are compared; a single population is compared with each
+        layer of the other side.
+    folds : Folds
+        How the stimuli are split.
+    shuffle, bootstrap : Shuffle, Bootstrap
+        For chance and intervals of matched units.
+    k : int, optional
+        Number of clusters; by eigengap where left out.
+    rotations : int
+        Of axes, for comparison.
+    seed : int
+        Draws them, and clusters.
+    study : Study or path, optional
+        Keep what is finished there: interrupted and called again, it does what is missing.
+    progress : bool, optional
+        Draw a progress bar; where left out, only in a terminal.
+
+    Returns
+    -------
+    Overview
+        Numbers by layer, all results, and the claims.
+
+    Raises
+    ------
+    InputError
+        Where both sides have several layers, and not as many; where populations do not fit.
+
+    References
+    ----------
+    Li et al. 2015, arXiv 1511.07543.
+    """
+    pairs = _pairs(named("source", source), named("target", target))
+    kept = as_study(study)
+    work = [(layer, step) for layer in pairs for step in STEPS]
+    steps: dict[str, dict[str, xr.Dataset]] = {layer: {} for layer in pairs}
+    for layer, step in track(work, "features", len(work), progress):
+        _, one, other = pairs[layer]
+        done = steps[layer]
+        asked: dict[str, Callable[[], xr.Dataset]] = {
+            "correlations": partial(correlations, one, other),
+            "matches": partial(
+                match_units,
+                one,
+                other,
+                folds=folds,
+                shuffle=shuffle,
+                bootstrap=bootstrap,
+                progress=False,
+            ),
+            "sparse": partial(sparse_prediction, one, other, folds=folds, progress=False),
+            "clusters": partial(
+                clusters, one, other, k=k, folds=folds, seed=seed, progress=False
+            ),
+            "partial": partial(partial_matching, one, other, folds=folds, progress=False),
+            "locality": lambda one=one, other=other, done=done: local_or_distributed(  # type: ignore[misc]
+                {"layer": one},
+                {"target": other},
+                predictions={"layer": done["sparse"]},
+                rotations=rotations,
+                folds=folds,
+                seed=seed,
+                progress=False,
+            ),
+        }
+        make = asked[step]
+        if kept is None:
+            done[step] = make()
+            continue
+        made_of: dict[str, Any] = {
+            "kind": f"features: {step}",
+            "source": one.fingerprint(),
+            "target": other.fingerprint(),
+            "names": [one.name, other.name],
+            "folds": asdict(folds),
+            "settings": {
+                "matches": [asdict(shuffle), asdict(bootstrap)],
+                "clusters": [k, seed],
+                "locality": [rotations, seed],
+            }.get(step),
+        }
+        done[step] = kept.dataset(made_of, make)
+    layers = xr.concat(
+        [_numbers(of).assign(target_layer=pairs[layer][0]) for layer, of in steps.items()],
+        xr.Variable("layer", list(pairs)),
+    )
+    layers.attrs["n_stimuli"] = next(iter(steps.values()))["matches"].attrs["n_stimuli"]
+    return Overview(layers, steps, claims(layers))
+
+
+def _pairs(
+    sources: Mapping[str, Assembly], targets: Mapping[str, Assembly]
+) -> dict[str, tuple[str, Assembly, Assembly]]:
+    """By the name of the layer: what it is compared with, and both."""
+    if len(targets) == 1:
+        ((goal, other),) = targets.items()
+        return {name: (goal, one, other) for name, one in sources.items()}
+    if len(sources) == 1:
+        ((name, one),) = sources.items()
+        return {goal: (goal, one, other) for goal, other in targets.items()}
+    if len(sources) != len(targets):
+        raise InputError(
+            f"there are {len(sources)} source and {len(targets)} target layers: those at the same "
+            "place are compared, so give as many of both, or one of either."
+        )
+    return {
+        name: (goal, one, other)
+        for (name, one), (goal, other) in zip(sources.items(), targets.items(), strict=True)
+    }
+
+
+def _numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """One layer in numbers: means over both sides, over target units, and over clusters."""
+    summary, units = match_summary(of["matches"]), unit_table(of["matches"])
+    told = units[~units["class"].isin(["silent", "unreliable"])]
+    high = told["r_high"] * told["normalized"] / told["r"].where(told["r"] != 0)
+    numbers: dict[str, float] = {
+        name: float(summary[name].mean())
+        for name in (
+            *("semi", "bipartite", "semi_train", "bipartite_train", "semi_chance"),
+            *("bipartite_chance", "agreement", "gap", "shared", "partly_shared", "unique"),
+        )
+    }
+    numbers["not_shared"] = float((high.fillna(told["r_high"]) < SHARED).mean())
+    sparse = sparse_table(of["sparse"]).median(numeric_only=True)
+    numbers |= {name: float(value) for name, value in sparse.items()}
+    found = of["clusters"]
+    both = found.isel(cluster=(found["n_units"] > 0).all("population").values)
+    weight = both["n_units"].sum("population")
+    for name in ("canonical_mean", "matched", "matched_rotated", "balance"):
+        mean = both[name].weighted(weight).mean()
+        numbers[name.removesuffix("_mean")] = float(mean)
+    numbers |= {
+        name: float(found[name].mean())
+        for name in ("stability", "contrast", "stability_rotated", "contrast_rotated")
+    }
+    numbers |= {"n_clusters": float(found.attrs["k"])}
+    part = of["partial"]
+    numbers |= {
+        "corner": float(part["corner"]),
+        "r_corner": float(part["r"].sel(share=part["corner"]).mean()),
+        "r_all": float(part["r"].isel(share=-1).mean()),
+    }
+    locality = of["locality"].isel(layer=0, drop=True)
+    numbers |= {
+        name: float(locality[name])
+        for name in locality.data_vars
+        if locality[name].dtype.kind in "fiu"
+    }
+    return xr.Dataset({name: np.float64(value) for name, value in numbers.items()})

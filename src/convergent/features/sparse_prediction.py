@@ -1,0 +1,362 @@
+"""One-to-many: each target unit from few source units, and how many it takes.
+
+The Lasso needs of the responses their means, variances and products alone. Those of a fold's
+training stimuli are sums over the other folds, so each population is read once; a square root of
+the matrix of products (as many rows as units) stands for all stimuli, exactly.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import lasso_path
+
+from ..assembly import Assembly
+from ..errors import InputError
+from ..folds import Folds
+from ..metrics import Linear
+from ..population import Population, correlate, to_numpy
+from ..progress import track
+from .moments import Moments
+from .pair import Pair, pair_of
+
+__all__ = ["LARGE", "MODELS", "effective_number", "sparse_prediction", "sparse_table"]
+
+LARGE = 0.05  # a weight, in deviations of the target per deviation of the source
+MODELS = ("single", "lasso", "lasso-best", "ridge")
+LEAST_FOLDS = 3  # two are left to choose a penalty in
+PENALTIES = tuple(np.logspace(0, -2.5, 30).tolist())
+TOLERANCE, MOST_ROUNDS = 1e-4, 5000
+LEAST_EXPLAINED = 0.01  # of the variance, by ridge: there are no shares of less
+SHORTEST = 1e-10  # of the longest axis of the sources: shorter ones are rounding
+
+Floats = NDArray[np.float64]
+
+
+def sparse_prediction(
+    source: Assembly,
+    target: Assembly,
+    *,
+    penalties: tuple[float, ...] = PENALTIES,
+    folds: Folds = Folds(),
+    progress: bool | None = None,
+) -> xr.Dataset:
+    r"""Predict each target unit from few source units, and from one and from all of them.
+
+    The Lasso on standardized units, at each penalty :math:`\lambda`,
+
+    .. math:: \min_w \tfrac{1}{2n} \lVert y - X w \rVert^2 + \lambda \lVert w \rVert_1,
+
+    with :math:`\lambda` as a share of the least that leaves no weight. Of the training stimuli of
+    each fold, the other folds are left out in turn to choose it: the one with the least error
+    ("best"), and the largest whose error is no more than a standard error above ("one-se"), which
+    gives the smallest set that predicts as well. Beside it stand the single source unit that
+    correlates most in training, whatever its sign, and ridge regression on all.
+
+    Parameters
+    ----------
+    source, target : Assembly
+        (stimulus, unit); repeats are averaged, stimuli matched by name.
+    penalties : tuple of float
+        Shares of the least penalty that leaves no weight, from 1 down.
+    folds : Folds
+        Three or more.
+    progress : bool, optional
+        Draw a progress bar; where left out, only in a terminal.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``error`` (penalty, fold, target_unit): squared error on test stimuli, as a share of the
+        unit's variance there; ``n_weights``: weights that are not zero; ``n_large``: those above
+        0.05. ``chosen`` (rule, fold, target_unit): the penalty; ``n_chosen``, ``n_large_chosen``:
+        its weights; ``effective`` (rule, fold, target_unit): effective number of source units,
+        :math:`(\sum |w|)^2 / \sum w^2`. ``r`` and ``error_of`` (model, fold, target_unit):
+        correlation of prediction and response on test stimuli, and error, of "single", "lasso" (one
+        standard error), "lasso-best" and "ridge". ``weights`` (source_unit, target_unit): of
+        "lasso", mean over folds; ``selected``: share of folds in which one is above 0.05. Silent
+        targets have NaN.
+
+    Raises
+    ------
+    InputError
+        Where penalties are not shares from 1 down, folds are fewer than three, or the populations
+        do not fit.
+
+    Warns
+    -----
+    UserWarning
+        Where some solutions are not converged.
+
+    References
+    ----------
+    Tibshirani 1996, Journal of the Royal Statistical Society B 58; Friedman, Hastie and Tibshirani
+    2010, Journal of Statistical Software 33 (coordinate descent, as scikit-learn has it); Li et al.
+    2015, arXiv 1511.07543.
+    """
+    grid = np.asarray(penalties, dtype=np.float64)
+    if grid.ndim != 1 or not len(grid) or not (np.diff([np.inf, *grid, 0]) < 0).all() or grid[0] > 1:
+        raise InputError(
+            f"penalties {penalties!r} must be shares that fall, from 1 down to above 0, such as "
+            "numpy.logspace(0, -2.5, 30)."
+        )
+    if folds.n < LEAST_FOLDS:
+        raise InputError(
+            f"folds.n is {folds.n}: give {LEAST_FOLDS} or more, as the penalty is chosen within "
+            "the training stimuli of each."
+        )
+    pair = pair_of(source, target, folds)
+    paths = _Paths(pair, grid, folds.n, progress)
+    inner = paths.inner_errors()
+    result = _outer(pair, paths, inner)
+    if paths.left:
+        warnings.warn(
+            f"{paths.left} of {paths.made} sparse solutions are not converged: start with larger "
+            "penalties.",
+            stacklevel=2,
+        )
+    silent = pair.target.silent
+    result = result.where(xr.DataArray(~silent, dims="target_unit"))
+    return result.assign_coords(
+        target_unit=pair.target.units,
+        source_unit=pair.source.units,
+        penalty=grid,
+        rule=["one-se", "best"],
+        model=list(MODELS),
+    ).assign_attrs(
+        n_stimuli=len(pair.stimuli),
+        source=pair.source.name,
+        target=pair.target.name,
+        n_not_converged=paths.left,
+    )
+
+
+def sparse_table(prediction: xr.Dataset) -> pd.DataFrame:
+    """Between one and many: a row a target unit.
+
+    Parameters
+    ----------
+    prediction : xarray.Dataset
+        From `sparse_prediction`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``unit``; held-out ``r`` of each model, ``r_single``, ``r_lasso``, ``r_lasso_best``,
+        ``r_ridge``; ``n_sources``, weights of the smallest set within one standard error of the
+        best, and ``n_large``, those above 0.05 (means over folds); ``effective``, its effective
+        number of source units; ``by_one`` and ``by_few``, the shares of what ridge explains (of the
+        variance) that the single unit and the small set explain.
+    """
+    mean = prediction[["r", "error_of", "n_chosen", "n_large_chosen", "effective"]].mean("fold")
+    few = mean.sel(rule="one-se")
+    explained = 1 - mean["error_of"]
+    whole = explained.sel(model="ridge").values
+    whole = np.where(whole > LEAST_EXPLAINED, whole, np.nan)
+    columns = {
+        f"r_{model.replace('-', '_')}": mean["r"].sel(model=model).values for model in MODELS
+    }
+    return pd.DataFrame(
+        {
+            "unit": prediction["target_unit"].values,
+            **columns,
+            "n_sources": few["n_chosen"].values,
+            "n_large": few["n_large_chosen"].values,
+            "effective": few["effective"].values,
+            "by_one": explained.sel(model="single").values / whole,
+            "by_few": explained.sel(model="lasso").values / whole,
+        }
+    )
+
+
+def effective_number(weights: Floats, axis: int = 0) -> Floats:
+    """How many of the weights count: (sum |w|)^2 / sum w^2; NaN where all are 0.
+
+    Parameters
+    ----------
+    weights : float array
+        Of any sign.
+    axis : int
+        Along which they are counted.
+    """
+    size = np.abs(weights)
+    squares = (size**2).sum(axis)
+    return np.divide(
+        size.sum(axis) ** 2, squares, out=np.full(np.shape(squares), np.nan), where=squares > 0
+    )
+
+
+class _Paths:
+    """Lasso paths of all target units on sums over folds."""
+
+    def __init__(self, pair: Pair, grid: Floats, n_folds: int, progress: bool | None) -> None:
+        self.pair, self.grid = pair, grid
+        self._folds = pair.fold_moments
+        self._heard = np.flatnonzero(~pair.target.silent)
+        n_fits = n_folds * (n_folds - 1) // 2 + n_folds
+        self._ticks = track(self._count(), "sparse prediction", n_fits, progress)
+        self.left = self.made = 0
+
+    @staticmethod
+    def _count() -> Iterator[int]:
+        number = 0
+        while True:
+            yield number
+            number += 1
+
+    def inner_errors(self) -> Floats:
+        """Errors (outer fold, inner fold, penalty, target) of maps that were fitted without both.
+
+        A path that leaves out two folds serves either as the outer one.
+        """
+        n, q = len(self._folds), len(self.pair.target.units)
+        errors = np.full((n, n, len(self.grid), q), np.nan)
+        for one, other in combinations(range(n), 2):
+            train = self.pair.moments - self._folds[one] - self._folds[other]
+            weights = self.fit(train)
+            for outer, inner in ((one, other), (other, one)):
+                errors[outer, inner] = _held_out(weights, self._folds[inner], train).error
+        return errors
+
+    def fit(self, train: Moments) -> Floats:
+        """Weights (penalty, source, target) of standardized units."""
+        next(self._ticks)
+        standard = train.standardized(train)
+        products, across = standard.xx / train.n, standard.xy / train.n
+        squares, axes = np.linalg.eigh(products)
+        long = squares > SHORTEST * squares[-1]
+        lengths = np.sqrt(squares[long])
+        rows = len(lengths)
+        # rows whose products are those of the units; scikit-learn divides squares by their number
+        design = np.asfortranarray(rows**0.5 * lengths[:, None] * axes[:, long].T)
+        aims = rows**0.5 * (axes[:, long].T @ across) / lengths[:, None]
+        most = np.abs(across).max(0)
+        weights = np.zeros((len(self.grid), *across.shape))
+
+        def path(unit: int) -> int:
+            if not most[unit]:
+                return 0
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # counted instead
+                _, found, gaps = lasso_path(
+                    design,
+                    aims[:, unit],
+                    alphas=most[unit] * self.grid,
+                    tol=TOLERANCE,
+                    max_iter=MOST_ROUNDS,
+                )
+            weights[:, :, unit] = found.T
+            return int(np.sum(np.asarray(gaps) > TOLERANCE * (aims[:, unit] @ aims[:, unit]) / rows))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            self.left += sum(pool.map(path, self._heard))
+        self.made += len(self._heard) * len(self.grid)
+        return weights
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """How predictions do on stimuli that they were not fitted on, (..., target)."""
+
+    error: Floats
+    r: Floats
+
+
+def _held_out(weights: Floats, test: Moments, train: Moments) -> _HeldOut:
+    """Error and correlation of weights (..., source, target) of units standardized in training."""
+    shown = test.standardized(train)
+    n = test.n
+    products, across, own = shown.xx / n, shown.xy / n, np.diagonal(shown.yy) / n
+    x, y = shown.x / n, shown.y / n
+    flat = np.moveaxis(weights, -2, 0).reshape(len(products), -1)
+    square = np.sum(flat * (products @ flat), axis=0).reshape(*weights.shape[:-2], -1)
+    product = np.sum(weights * across, axis=-2)
+    mean = np.einsum("...st,s->...t", weights, x)
+    error = own - 2 * product + square
+    spread = np.sqrt(np.maximum(square - mean**2, 0) * np.maximum(own - y**2, 0))
+    rounding = 1e-9 * np.sqrt(square * own)
+    r = np.divide(
+        product - mean * y, spread, out=np.zeros_like(spread), where=spread > rounding
+    )
+    heard = own - y**2 > 1e-12 * own
+    return _HeldOut(
+        np.where(heard, error / np.where(own > 0, own, 1.0), np.nan),
+        np.where(heard, np.clip(r, -1, 1), np.nan),
+    )
+
+
+def _outer(pair: Pair, paths: _Paths, inner: Floats) -> xr.Dataset:
+    """Fit on the training stimuli of each fold, choose, and predict its test stimuli."""
+    parts = []
+    for number, (train, test) in enumerate(pair.folds()):
+        weights = paths.fit(train)
+        others = np.delete(inner[number], number, axis=0)
+        mean = others.mean(0)
+        error = others.std(0, ddof=1) / len(others) ** 0.5
+        best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=0)
+        units = np.arange(mean.shape[1])
+        enough = mean <= mean[best, units] + error[best, units]
+        chosen = np.stack([np.where(enough.any(0), enough.argmax(0), best), best])
+        taken = weights[chosen, :, units[None]]  # (rule, target, source)
+        size = np.abs(taken)
+        single = _single(train)
+        lasso = _held_out(np.moveaxis(taken, -1, -2), test, train)
+        alone = _held_out(single, test, train)
+        ridge = _ridge(pair, number)
+        parts.append(
+            xr.Dataset(
+                {
+                    "error": (("penalty", "target_unit"), _held_out(weights, test, train).error),
+                    "n_weights": (("penalty", "target_unit"), (weights != 0).sum(1).astype(float)),
+                    "n_large": (("penalty", "target_unit"), (abs(weights) > LARGE).sum(1) * 1.0),
+                    "chosen": (("rule", "target_unit"), paths.grid[chosen]),
+                    "n_chosen": (("rule", "target_unit"), (size > 0).sum(-1).astype(float)),
+                    "n_large_chosen": (("rule", "target_unit"), (size > LARGE).sum(-1) * 1.0),
+                    "effective": (("rule", "target_unit"), effective_number(taken, axis=-1)),
+                    "r": (
+                        ("model", "target_unit"),
+                        np.stack([alone.r, *lasso.r, ridge.r]),
+                    ),
+                    "error_of": (
+                        ("model", "target_unit"),
+                        np.stack([alone.error, *lasso.error, ridge.error]),
+                    ),
+                    "weights": (("source_unit", "target_unit"), taken[0].T),
+                    "selected": (("source_unit", "target_unit"), (size[0] > LARGE).T * 1.0),
+                }
+            )
+        )
+    result: xr.Dataset = xr.concat(parts, "fold")
+    for name in ("weights", "selected"):
+        result[name] = result[name].mean("fold")
+    return result
+
+
+def _single(train: Moments) -> Floats:
+    """Weight (source, target) of the one source unit that correlates most in training."""
+    r = train.correlation
+    best = np.abs(r).argmax(0), np.arange(r.shape[1])
+    weights = np.zeros_like(r)
+    weights[best] = r[best]
+    return weights
+
+
+def _ridge(pair: Pair, number: int) -> _HeldOut:
+    train, test = pair.splits[number]
+    source, target = (Population(side.values).split(train, test) for side in pair.sides)
+    fitted = Linear().fit(source, target)
+    predicted, observed = to_numpy(fitted.predict()), to_numpy(target.responses[1])
+    total = np.sum(observed**2, axis=0)
+    error = np.sum((predicted - observed) ** 2, axis=0)
+    r = correlate(predicted, observed)
+    return _HeldOut(np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0), r)
