@@ -29,8 +29,8 @@ PUBLIC = sorted(
     }
     | {f"convergent.simulate.{name}" for name in cv.simulate.__all__}
     | {
-        f"{module.__name__}.{name}"
-        for module in (cv.references, cv.distances)
+        f"{getattr(module, name).__module__}.{name}"
+        for module in (cv.features, cv.references, cv.distances)
         for name in module.__all__
         if inspect.isfunction(getattr(module, name))
     }
@@ -79,8 +79,8 @@ ORDER = (
     *("ceiling", "targets", "results", "crossval"),
     *("inference", "tables", "controls", "privileged_axis"),
     *("references", "distances", "comparison"),
-    *("experiments", "findings"),
-    *("plot", "report", "console", "cli"),
+    *("experiments", "findings", "features"),
+    *("plot", "report", "features_page", "console", "cli"),
 )
 
 

@@ -8,7 +8,7 @@
 
 from importlib.metadata import version
 
-from . import distances, formats, plot, references, simulate
+from . import distances, features, formats, plot, references, simulate
 from .accuracy import accuracy
 from .assembly import Assembly, align
 from .assembly import open_assembly as open  # noqa: A004
@@ -77,6 +77,7 @@ __all__ = [
     "drawings",
     "edges",
     "extract",
+    "features",
     "fetch",
     "findings",
     "forecast",

@@ -8,10 +8,18 @@ from pathlib import Path
 
 from ..console import note
 from ..errors import InputError
-from . import between_networks, listing, scoring, small_studies
+from . import between_networks, listing, scoring, small_studies, unit_features
 from .options import app
 
-__all__ = ["app", "between_networks", "listing", "main", "scoring", "small_studies"]
+__all__ = [
+    "app",
+    "between_networks",
+    "listing",
+    "main",
+    "scoring",
+    "small_studies",
+    "unit_features",
+]
 
 
 def main() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,23 +16,20 @@ import xarray as xr
 from .. import plot
 from ..assembly import Assembly
 from ..checkpoints import checkpoints, common_steps
-from ..console import make_folder, note, print_rows, print_table, write_all
+from ..console import note, print_rows, print_table
 from ..distortions import DISTORTIONS, distort
 from ..errors import InputError, examples, unknown
 from ..experiments import hierarchy
 from ..experiments import shift as shift_layers
 from ..experiments import trajectory as follow
-from ..extraction import check_layers, extract, treatment
+from ..extraction import check_layers
 from ..folds import Folds
 from ..forecast import forecast
 from ..metrics import named_metrics
 from ..networks import Network
 from ..networks import network as get_network
-from ..plot.picture import Picture
-from ..positions import keeps_positions
 from ..resampling import Bootstrap, Shuffle
 from ..stimuli import Stimuli
-from ..study import Study
 from ..training import LOG, SETTINGS
 from .options import (
     EVERY_METRIC,
@@ -49,6 +45,7 @@ from .options import (
     images_named,
     parts_of,
 )
+from .places import check_positions, make_place
 
 __all__ = ["compare", "shift", "trajectory"]
 
@@ -97,8 +94,8 @@ def compare(
     """Score each layer of a network against each of another: which corresponds to which."""
     images = images_named(stimuli)
     chosen, splits = named_metrics(parts_of(metrics)), Folds(folds, seed)
-    _check_positions(spatial, splits, len(images))
-    place = _place(out, as_json)
+    check_positions(spatial, splits, len(images))
+    place = make_place(out, as_json)
     show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
     asked = _asked(first, second, layers, layers_second)
     one, other = (show(net, images, names) for net, names in asked)
@@ -158,8 +155,8 @@ def shift(
     chosen, splits = named_metrics(parts_of(metrics)), Folds(folds, seed)
     sets = _folders(folder) if folder else _distorted(images_named(stimuli), distortion, seed)
     n = min(len(shown) for levels in sets.values() for shown in levels.values())
-    _check_positions(spatial, splits, n)
-    place = _place(out, as_json)
+    check_positions(spatial, splits, n)
+    place = make_place(out, as_json)
     show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
     asked = _asked(first, second, layers, layers_second)
     if len(asked[0][1]) != len(asked[1][1]):
@@ -229,8 +226,8 @@ def trajectory(
     if layers is None:
         _check_classes(folders)
     images = images_named(stimuli)
-    _check_positions(spatial, splits, len(images))
-    place = _place(out, as_json)
+    check_positions(spatial, splits, len(images))
+    place = make_place(out, as_json)
     show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
     shown: dict[str, dict[float, dict[str, Assembly]]] = {run: {} for run in named}
     for run, (name, _) in named.items():
@@ -257,54 +254,8 @@ def trajectory(
     place.write({"trajectory": (found, table, plot.trajectory)})
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where results go, and what is finished is kept; nowhere where rows alone are printed."""
-
-    folder: Path | None
-    study: Study | None
-
-    def show(
-        self, net: Network, stimuli: Stimuli, layers: Sequence[str], **options: Any
-    ) -> dict[str, Assembly]:
-        """Activations, kept where there is a place for them."""
-        return (self.study.extract if self.study else extract)(net, stimuli, layers, **options)
-
-    def write(
-        self,
-        results: Mapping[str, tuple[xr.Dataset, pd.DataFrame, Callable[[xr.Dataset], Picture]]],
-    ) -> None:
-        """Write results, tables and pictures, each whole or not at all."""
-        if self.folder is None:
-            return
-        for name, (found, table, draw) in results.items():
-            figure = draw(found)
-            names = write_all(
-                self.folder,
-                {
-                    f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
-                    f"{name}.csv": partial(table.to_csv, index=False),
-                    f"{name}.png": partial(figure.savefig, dpi=150),
-                    f"{name}.svg": figure.savefig,
-                },
-            )
-            note(f"written to {self.folder}: {', '.join(names)}")
-
-
-def _place(out: Path | None, as_json: bool) -> _Place:
-    folder = make_folder(out or (None if as_json else Path("results")))
-    return _Place(folder, Study(folder / "study") if folder else None)
-
-
 def _bootstrap(samples: int, refits: int, seed: int) -> Bootstrap | None:
     return Bootstrap(samples, seed=seed, refits=refits) if samples else None
-
-
-def _check_positions(spatial: str, splits: Folds, n_images: int) -> None:
-    """What can be wrong with these is told before a network is shown anything."""
-    treatment(spatial)
-    if not keeps_positions(spatial):  # else there are more stimuli than images
-        splits.split(n_images)
 
 
 def _asked(

@@ -61,14 +61,17 @@ class Graph:
     @property
     def tied(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Units of either side that have an edge."""
-        return (self.weights > 0).any(1), (self.weights > 0).any(0)
+        edge = self.weights > 0
+        return np.asarray(edge.any(1)), np.asarray(edge.any(0))
 
     @property
     def parts(self) -> int:
         """Into how many parts without edges between them the graph falls."""
         rows, columns = self.tied
         inner = scipy.sparse.csr_array(self.weights[np.ix_(rows, columns)])
-        return int(connected_components(scipy.sparse.block_array([[None, inner], [inner.T, None]]))[0])
+        return int(
+            connected_components(scipy.sparse.block_array([[None, inner], [inner.T, None]]))[0]
+        )
 
     def singular_values(self) -> Floats:
         """Of the normalized weights, largest first; the first is 1."""

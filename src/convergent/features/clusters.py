@@ -154,7 +154,9 @@ def clusters(
     )
     result = result.merge(_scored(pair, labels, r, rotations, rng))
     n_half = halves + rotations
-    halved = track(_halves(pair, k, edges, floor, halves, rotations, rng), "halves", n_half, progress)
+    halved = track(
+        _halves(pair, k, edges, floor, halves, rotations, rng), "halves", n_half, progress
+    )
     found = np.array(list(halved)).reshape(n_half, 2)
     for name, dim, part in (
         ("", "half", found[:halves]),
@@ -250,8 +252,8 @@ def _number(k: int | None, graph: Graph, pair: Pair) -> tuple[int, Floats]:
             f"{most}, or leave k out."
         )
     if k is None:
-        gaps = values[1:-1] - values[2:]  # one cluster is no answer
-        return (int(gaps.argmax()) + 2 if len(gaps) else min(2, most)), values
+        gaps = -np.diff([*values[1:], 0.0])  # one cluster is no answer
+        return (int(gaps.argmax()) + 2 if len(gaps) else most), values
     if graph.parts > k:
         warnings.warn(
             f"the graph of correlations above chance falls into {graph.parts} parts, and k is {k}: "

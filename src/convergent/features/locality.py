@@ -1,4 +1,4 @@
-"""Local or distributed: is a feature one unit, a few, or spread over all of them?"""
+"""Local or distributed: whether a feature is one unit, a few, or spread over all of them."""
 
 from __future__ import annotations
 

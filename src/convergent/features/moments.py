@@ -91,7 +91,10 @@ class Moments:
         Units that are silent there are 0.
         """
         (x, x_scale), (y, y_scale) = (
-            (mean / train.n, np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 0))
+            (
+                mean / train.n,
+                np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 0),
+            )
             for mean, variance in (
                 (train.x, train.source_variance),
                 (train.y, train.target_variance),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -159,11 +159,11 @@ def _own(bins: Integers, n_bins: int) -> tuple[Floats, Floats]:
     """Entropy of each unit in nats, and how many of its bins are not empty."""
     n, p = bins.shape
     counts = np.bincount((bins + n_bins * np.arange(p)).ravel(), minlength=n_bins * p)
-    counts = counts.reshape(p, n_bins).astype(np.float64)
-    return _entropy(counts, n, axis=1), (counts > 0).sum(1).astype(np.float64)
+    counts = counts.reshape(p, n_bins)
+    return _entropy(counts, n, axis=1), (counts > 0).sum(1) * 1.0
 
 
-def _entropy(counts: NDArray[np.floating], n: int, axis: int | tuple[int, ...]) -> Floats:
+def _entropy(counts: NDArray[Any], n: int, axis: int | tuple[int, ...]) -> Floats:
     return np.asarray(np.log(n) - xlogy(counts, counts).sum(axis, dtype=np.float64) / n)
 
 

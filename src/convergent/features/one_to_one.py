@@ -85,10 +85,10 @@ def match_units(
         folds it is the same one. ``r_low``, ``r_high``: interval of the mean over folds. ``p``:
         one-sided, that a unit without counterpart would do as well; ``r_shuffled`` (shuffle,
         matching, unit): mean over folds in each shuffle; ``r_train_shuffled``. ``mean``,
-        ``mean_low``, ``mean_high`` (matching, population): mean of r over folds and units. ``ceiling``
-        (matching, unit): the r that noise leaves possible with this partner, from the reliability
-        of both where there are repeats, 1 where there are none. With mutual information,
-        ``information`` (matching, fold, unit), in bits, on test stimuli.
+        ``mean_low``, ``mean_high`` (matching, population): mean of r over folds and units.
+        ``ceiling`` (matching, unit): the r that noise leaves possible with this partner, from
+        the reliability of both where there are repeats, 1 where there are none. With mutual
+        information, ``information`` (matching, fold, unit), in bits, on test stimuli.
 
     Raises
     ------
@@ -137,9 +137,7 @@ def match_units(
     )
 
 
-def unit_table(
-    matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED
-) -> pd.DataFrame:
+def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -> pd.DataFrame:
     """Which units are shared and which are unique: a row a unit of either population.
 
     Parameters
@@ -158,9 +156,10 @@ def unit_table(
         ``side``, ``unit``, its best ``partner``, held-out ``r`` with its interval, ``normalized``
         (r over what noise leaves possible), ``p``, ``same_partner`` (share of folds), ``rivals``
         (other units that have the same best partner), ``one_to_one`` (partner in the bipartite
-        matching), ``r_one_to_one``, ``gap`` (what is lost by it), ``agree``, and ``class``: "shared"
-        where the interval lies above `shared`, "unique" where p is above `alpha`, "partly shared"
-        between; "unreliable" where the recording repeats too little to tell, "silent".
+        matching), ``r_one_to_one``, ``gap`` (what is lost by it), ``agree``, and ``class``:
+        "shared" where the interval lies above `shared`, "unique" where p is above `alpha`,
+        "partly shared" between; "unreliable" where the recording repeats too little to tell;
+        "silent".
 
     Raises
     ------
@@ -179,9 +178,7 @@ def unit_table(
     mean = matches["r"].mean("fold")
     best, only = (mean.sel(matching=name).values for name in ("semi", "bipartite"))
     part = matches.sel(matching="semi")
-    partner, mate = (
-        matches["partner"].sel(matching=name).values for name in ("semi", "bipartite")
-    )
+    partner, mate = (matches["partner"].sel(matching=name).values for name in ("semi", "bipartite"))
     ceiling = part["ceiling"].values
     table = pd.DataFrame(
         {
@@ -245,7 +242,9 @@ def match_summary(
         for name in reversed(MATCHINGS):
             row[name] = float(matches["mean"].sel(matching=name, population=side))
             for end in ("low", "high"):
-                row[f"{name}_{end}"] = float(matches[f"mean_{end}"].sel(matching=name, population=side))
+                row[f"{name}_{end}"] = float(
+                    matches[f"mean_{end}"].sel(matching=name, population=side)
+                )
             one = part.sel(matching=name)
             row[f"{name}_train"] = float(one["r_train"].mean())
             row[f"{name}_chance"] = float(one["r_shuffled"].mean())
@@ -358,9 +357,7 @@ def _matched(
     on_all = None
     if whole:
         weights = (
-            binned_information(x, y)
-            if rule.weigh is None
-            else rule.weigh(pair.moments.correlation)
+            binned_information(x, y) if rule.weigh is None else rule.weigh(pair.moments.correlation)
         )
         on_all = _heard_partners(pair, weights)
     told = (
@@ -476,7 +473,9 @@ def _resampled(pair: Pair, found: _Matched, counts: Floats) -> Floats:
     for (_, test), partner, sign in zip(pair.splits, found.partner, found.sign, strict=True):
         r = np.empty((len(counts), *partner.shape))
         for row, who in enumerate(partner):
-            others = np.concatenate([pair.target.values[:, who[:p]], pair.source.values[:, who[p:]]], 1)
+            others = np.concatenate(
+                [pair.target.values[:, who[:p]], pair.source.values[:, who[p:]]], 1
+            )
             r[:, row] = sign[row] * correlate_resampled(others[test], own[test], counts[:, test])
         total.add(np.where(partner == NOBODY, np.nan, r))
     return total.mean()

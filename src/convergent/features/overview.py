@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..assembly import Assembly
+from ..assembly import Assembly, images_of
 from ..errors import InputError
 from ..folds import Folds
 from ..intake import named
@@ -126,82 +126,115 @@ def overview(
     Li et al. 2015, arXiv 1511.07543.
     """
     pairs = _pairs(named("source", source), named("target", target))
+    settings = _Settings(folds, shuffle, bootstrap, k, rotations, seed)
     kept = as_study(study)
     work = [(layer, step) for layer in pairs for step in STEPS]
     steps: dict[str, dict[str, xr.Dataset]] = {layer: {} for layer in pairs}
     for layer, step in track(work, "features", len(work), progress):
-        _, one, other = pairs[layer]
         done = steps[layer]
-        asked: dict[str, Callable[[], xr.Dataset]] = {
-            "correlations": partial(correlations, one, other),
-            "matches": partial(
-                match_units,
-                one,
-                other,
-                folds=folds,
-                shuffle=shuffle,
-                bootstrap=bootstrap,
-                progress=False,
-            ),
-            "sparse": partial(sparse_prediction, one, other, folds=folds, progress=False),
-            "clusters": partial(
-                clusters, one, other, k=k, folds=folds, seed=seed, progress=False
-            ),
-            "partial": partial(partial_matching, one, other, folds=folds, progress=False),
-            "locality": lambda one=one, other=other, done=done: local_or_distributed(  # type: ignore[misc]
-                {"layer": one},
-                {"target": other},
-                predictions={"layer": done["sparse"]},
-                rotations=rotations,
-                folds=folds,
-                seed=seed,
-                progress=False,
-            ),
-        }
-        make = asked[step]
-        if kept is None:
-            done[step] = make()
-            continue
-        made_of: dict[str, Any] = {
-            "kind": f"features: {step}",
-            "source": one.fingerprint(),
-            "target": other.fingerprint(),
-            "names": [one.name, other.name],
-            "folds": asdict(folds),
-            "settings": {
-                "matches": [asdict(shuffle), asdict(bootstrap)],
-                "clusters": [k, seed],
-                "locality": [rotations, seed],
-            }.get(step),
-        }
-        done[step] = kept.dataset(made_of, make)
+        make = partial(settings.make, step, layer, pairs[layer], done)
+        made_of = settings.made_of(step, pairs[layer])
+        done[step] = kept.dataset(made_of, make) if kept else make()
     layers = xr.concat(
-        [_numbers(of).assign(target_layer=pairs[layer][0]) for layer, of in steps.items()],
+        [_numbers(of).assign(target_layer=pairs[layer].goal) for layer, of in steps.items()],
         xr.Variable("layer", list(pairs)),
     )
     layers.attrs["n_stimuli"] = next(iter(steps.values()))["matches"].attrs["n_stimuli"]
     return Overview(layers, steps, claims(layers))
 
 
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """Two populations, and the name of the target."""
+
+    source: Assembly
+    goal: str
+    target: Assembly
+
+
+@dataclass(frozen=True, eq=False)
+class _Settings:
+    folds: Folds
+    shuffle: Shuffle
+    bootstrap: Bootstrap
+    k: int | None
+    rotations: int
+    seed: int
+
+    def make(
+        self, step: str, layer: str, pair: _Compared, done: Mapping[str, xr.Dataset]
+    ) -> xr.Dataset:
+        """Do one step; earlier ones are done."""
+        one, other, folds = pair.source, pair.target, self.folds
+        if step == "correlations":
+            return correlations(one, other)
+        if step == "matches":
+            return match_units(
+                one,
+                other,
+                folds=folds,
+                shuffle=self.shuffle,
+                bootstrap=self.bootstrap,
+                progress=False,
+            )
+        if step == "sparse":
+            return sparse_prediction(one, other, folds=folds, progress=False)
+        if step == "clusters":
+            return clusters(one, other, k=self.k, folds=folds, seed=self.seed, progress=False)
+        if step == "partial":
+            return partial_matching(one, other, folds=folds, progress=False)
+        return local_or_distributed(
+            {layer: one},
+            {pair.goal: other},
+            predictions={layer: done["sparse"]},
+            rotations=self.rotations,
+            folds=folds,
+            seed=self.seed,
+            progress=False,
+        )
+
+    def made_of(self, step: str, pair: _Compared) -> dict[str, Any]:
+        """All that decides on a step's result."""
+        own = {
+            "matches": [asdict(self.shuffle), asdict(self.bootstrap)],
+            "clusters": [self.k, self.seed],
+            "locality": [self.rotations, self.seed],
+        }
+        return {
+            "kind": f"features: {step}",
+            "populations": [pair.source.fingerprint(), pair.target.fingerprint()],
+            "names": [pair.source.name, pair.target.name, pair.goal],
+            "labels": [_labels(one, self.folds.group) for one in (pair.source, pair.target)],
+            "folds": asdict(self.folds),
+            "settings": own.get(step),
+        }
+
+
+def _labels(assembly: Assembly, group: str | None) -> list[str]:
+    """What stays together in a fold: images of positions, or groups."""
+    values = images_of(assembly)
+    if group in assembly.data.coords:
+        values = assembly.data[group].values
+    return [] if values is None else [str(value) for value in values]
+
+
 def _pairs(
     sources: Mapping[str, Assembly], targets: Mapping[str, Assembly]
-) -> dict[str, tuple[str, Assembly, Assembly]]:
-    """By the name of the layer: what it is compared with, and both."""
+) -> dict[str, _Compared]:
+    """What is compared, by the name of the layer."""
     if len(targets) == 1:
         ((goal, other),) = targets.items()
-        return {name: (goal, one, other) for name, one in sources.items()}
+        return {name: _Compared(one, goal, other) for name, one in sources.items()}
     if len(sources) == 1:
-        ((name, one),) = sources.items()
-        return {goal: (goal, one, other) for goal, other in targets.items()}
+        (one,) = sources.values()
+        return {goal: _Compared(one, goal, other) for goal, other in targets.items()}
     if len(sources) != len(targets):
         raise InputError(
             f"there are {len(sources)} source and {len(targets)} target layers: those at the same "
             "place are compared, so give as many of both, or one of either."
         )
-    return {
-        name: (goal, one, other)
-        for (name, one), (goal, other) in zip(sources.items(), targets.items(), strict=True)
-    }
+    goals = zip(sources.items(), targets.items(), strict=True)
+    return {name: _Compared(one, goal, other) for (name, one), (goal, other) in goals}
 
 
 def _numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -218,7 +251,7 @@ def _numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
     }
     numbers["not_shared"] = float((high.fillna(told["r_high"]) < SHARED).mean())
     sparse = sparse_table(of["sparse"]).median(numeric_only=True)
-    numbers |= {name: float(value) for name, value in sparse.items()}
+    numbers |= {str(name): float(value) for name, value in sparse.items()}
     found = of["clusters"]
     both = found.isel(cluster=(found["n_units"] > 0).all("population").values)
     weight = both["n_units"].sum("population")
@@ -238,8 +271,8 @@ def _numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
     }
     locality = of["locality"].isel(layer=0, drop=True)
     numbers |= {
-        name: float(locality[name])
-        for name in locality.data_vars
-        if locality[name].dtype.kind in "fiu"
+        str(name): float(values)
+        for name, values in locality.data_vars.items()
+        if values.dtype.kind in "fiu"
     }
     return xr.Dataset({name: np.float64(value) for name, value in numbers.items()})

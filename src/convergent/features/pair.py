@@ -56,7 +56,7 @@ class Side:
     @cached_property
     def silent(self) -> NDArray[np.bool_]:
         """Units that respond alike to all stimuli."""
-        return self.sd == 0
+        return np.asarray(self.sd == 0)
 
     @property
     def ceiling(self) -> Floats:

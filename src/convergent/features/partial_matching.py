@@ -6,6 +6,8 @@ mass is matched, the best one, so that the others do not drag it down.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ot
 import xarray as xr
@@ -128,7 +130,7 @@ def partial_plan(r: Floats, share: float) -> Floats:
     return np.asarray(ot.partial.partial_wasserstein(*masses, 1 - r, m=share))
 
 
-def _fitted(pair: Pair, train: Moments, share: float) -> tuple[Floats, tuple[NDArray, NDArray]]:  # type: ignore[type-arg]
+def _fitted(pair: Pair, train: Moments, share: float) -> tuple[Floats, tuple[NDArray[Any], ...]]:
     """Plan of the units that are not silent, and where they stand."""
     heard = np.ix_(*(~side.silent for side in pair.sides))
     return partial_plan(train.correlation[heard], share), heard

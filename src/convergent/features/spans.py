@@ -1,4 +1,4 @@
-"""What groups of units of two networks span: the same subspace, and with the same axes?"""
+"""What groups of units of two networks span: whether the same subspace, and with the same axes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def canonical_correlations(folds: Sequence[tuple[_Group, _Group]]) -> Floats:
         lengths = np.sum(a * (test.xx @ a), axis=0) * np.sum(b * (test.yy @ b), axis=0)
         found.append(across / np.sqrt(np.where(lengths > 0, lengths, np.inf)))
     fewest = min(map(len, found))
-    return np.clip(np.mean([each[:fewest] for each in found], axis=0), -1, 1)
+    return np.asarray(np.clip(np.mean([each[:fewest] for each in found], axis=0), -1, 1))
 
 
 def matched(folds: Sequence[tuple[_Group, _Group]], turn: Floats | None = None) -> float:

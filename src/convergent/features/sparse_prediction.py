@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -105,7 +104,12 @@ def sparse_prediction(
     2015, arXiv 1511.07543.
     """
     grid = np.asarray(penalties, dtype=np.float64)
-    if grid.ndim != 1 or not len(grid) or not (np.diff([np.inf, *grid, 0]) < 0).all() or grid[0] > 1:
+    if (
+        grid.ndim != 1
+        or not len(grid)
+        or not (np.diff([np.inf, *grid, 0]) < 0).all()
+        or grid[0] > 1
+    ):
         raise InputError(
             f"penalties {penalties!r} must be shares that fall, from 1 down to above 0, such as "
             "numpy.logspace(0, -2.5, 30)."
@@ -116,13 +120,33 @@ def sparse_prediction(
             "the training stimuli of each."
         )
     pair = pair_of(source, target, folds)
-    paths = _Paths(pair, grid, folds.n, progress)
-    inner = paths.inner_errors()
-    result = _outer(pair, paths, inner)
-    if paths.left:
+    n, q = folds.n, len(pair.target.units)
+    errors = np.full((n, n, len(grid), q), np.nan)  # of one fold, without it and an outer one
+    parts: list[xr.Dataset] = []
+    unconverged = 0
+    # a path that leaves out two folds serves either as the outer one
+    left_out = [*combinations(range(n), 2), *((outer,) for outer in range(n))]
+    for apart in track(left_out, "sparse prediction", len(left_out), progress):
+        tests = [pair.fold_moments[fold] for fold in apart]
+        train = pair.moments
+        for test in tests:
+            train = train - test
+        weights, open_gaps = _weights(train, grid)
+        unconverged += open_gaps
+        if len(apart) == 2:
+            for outer, inner, test in zip(apart[::-1], apart, tests, strict=True):
+                errors[outer, inner] = _held_out(weights, test, train).error
+            continue
+        (outer,) = apart
+        within = np.delete(errors[outer], outer, axis=0)
+        parts.append(_fold(weights, grid, within, train, tests[0], _ridge(pair, outer)))
+    result: xr.Dataset = xr.concat(parts, "fold")
+    for name in ("weights", "selected"):
+        result[name] = result[name].mean("fold")
+    if unconverged:
         warnings.warn(
-            f"{paths.left} of {paths.made} sparse solutions are not converged: start with larger "
-            "penalties.",
+            f"{unconverged} of {len(left_out) * len(grid) * q} sparse solutions are not converged: "
+            "leave out the smallest penalties.",
             stacklevel=2,
         )
     silent = pair.target.silent
@@ -137,7 +161,7 @@ def sparse_prediction(
         n_stimuli=len(pair.stimuli),
         source=pair.source.name,
         target=pair.target.name,
-        n_not_converged=paths.left,
+        n_not_converged=unconverged,
     )
 
 
@@ -191,77 +215,34 @@ def effective_number(weights: Floats, axis: int = 0) -> Floats:
     """
     size = np.abs(weights)
     squares = (size**2).sum(axis)
-    return np.divide(
-        size.sum(axis) ** 2, squares, out=np.full(np.shape(squares), np.nan), where=squares > 0
-    )
+    unknown = np.full(np.shape(squares), np.nan)
+    return np.asarray(np.divide(size.sum(axis) ** 2, squares, out=unknown, where=squares > 0))
 
 
-class _Paths:
-    """Lasso paths of all target units on sums over folds."""
+def _weights(train: Moments, grid: Floats) -> tuple[Floats, int]:
+    """Weights (penalty, source, target) of standardized units, and how many are not converged."""
+    standard = train.standardized(train)
+    products, across = standard.xx / train.n, standard.xy / train.n
+    squares, axes = np.linalg.eigh(products)
+    long = squares > SHORTEST * squares[-1]
+    lengths = np.sqrt(squares[long])
+    rows = len(lengths)
+    # rows whose products are those of the units; scikit-learn divides squares by their number
+    design = np.asfortranarray(rows**0.5 * lengths[:, None] * axes[:, long].T)
+    aims = rows**0.5 * (axes[:, long].T @ across) / lengths[:, None]
+    most = np.abs(across).max(0)
+    weights = np.zeros((len(grid), *across.shape))
 
-    def __init__(self, pair: Pair, grid: Floats, n_folds: int, progress: bool | None) -> None:
-        self.pair, self.grid = pair, grid
-        self._folds = pair.fold_moments
-        self._heard = np.flatnonzero(~pair.target.silent)
-        n_fits = n_folds * (n_folds - 1) // 2 + n_folds
-        self._ticks = track(self._count(), "sparse prediction", n_fits, progress)
-        self.left = self.made = 0
+    def path(unit: int) -> int:
+        _, found, gaps = lasso_path(
+            design, aims[:, unit], alphas=most[unit] * grid, tol=TOLERANCE, max_iter=MOST_ROUNDS
+        )
+        weights[:, :, unit] = found.T
+        return int(np.sum(np.asarray(gaps) > TOLERANCE * (aims[:, unit] @ aims[:, unit]) / rows))
 
-    @staticmethod
-    def _count() -> Iterator[int]:
-        number = 0
-        while True:
-            yield number
-            number += 1
-
-    def inner_errors(self) -> Floats:
-        """Errors (outer fold, inner fold, penalty, target) of maps that were fitted without both.
-
-        A path that leaves out two folds serves either as the outer one.
-        """
-        n, q = len(self._folds), len(self.pair.target.units)
-        errors = np.full((n, n, len(self.grid), q), np.nan)
-        for one, other in combinations(range(n), 2):
-            train = self.pair.moments - self._folds[one] - self._folds[other]
-            weights = self.fit(train)
-            for outer, inner in ((one, other), (other, one)):
-                errors[outer, inner] = _held_out(weights, self._folds[inner], train).error
-        return errors
-
-    def fit(self, train: Moments) -> Floats:
-        """Weights (penalty, source, target) of standardized units."""
-        next(self._ticks)
-        standard = train.standardized(train)
-        products, across = standard.xx / train.n, standard.xy / train.n
-        squares, axes = np.linalg.eigh(products)
-        long = squares > SHORTEST * squares[-1]
-        lengths = np.sqrt(squares[long])
-        rows = len(lengths)
-        # rows whose products are those of the units; scikit-learn divides squares by their number
-        design = np.asfortranarray(rows**0.5 * lengths[:, None] * axes[:, long].T)
-        aims = rows**0.5 * (axes[:, long].T @ across) / lengths[:, None]
-        most = np.abs(across).max(0)
-        weights = np.zeros((len(self.grid), *across.shape))
-
-        def path(unit: int) -> int:
-            if not most[unit]:
-                return 0
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # counted instead
-                _, found, gaps = lasso_path(
-                    design,
-                    aims[:, unit],
-                    alphas=most[unit] * self.grid,
-                    tol=TOLERANCE,
-                    max_iter=MOST_ROUNDS,
-                )
-            weights[:, :, unit] = found.T
-            return int(np.sum(np.asarray(gaps) > TOLERANCE * (aims[:, unit] @ aims[:, unit]) / rows))
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            self.left += sum(pool.map(path, self._heard))
-        self.made += len(self._heard) * len(self.grid)
-        return weights
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("ignore", ConvergenceWarning)  # counted instead
+        return weights, sum(pool.map(path, np.flatnonzero(most)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,9 +266,7 @@ def _held_out(weights: Floats, test: Moments, train: Moments) -> _HeldOut:
     error = own - 2 * product + square
     spread = np.sqrt(np.maximum(square - mean**2, 0) * np.maximum(own - y**2, 0))
     rounding = 1e-9 * np.sqrt(square * own)
-    r = np.divide(
-        product - mean * y, spread, out=np.zeros_like(spread), where=spread > rounding
-    )
+    r = np.divide(product - mean * y, spread, out=np.zeros_like(spread), where=spread > rounding)
     heard = own - y**2 > 1e-12 * own
     return _HeldOut(
         np.where(heard, error / np.where(own > 0, own, 1.0), np.nan),
@@ -295,51 +274,42 @@ def _held_out(weights: Floats, test: Moments, train: Moments) -> _HeldOut:
     )
 
 
-def _outer(pair: Pair, paths: _Paths, inner: Floats) -> xr.Dataset:
-    """Fit on the training stimuli of each fold, choose, and predict its test stimuli."""
-    parts = []
-    for number, (train, test) in enumerate(pair.folds()):
-        weights = paths.fit(train)
-        others = np.delete(inner[number], number, axis=0)
-        mean = others.mean(0)
-        error = others.std(0, ddof=1) / len(others) ** 0.5
-        best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=0)
-        units = np.arange(mean.shape[1])
-        enough = mean <= mean[best, units] + error[best, units]
-        chosen = np.stack([np.where(enough.any(0), enough.argmax(0), best), best])
-        taken = weights[chosen, :, units[None]]  # (rule, target, source)
-        size = np.abs(taken)
-        single = _single(train)
-        lasso = _held_out(np.moveaxis(taken, -1, -2), test, train)
-        alone = _held_out(single, test, train)
-        ridge = _ridge(pair, number)
-        parts.append(
-            xr.Dataset(
-                {
-                    "error": (("penalty", "target_unit"), _held_out(weights, test, train).error),
-                    "n_weights": (("penalty", "target_unit"), (weights != 0).sum(1).astype(float)),
-                    "n_large": (("penalty", "target_unit"), (abs(weights) > LARGE).sum(1) * 1.0),
-                    "chosen": (("rule", "target_unit"), paths.grid[chosen]),
-                    "n_chosen": (("rule", "target_unit"), (size > 0).sum(-1).astype(float)),
-                    "n_large_chosen": (("rule", "target_unit"), (size > LARGE).sum(-1) * 1.0),
-                    "effective": (("rule", "target_unit"), effective_number(taken, axis=-1)),
-                    "r": (
-                        ("model", "target_unit"),
-                        np.stack([alone.r, *lasso.r, ridge.r]),
-                    ),
-                    "error_of": (
-                        ("model", "target_unit"),
-                        np.stack([alone.error, *lasso.error, ridge.error]),
-                    ),
-                    "weights": (("source_unit", "target_unit"), taken[0].T),
-                    "selected": (("source_unit", "target_unit"), (size[0] > LARGE).T * 1.0),
-                }
-            )
-        )
-    result: xr.Dataset = xr.concat(parts, "fold")
-    for name in ("weights", "selected"):
-        result[name] = result[name].mean("fold")
-    return result
+def _fold(
+    weights: Floats, grid: Floats, inner: Floats, train: Moments, test: Moments, ridge: _HeldOut
+) -> xr.Dataset:
+    """Choose penalties by the errors (fold, penalty, target) within, and predict a fold's test."""
+    mean = inner.mean(0)
+    error = inner.std(0, ddof=1) / len(inner) ** 0.5
+    best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=0)
+    units = np.arange(mean.shape[1])
+    enough = mean <= mean[best, units] + error[best, units]
+    chosen = np.stack([np.where(enough.any(0), enough.argmax(0), best), best])
+    taken = weights[chosen, :, units[None]]  # (rule, target, source)
+    size = np.abs(taken)
+    single = _single(train)
+    lasso = _held_out(np.moveaxis(taken, -1, -2), test, train)
+    alone = _held_out(single, test, train)
+    return xr.Dataset(
+        {
+            "error": (("penalty", "target_unit"), _held_out(weights, test, train).error),
+            "n_weights": (("penalty", "target_unit"), (weights != 0).sum(1).astype(float)),
+            "n_large": (("penalty", "target_unit"), (abs(weights) > LARGE).sum(1) * 1.0),
+            "chosen": (("rule", "target_unit"), grid[chosen]),
+            "n_chosen": (("rule", "target_unit"), (size > 0).sum(-1).astype(float)),
+            "n_large_chosen": (("rule", "target_unit"), (size > LARGE).sum(-1) * 1.0),
+            "effective": (("rule", "target_unit"), effective_number(taken, axis=-1)),
+            "r": (
+                ("model", "target_unit"),
+                np.stack([alone.r, *lasso.r, ridge.r]),
+            ),
+            "error_of": (
+                ("model", "target_unit"),
+                np.stack([alone.error, *lasso.error, ridge.error]),
+            ),
+            "weights": (("source_unit", "target_unit"), taken[0].T),
+            "selected": (("source_unit", "target_unit"), (size[0] > LARGE).T * 1.0),
+        }
+    )
 
 
 def _single(train: Moments) -> Floats:

@@ -1,0 +1,71 @@
+"""Where commands write what they find, and keep what is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from ..assembly import Assembly
+from ..console import make_folder, note, write_all
+from ..extraction import extract, treatment
+from ..folds import Folds
+from ..networks import Network
+from ..plot.picture import Picture
+from ..positions import keeps_positions
+from ..stimuli import Stimuli
+from ..study import Study
+
+__all__ = ["Place", "check_positions", "make_place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where results go, and what is finished is kept; nowhere where rows alone are printed."""
+
+    folder: Path | None
+    study: Study | None
+
+    def show(
+        self, net: Network, stimuli: Stimuli, layers: Sequence[str], **options: Any
+    ) -> dict[str, Assembly]:
+        """Activations, kept where there is a place for them."""
+        return (self.study.extract if self.study else extract)(net, stimuli, layers, **options)
+
+    def write(
+        self,
+        results: Mapping[str, tuple[xr.Dataset, pd.DataFrame, Callable[[xr.Dataset], Picture]]],
+    ) -> None:
+        """Write results, tables and pictures, each whole or not at all."""
+        if self.folder is None:
+            return
+        for name, (found, table, draw) in results.items():
+            figure = draw(found)
+            names = write_all(
+                self.folder,
+                {
+                    f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
+                    f"{name}.csv": partial(table.to_csv, index=False),
+                    f"{name}.png": partial(figure.savefig, dpi=150),
+                    f"{name}.svg": figure.savefig,
+                },
+            )
+            note(f"written to {self.folder}: {', '.join(names)}")
+
+
+def make_place(out: Path | None, as_json: bool) -> Place:
+    """The folder that is asked for; where only rows are printed, none by default."""
+    folder = make_folder(out or (None if as_json else Path("results")))
+    return Place(folder, Study(folder / "study") if folder else None)
+
+
+def check_positions(spatial: str, splits: Folds, n_images: int) -> None:
+    """What can be wrong with these is told before a network is shown anything."""
+    treatment(spatial)
+    if not keeps_positions(spatial):  # else there are more stimuli than images
+        splits.split(n_images)

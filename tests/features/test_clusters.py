@@ -1,0 +1,162 @@
+"""Clusters of units: the graph against scikit-learn's, the spans against direct formulas."""
+
+import numpy as np
+import pytest
+from scipy.linalg import subspace_angles
+from sklearn.cluster import spectral_clustering
+from sklearn.cross_decomposition import CCA
+from sklearn.metrics import adjusted_rand_score
+
+import convergent as cv
+from convergent import features
+from convergent.features.bipartite_graph import Graph, from_largest
+from convergent.features.moments import Moments
+from convergent.features.spans import canonical_correlations, dimension, groups
+
+
+def assembly(values, name="units"):
+    return cv.Assembly.from_array(
+        values, stimuli=[f"s{i:04d}" for i in range(len(values))], name=name
+    )
+
+
+def blocks(n=400, sizes=(5, 4, 3), noise=0.3, seed=0):
+    """Both networks see the same few features in each block, mixed at random."""
+    rng = np.random.default_rng(seed)
+    sides = [[], []]
+    for size in sizes:
+        shared = rng.standard_normal((n, 1)) + 0.3 * rng.standard_normal((n, size))
+        for side in sides:
+            mixed = shared @ np.abs(rng.standard_normal((size, size)))
+            side.append(mixed / mixed.std(0) + noise * rng.standard_normal((n, size)))
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    return *(assembly(np.concatenate(side, 1)) for side in sides), np.tile(truth, 2)
+
+
+def test_clusters_are_those_of_the_whole_graph():
+    """scikit-learn's spectral clustering of all p + q nodes finds the same."""
+    a, b, truth = blocks()
+    r = np.corrcoef(a.data.values.T, b.data.values.T)[:12, 12:]
+    weights = np.abs(r)
+    whole = np.block([[np.zeros((12, 12)), weights], [weights.T, np.zeros((12, 12))]])
+    theirs = spectral_clustering(whole, n_clusters=3, random_state=0)
+    ours = Graph.of(r, "absolute", 0.0).labels(3, seed=0)
+    assert adjusted_rand_score(ours, theirs) == adjusted_rand_score(ours, truth) == 1
+
+
+def test_singular_values_are_eigenvalues_of_the_normalized_graph():
+    weights = np.random.default_rng(1).random((6, 4))
+    whole = np.block([[np.zeros((6, 6)), weights], [weights.T, np.zeros((4, 4))]])
+    root = np.sqrt(whole.sum(0))
+    values = np.linalg.eigvalsh(whole / root / root[:, None])
+    np.testing.assert_allclose(Graph(weights).singular_values(), values[::-1][:4], atol=1e-12)
+
+
+def test_few_vectors_of_many_units_are_found_by_iteration():
+    a, b, truth = blocks(sizes=(20, 15, 10))
+    r = np.corrcoef(a.data.values.T, b.data.values.T)[:45, 45:]
+    graph = Graph.of(r, "absolute", 0.1)
+    assert adjusted_rand_score(graph.labels(3, seed=0), truth) == 1
+    np.testing.assert_array_equal(graph.labels(3, seed=0), graph.labels(3, seed=0))
+
+
+def test_numbers_go_from_the_largest():
+    found = from_largest(np.array([2, 0, 0, -1, 2, 2, 1]))
+    assert found.tolist() == [0, 1, 1, -1, 0, 0, 2]
+
+
+def test_blocks_are_found_and_scored():
+    a, b, truth = blocks()
+    found = features.clusters(a, b)
+    assert found.attrs["k"] == 3
+    assert adjusted_rand_score(found["label"], truth) == 1
+    assert adjusted_rand_score(found["branch"], truth) == 1
+    assert found["n_units"].values.tolist() == [[5, 5], [4, 4], [3, 3]]
+    np.testing.assert_allclose(found["balance"], 1)
+    assert sorted(found["place"].values) == list(range(24))
+    size = np.abs(found["between"].values)
+    np.testing.assert_allclose(found["within"][0], size[:5, :5].mean())
+    rest = np.concatenate([size[:5, 5:].ravel(), size[5:, :5].ravel()])
+    np.testing.assert_allclose(found["across"][0], rest.mean())
+    assert (found["within"] > found["across"] + 0.3).all()
+    assert float(found["stability"].min()) == 1
+    assert float(found["stability_of_starts"]) == 1
+
+
+def test_positive_edges_part_what_goes_opposite_ways():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((300, 2))[:, [0, 0, 1, 1]] * [1, -1, 1, -1]
+    a, b = (assembly(x + 0.3 * rng.standard_normal(x.shape)) for _ in range(2))
+    assert features.clusters(a, b, k=2)["label"].values[:4].tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
+    apart = features.clusters(a, b, edges="positive")
+    assert apart.attrs["k"] == 4
+
+
+def test_canonical_correlations_are_scikit_learns():
+    rng = np.random.default_rng(3)
+    shared = rng.standard_normal((400, 2))
+    x = np.concatenate([shared, rng.standard_normal((400, 1))], 1) @ rng.standard_normal((3, 3))
+    y = shared @ rng.standard_normal((2, 2)) + 0.5 * rng.standard_normal((400, 2))
+    train, test = Moments.of(x[:300], y[:300]), Moments.of(x[300:], y[300:])
+    fitted = CCA(2, max_iter=10_000, tol=1e-12).fit(x[:300], y[:300])
+    one, other = fitted.transform(x[300:], y[300:])
+    expected = [np.corrcoef(one[:, i], other[:, i])[0, 1] for i in range(2)]
+    parts = groups([(train, test)], np.arange(3), np.arange(2))
+    np.testing.assert_allclose(canonical_correlations(parts), expected, atol=1e-4)
+    # on the same stimuli their arccos are the principal angles of the spans
+    same = canonical_correlations(groups([(train, train)], np.arange(3), np.arange(2)))
+    centred = [side[:300] - side[:300].mean(0) for side in (x, y)]
+    np.testing.assert_allclose(np.arccos(same), np.sort(subspace_angles(*centred)), atol=1e-6)
+
+
+def test_dimension_is_the_number_of_equal_axes():
+    assert dimension(np.diag([2.0, 2, 2, 0])) == pytest.approx(3)
+
+
+def test_a_graph_that_falls_apart():
+    """Three blocks that share nothing: found without k; merged, with a warning, where k is two."""
+    a, b, truth = blocks(n=2000, noise=0.1)
+    parts = features.clusters(a, b, floor=0.2)
+    assert (parts["singular_values"][:3] > 1 - 1e-9).all()
+    assert adjusted_rand_score(parts["label"], truth) == 1
+    with pytest.warns(UserWarning, match="falls into 3 parts, and k is 2"):
+        features.clusters(a, b, k=2, floor=0.2, halves=0, rotations=0)
+
+
+def test_negative_correlations_alone_make_no_positive_graph():
+    x = np.random.default_rng(4).standard_normal((200, 1))
+    a, b = (
+        assembly(sign * x + 0.1 * noise)
+        for sign, noise in (
+            (1, np.random.default_rng(5).standard_normal((200, 3))),
+            (-1, np.random.default_rng(6).standard_normal((200, 3))),
+        )
+    )
+    with pytest.raises(cv.InputError, match="take edges='absolute'"):
+        features.clusters(a, b, edges="positive")
+    assert (features.clusters(a, b, k=2)["label"] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"k": 1}, "k=1: of 12 source and 12 target units"),
+        ({"k": 13}, "whole number from 2 to 12"),
+        ({"edges": "signed"}, "no kind of edges 'signed'"),
+        ({"floor": 1.2}, r"floor=1\.2"),
+        ({"halves": -1}, "halves=-1"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(options, told):
+    a, b, _ = blocks()
+    with pytest.raises(cv.InputError, match=told):
+        features.clusters(a, b, **options)
+
+
+def test_silent_units_and_few_stimuli():
+    a, b, _ = blocks(n=30, sizes=(20, 20))
+    values = a.data.values.copy()
+    values[:, 0] = 1.0
+    found = features.clusters(assembly(values), b)
+    assert found["label"].values[0] == -1
+    assert found.attrs["k"] >= 2

@@ -1,0 +1,140 @@
+"""Sparse prediction against scikit-learn done directly."""
+
+import importlib
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Lasso
+from sklearn.model_selection import KFold
+
+import convergent as cv
+from convergent import features
+from convergent.metrics import Linear
+
+PENALTIES = (0.8, 0.3, 0.1, 0.03)
+
+
+def assembly(values, name="units"):
+    return cv.Assembly.from_array(
+        values, stimuli=[f"s{i:04d}" for i in range(len(values))], name=name
+    )
+
+
+def sparse_pair(n=150, p=10, noise=0.5, seed=0):
+    """Targets of one, two and all source units, and one of none."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, p)) @ (np.eye(p) + 0.1 * rng.standard_normal((p, p)))
+    y = np.stack([x[:, 0], x[:, 1] - x[:, 2], x.sum(1) / 3, rng.standard_normal(n)], axis=1)
+    y = y + noise * rng.standard_normal(y.shape)
+    return assembly(3 + 2 * x, "A"), assembly(5 - 0.5 * y, "B")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return sparse_pair()
+
+
+@pytest.fixture(scope="module")
+def found(pair):
+    return features.sparse_prediction(*pair, penalties=PENALTIES)
+
+
+def direct(x, y, train, test, share):
+    """Error, r and weights on test stimuli, with scikit-learn on the responses themselves."""
+    z, w = ((v - v[train].mean(0)) / v[train].std(0) for v in (x, y))
+    most = np.abs(z[train].T @ w[train]).max() / len(train)
+    fitted = Lasso(alpha=most * share, fit_intercept=False, tol=1e-8, max_iter=100_000)
+    fitted.fit(z[train], w[train])
+    told = fitted.predict(z[test])
+    error = np.sum((w[test] - told) ** 2) / np.sum(w[test] ** 2)
+    r = np.corrcoef(told, w[test])[0, 1] if told.std() > 0 else 0.0
+    return error, r, fitted.coef_
+
+
+def test_paths_choice_and_scores_are_those_of_scikit_learn(pair, found):
+    x, y = (one.data.values for one in pair)
+    splits = list(KFold(5, shuffle=True, random_state=0).split(x))
+    for unit in range(4):
+        chosen_by = []
+        for fold, (train, test) in enumerate(splits):
+            for step, share in enumerate(PENALTIES):
+                error, _, weights = direct(x, y[:, unit], train, test, share)
+                got = found["error"].isel(fold=fold, target_unit=unit, penalty=step)
+                assert float(got) == pytest.approx(error, abs=2e-3)
+                n = found["n_weights"].isel(fold=fold, target_unit=unit, penalty=step)
+                assert int(n) == (weights != 0).sum()
+            inner = np.array(
+                [
+                    [
+                        direct(x, y[:, unit], np.setdiff1d(train, other), other, share)[0]
+                        for share in PENALTIES
+                    ]
+                    for k, (_, other) in enumerate(splits)
+                    if k != fold
+                ]
+            )
+            mean, error = inner.mean(0), inner.std(0, ddof=1) / 2
+            best = mean.argmin()
+            one_se = int(np.argmax(mean <= mean[best] + error[best]))
+            chosen_by.append((PENALTIES[one_se], PENALTIES[best]))
+            _, r, weights = direct(x, y[:, unit], train, test, PENALTIES[one_se])
+            got = found["r"].isel(fold=fold, target_unit=unit).sel(model="lasso")
+            assert float(got) == pytest.approx(r, abs=2e-3)
+        np.testing.assert_allclose(found["chosen"].isel(target_unit=unit), chosen_by)
+
+
+def test_one_unit_and_all_of_them(pair, found):
+    x, y = (one.data.values for one in pair)
+    for fold, (train, test) in enumerate(KFold(5, shuffle=True, random_state=0).split(x)):
+        r = np.corrcoef(x[train].T, y[train].T)[:10, 10:]
+        best = np.abs(r).argmax(0)
+        for unit, source in enumerate(best):
+            expected = np.sign(r[source, unit]) * np.corrcoef(x[test, source], y[test, unit])[0, 1]
+            got = found["r"].isel(fold=fold, target_unit=unit).sel(model="single")
+            assert float(got) == pytest.approx(expected)
+            slope, level = np.polyfit(x[train, source], y[train, unit], 1)
+            left = y[test, unit] - slope * x[test, source] - level
+            total = y[test, unit] - y[train, unit].mean()
+            got = found["error_of"].isel(fold=fold, target_unit=unit).sel(model="single")
+            assert float(got) == pytest.approx((left @ left) / (total @ total))
+    standard = cv.Assembly((pair[0].data - pair[0].data.mean("stimulus")) / pair[0].data.std())
+    z = standard.data / standard.data.std("stimulus")
+    ridge = cv.score(cv.Assembly(z), pair[1], Linear(), ceiling=None)["r"][0, 0]
+    np.testing.assert_allclose(found["r"].sel(model="ridge"), ridge, atol=1e-6)
+
+
+def test_few_are_told_from_one_and_many():
+    table = features.sparse_table(features.sparse_prediction(*sparse_pair(1000, noise=0.3)))
+    assert table["n_large"][:3].round().tolist() == [1, 2, 10]
+    assert table["effective"][:2].tolist() == pytest.approx([1, 2], abs=0.2)
+    assert table["effective"][2] > 7
+    assert table["by_one"][0] > 0.95
+    assert table["by_one"][1] == pytest.approx(0.5, abs=0.1)
+    assert (table["by_few"][:3] > 0.95).all()
+    assert np.isnan(table["by_one"][3])  # nothing tells of it
+    assert table["n_sources"][3] < 2
+
+
+def test_fewer_stimuli_than_units_and_silent_targets():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((40, 100))
+    y = np.stack([x[:, 7] + 0.1 * rng.standard_normal(40), np.ones(40)], axis=1)
+    found = features.sparse_prediction(assembly(x), assembly(y))
+    assert float(found["r"].sel(model="lasso").mean("fold")[0]) > 0.95
+    assert found["selected"].values[:, 0].argmax() == 7
+    assert np.isnan(found["r"][..., 1]).all()
+    assert np.isnan(found["weights"][:, 1]).all()
+
+
+def test_what_cannot_be_asked_is_told(pair):
+    with pytest.raises(cv.InputError, match="must be shares that fall"):
+        features.sparse_prediction(*pair, penalties=(0.1, 0.5))
+    with pytest.raises(cv.InputError, match=r"folds\.n is 2: give 3 or more"):
+        features.sparse_prediction(*pair, folds=cv.Folds(2))
+
+
+def test_unconverged_solutions_are_told(pair, monkeypatch):
+    module = importlib.import_module("convergent.features.sparse_prediction")
+    monkeypatch.setattr(module, "MOST_ROUNDS", 1)
+    with pytest.warns(UserWarning, match=r"of 180 sparse solutions are not converged"):
+        features.sparse_prediction(*pair, penalties=(0.01, 0.001, 0.0001))
