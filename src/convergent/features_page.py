@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -59,7 +60,12 @@ def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
     }
 
 
-def features_page(found: Overview, path: str | os.PathLike[str], title: str = "Features") -> Path:
+def features_page(
+    found: Overview,
+    path: str | os.PathLike[str],
+    title: str = "Features",
+    figures: Mapping[str, Mapping[str, Picture]] | None = None,
+) -> Path:
     """Write a self-contained HTML page.
 
     Parameters
@@ -70,18 +76,21 @@ def features_page(found: Overview, path: str | os.PathLike[str], title: str = "F
         Where to write; replaced where it exists.
     title : str
         Of the page.
+    figures : dict of dict of Picture, optional
+        `layer_figures` by layer, where they are drawn already.
 
     Returns
     -------
     Path
         The page.
     """
-    summary = found.table("matches").drop(columns="layer")
+    drawn = figures or {layer: layer_figures(found, layer) for layer in found.steps}
+    summary = found.table("matches").set_index("layer")
     layers = [
         LAYER.format(
             layer=html.escape(layer),
-            matches=_table(summary[found.table("matches")["layer"] == layer].set_index("side").T),
-            figures="".join(map(_image, layer_figures(found, layer).values())),
+            matches=_table(summary.loc[[layer]].set_index("side").T),
+            figures="".join(map(_image, drawn[layer].values())),
         )
         for layer in found.steps
     ]

@@ -124,8 +124,11 @@ def test_negative_correlations_alone_make_no_positive_graph():
             (-1, np.random.default_rng(6).standard_normal((200, 3))),
         )
     )
-    with pytest.raises(cv.InputError, match="take edges='absolute'"):
-        features.clusters(a, b, edges="positive")
+    with pytest.warns(UserWarning, match="take edges='absolute'"):
+        none = features.clusters(a, b, edges="positive")
+    assert (none["label"] == -1).all()
+    assert none.attrs["k"] == len(features.cluster_table(none)) == 0
+    assert cv.plot.clusters(none).axes
     assert (features.clusters(a, b, k=2)["label"] >= 0).all()
 
 

@@ -117,6 +117,7 @@ def test_clusters_are_the_pairs_and_blocks(planted):
     # the blocks span the same, with other axes, which random ones match as well
     assert (blocks["canonical"] > 0.85).all()
     assert (blocks["canonical"] - blocks["matched"] > 0.2).all()
+    assert blocks["predicted"].median() == pytest.approx(1 / 1.09, abs=0.02)  # noise is left
     assert (blocks["matched"] - blocks["matched_rotated"]).abs().max() < 0.15
     assert blocks["dimension_source"].between(7, 9).all()
     assert float(found["stability"].min()) > 0.85

@@ -119,8 +119,7 @@ def features(
         study=place.study,
     )
     if as_json:
-        rows = found.layers.to_dataframe().reset_index().to_dict("records")
-        print_rows([*rows, *found.claims.to_dict("records")])
+        print_rows(found.layers.to_dataframe().reset_index().to_dict("records"))
     else:
         table = found.table("matches")
         print_table(f"units of {first} and {second}, on held-out stimuli", table[list(COLUMNS)])
@@ -135,6 +134,7 @@ COLUMNS = ("layer", "side", "n_units", "semi", "bipartite", "agreement", "shared
 class _Side:
     """A network and its layers, or a recording and its images."""
 
+    name: str
     net: Network | None
     names: tuple[str, ...]
     recording: Assembly | None
@@ -146,7 +146,8 @@ class _Side:
         """What is compared, by name."""
         if self.net is None:
             assert self.recording is not None
-            return {self.recording.name or "recording": self.recording}
+            name = self.recording.name or self.name
+            return {name: Assembly(self.recording.data.rename(name))}
         shown = show(self.net, images, self.names)
         return {
             layer: Assembly(assembly.data.rename(f"{self.net.name} {layer}"))
@@ -162,14 +163,14 @@ def _side(name: str, layers: str | None, where: str | None, option: str) -> _Sid
             raise InputError(f"{name} is a recording, and has no layers: leave out {layers!r}.")
         if where:
             recording = recording.where(**_labels(where, option))
-        return _Side(None, (), recording, images)
+        return _Side(Path(name).name, None, (), recording, images)
     if where:
         raise InputError(f"{name} is a network, and {option} {where} chooses from recordings.")
     kind, _, checkpoint = name.partition("=")
     net = get_network(kind, checkpoint=checkpoint or None)
     chosen = tuple(parts_of(layers) if layers else net.default_layers)
     check_layers(net, chosen)
-    return _Side(net, chosen, None, None)
+    return _Side(name, net, chosen, None, None)
 
 
 def _labels(where: str, option: str) -> dict[str, Any]:
@@ -207,10 +208,11 @@ def _write(
     """Tables, figures and the page, each whole or not at all."""
     if place.folder is None:
         return
+    drawn = {layer: layer_figures(found, layer) for layer in found.steps}
     writers: dict[str, Callable[[Path], object]] = {
         "claims.csv": partial(found.claims.to_csv, index=False),
         "layers.csv": found.layers.to_dataframe().to_csv,
-        "overview.html": partial(features_page, found, title=title),
+        "overview.html": partial(features_page, found, title=title, figures=drawn),
         **_picture("overview", plot.overview(found)),
     }
     for kind in ("units", "matches", "sparse", "clusters"):
@@ -219,7 +221,7 @@ def _write(
         base = f"{number:02d}-{layer.replace('/', '-')}"
         for step, result in found.steps[layer].items():
             writers[f"{base}-{step}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
-        for name, figure in layer_figures(found, layer).items():
+        for name, figure in drawn[layer].items():
             writers |= _picture(f"{base}-{name}", figure)
         pair = [list(side.values())[number if len(side) > 1 else 0] for side in shown]
         if images is not None:

@@ -15,8 +15,6 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from sklearn.cluster import KMeans
 
-from ..errors import InputError
-
 __all__ = ["NO_CLUSTER", "Embedding", "Graph", "from_largest"]
 
 NO_CLUSTER = -1
@@ -101,6 +99,11 @@ class Graph:
         return cls(np.maximum((np.abs(r) if edges == "absolute" else r) - floor, 0.0))
 
     @property
+    def empty(self) -> bool:
+        """Whether there is no edge."""
+        return not (self.weights > 0).any()
+
+    @property
     def tied(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Units of either side that have an edge."""
         edge = self.weights > 0
@@ -151,12 +154,6 @@ class Graph:
     def _normalized(self) -> Floats:
         rows, columns = self.tied
         inner = self.weights[np.ix_(rows, columns)]
-        if not inner.size:
-            raise InputError(
-                "no correlation between the populations is above what chance gives: there is "
-                "nothing to cluster. If correlations are negative, take edges='absolute'; with "
-                "more stimuli, weaker ones can be told from chance."
-            )
         return np.asarray(
             inner / np.sqrt(inner.sum(1, keepdims=True)) / np.sqrt(inner.sum(0, keepdims=True))
         )

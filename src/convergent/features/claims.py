@@ -5,15 +5,14 @@ What is asked of each was set before any result was seen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from ..errors import InputError
+from ..findings.estimates import over_networks
 
 __all__ = ["CLAIMS", "claims"]
 
@@ -30,14 +29,20 @@ CLAIMS = (
 )
 
 
-def claims(layers: xr.Dataset | Sequence[xr.Dataset], level: float = 0.95) -> pd.DataFrame:
+def claims(
+    layers: xr.Dataset | Sequence[xr.Dataset],
+    networks: Sequence[tuple[str, str]] | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
     """Say whether each claim of the paper holds.
 
     Parameters
     ----------
     layers : xarray.Dataset, or sequence of them
-        ``layers`` of `overview`; several are pairs of networks that share none, so that
-        intervals are for other networks.
+        ``layers`` of `overview`, of one pair of networks or of several.
+    networks : sequence of tuple of str, optional
+        Names of source and target of each pair, such as their seeds. With three networks or more,
+        intervals are for other networks (jackknife over those that are there).
     level : float
         Of the intervals.
 
@@ -45,30 +50,42 @@ def claims(layers: xr.Dataset | Sequence[xr.Dataset], level: float = 0.95) -> pd
     -------
     pandas.DataFrame
         A row a claim: ``claim``, ``verdict`` ("holds", "holds partly", "does not hold here") and
-        the ``numbers``: means over layers, with intervals over pairs where there are several. A
-        part holds where its interval does, or, of one pair, its estimate; a claim, where all parts
-        do.
+        the ``numbers``: means over layers and pairs, with intervals where there are any. A part
+        holds where its interval does, or, without one, its estimate; a claim, where all parts do.
 
     Raises
     ------
     InputError
-        Where there is nothing.
+        Where there is nothing, pairs have other layers, or names are not as many as pairs.
 
     References
     ----------
     Li et al. 2015, arXiv 1511.07543.
     """
     several = [layers] if isinstance(layers, xr.Dataset) else list(layers)
-    if not several:
-        raise InputError("there is no result to judge: give the layers of one overview or more.")
+    names = [("source", "target")] * len(several) if networks is None else list(networks)
+    if not several or len(names) != len(several):
+        raise InputError(
+            f"there are {len(several)} results and {len(names)} pairs of names: give the layers of "
+            "one overview or more, and the two networks of each."
+        )
+    if len({tuple(one["layer"].values.tolist()) for one in several}) > 1:
+        raise InputError("the pairs of networks have different layers: give those of the same.")
+    numbers = [one.drop_vars("target_layer", errors="ignore") for one in several]
+    whole = xr.concat(numbers, "pair", combine_attrs="override").assign_coords(
+        group=("pair", ["all"] * len(several)),
+        source_seed=("pair", [str(source) for source, _ in names]),
+        target_seed=("pair", [str(target) for _, target in names]),
+    )
 
-    def of(statistic: Callable[[xr.Dataset], Any]) -> _Estimate:
-        values = np.array([float(np.nanmean(statistic(one))) for one in several])
-        return _Estimate.of(values, level)
+    def of(statistic: Callable[[xr.Dataset], xr.DataArray]) -> _Estimate:
+        found = over_networks(whole, lambda one: statistic(one).mean(), level)
+        return _Estimate(*(float(found[name]) for name in ("estimate", "low", "high")))
 
     shared, alone = of(lambda one: one["shared"]), of(lambda one: one["not_shared"])
     span = of(lambda one: one["canonical"])
     axes = of(lambda one: one["canonical"] - one["matched"])
+    predicted, matched = of(lambda one: one["predicted"]), of(lambda one: one["matched"])
     native = of(lambda one: one["native"] - one["rotated"])
     few = of(lambda one: one["r_lasso"] - one["r_single"])
     scale = of(lambda one: one["scale_sparse"])
@@ -81,7 +98,8 @@ def claims(layers: xr.Dataset | Sequence[xr.Dataset], level: float = 0.95) -> pd
         (
             [span.low >= SPAN, axes.low >= OTHER_AXES],
             f"canonical correlation of a cluster's parts {span}, by {axes} above that of its units "
-            "paired one-to-one",
+            f"paired one-to-one; the other part predicts a unit by r {predicted}, its partner by "
+            f"{matched}",
         ),
         (
             [native.low > 0, few.low >= MORE_THAN_ONE, scale.high <= FEW],
@@ -99,20 +117,11 @@ def claims(layers: xr.Dataset | Sequence[xr.Dataset], level: float = 0.95) -> pd
 
 
 class _Estimate:
-    """A mean over pairs of networks, and its interval; without one, the mean is both ends."""
+    """A mean, and its interval; where none is known, the mean is both ends."""
 
-    def __init__(self, mean: float, half: float, known: bool) -> None:
-        self.mean, self.low, self.high, self._known = mean, mean - half, mean + half, known
-
-    @classmethod
-    def of(cls, values: np.ndarray[Any, Any], level: float) -> _Estimate:
-        n = len(values)
-        if n < 2:
-            return cls(float(values[0]), 0.0, known=False)
-        error = float(values.std(ddof=1)) / n**0.5
-        return cls(
-            float(values.mean()), float(stats.t.ppf((1 + level) / 2, n - 1)) * error, known=True
-        )
+    def __init__(self, mean: float, low: float, high: float) -> None:
+        self.mean, self._known = mean, not math.isnan(low)
+        self.low, self.high = (low, high) if self._known else (mean, mean)
 
     def __str__(self) -> str:
         return f"{self.mean:.2f}" + (f" [{self.low:.2f}, {self.high:.2f}]" if self._known else "")

@@ -24,13 +24,14 @@ from ..progress import track
 from .bipartite_graph import NO_CLUSTER, Graph, from_largest
 from .moments import correlation
 from .pair import SIDES, Pair, pair_of
-from .spans import canonical_correlations, dimension, groups, matched, random_rotation
+from .spans import canonical_correlations, dimension, groups, matched, predicted, random_rotation
 
 __all__ = ["EDGES", "cluster_table", "clusters"]
 
 EDGES = ("absolute", "positive")
 CHANCE = 0.95  # of units without counterpart that have no edge
 EXCHANGES = 3  # of stimuli, to find how strong their best correlation is
+PAIRED = ("matched", "matched_rotated", "predicted")
 SEEDS = 5  # of random starts of k-means
 
 Floats = NDArray[np.float64]
@@ -98,8 +99,9 @@ def clusters(
         (the principal angles of what the parts span), and ``canonical_mean``; ``matched``, mean
         correlation of units paired one-to-one in the cluster, on test stimuli, and
         ``matched_rotated``, the same where the target's part spans the same subspace with random
-        axes. NaN where a cluster has no units of one side. ``singular_values`` (component).
-        ``stability`` (half), adjusted Rand index of the clusters of two halves of the stimuli, and
+        axes; ``predicted``, mean correlation there of the target's units with what the source's
+        part predicts of them linearly. NaN where a cluster has no units of one side.
+        ``singular_values`` (component). ``stability`` (half), adjusted Rand index of the clusters of two halves of the stimuli, and
         ``contrast`` (half), within less across for clusters of one half on the other;
         ``stability_rotated`` and ``contrast_rotated`` (rotation), the same where all axes of the
         source are rotated; ``stability_of_starts``, the mean index of k-means started at random
@@ -108,13 +110,13 @@ def clusters(
     Raises
     ------
     InputError
-        Where k is less than 2 or more than the units of a side, no correlation is above the floor,
-        or the populations do not fit.
+        Where k is less than 2 or more than the units of a side, or the populations do not fit.
 
     Warns
     -----
     UserWarning
-        Where the graph falls into more parts than k, so that some are merged at random.
+        Where the graph falls into more parts than k, so that some are merged at random; where no
+        correlation is above the floor, so that there are no clusters.
 
     References
     ----------
@@ -128,39 +130,36 @@ def clusters(
     if floor is None:
         floor = _chance(pair, edges, rng)
     graph = Graph.of(r, edges, floor)
-    k, values = _number(k, graph, pair)
-    embedding = graph.embedding(k)
-    labels, tied = from_largest(embedding.clusters()), embedding.tied
-    starts = [
-        adjusted_rand_score(labels[tied], embedding.clusters(seed + i)[tied]) for i in range(SEEDS)
-    ]
-    result = xr.Dataset(
-        {
-            "label": ("unit", labels),
-            "branch": ("unit", from_largest(embedding.branches)),
-            "place": ("unit", embedding.places),
-            "between": (("source_unit", "target_unit"), r),
-            "singular_values": ("component", values),
-            "stability_of_starts": float(np.mean(starts)),
-            "agreement_of_tree": adjusted_rand_score(labels[tied], embedding.branches[tied]),
-        },
+    if graph.empty:
+        warnings.warn(
+            f"no correlation between {pair.source.name!r} and {pair.target.name!r} is above what "
+            f"chance gives ({floor:.2f}), so there are no clusters. If correlations are negative, "
+            "take edges='absolute'; with more stimuli, weaker ones can be told from chance.",
+            stacklevel=2,
+        )
+        k = halves = rotations = 0
+    else:
+        k = _number(k, graph, pair)
+    found = _labelled(graph, k, seed) if k else _no_labels(sum(r.shape))
+    labels = found["label"].values
+    result = found.assign(between=(("source_unit", "target_unit"), r)).assign_coords(
         {
             "unit": np.concatenate([side.units for side in pair.sides]).astype(str),
             "side": ("unit", np.repeat(SIDES, r.shape)),
             "population": list(SIDES),
             "source_unit": pair.source.units,
             "target_unit": pair.target.units,
-        },
+        }
     )
     result = result.merge(_scored(pair, labels, r, rotations, rng))
     n_half = halves + rotations
     halved = track(
         _halves(pair, k, edges, floor, halves, rotations, rng), "halves", n_half, progress
     )
-    found = np.array(list(halved)).reshape(n_half, 2)
+    scores = np.array(list(halved)).reshape(n_half, 2)
     for name, dim, part in (
-        ("", "half", found[:halves]),
-        ("_rotated", "rotation", found[halves:]),
+        ("", "half", scores[:halves]),
+        ("_rotated", "rotation", scores[halves:]),
     ):
         result[f"stability{name}"], result[f"contrast{name}"] = (dim, part[:, 0]), (dim, part[:, 1])
     return result.assign_attrs(
@@ -186,7 +185,7 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
     pandas.DataFrame
         ``cluster``, ``n_source``, ``n_target``, ``balance``, ``within``, ``across``,
         ``dimension_source``, ``dimension_target``, ``canonical`` (mean, on test stimuli),
-        ``angle`` (mean, in degrees), ``matched``, ``matched_rotated``.
+        ``angle`` (mean, in degrees), ``matched``, ``matched_rotated``, ``predicted``.
     """
     of_side = {
         f"{short}_{side}": found[name].sel(population=side).values
@@ -201,7 +200,7 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
             "angle": found["angle"].mean("canonical_component").values,
         }
     )
-    for name in ("balance", "within", "across", "matched", "matched_rotated"):
+    for name in ("balance", "within", "across", *PAIRED):
         table[name] = found[name].values
     first = ["cluster", "n_source", "n_target", "balance", "within", "across"]
     return table[first + [name for name in table if name not in first]]
@@ -240,8 +239,42 @@ def _order(pair: Pair, rng: np.random.Generator) -> Integers:
     return order
 
 
-def _number(k: int | None, graph: Graph, pair: Pair) -> tuple[int, Floats]:
-    """How many clusters, and the singular values that decide on it."""
+def _labelled(graph: Graph, k: int, seed: int) -> xr.Dataset:
+    """Clusters of all units, and how far they depend on how they are looked for."""
+    embedding = graph.embedding(k)
+    labels, tied = from_largest(embedding.clusters()), embedding.tied
+    starts = [
+        adjusted_rand_score(labels[tied], embedding.clusters(seed + i)[tied]) for i in range(SEEDS)
+    ]
+    return xr.Dataset(
+        {
+            "label": ("unit", labels),
+            "branch": ("unit", from_largest(embedding.branches)),
+            "place": ("unit", embedding.places),
+            "singular_values": ("component", graph.singular_values),
+            "stability_of_starts": float(np.mean(starts)),
+            "agreement_of_tree": adjusted_rand_score(labels[tied], embedding.branches[tied]),
+        }
+    )
+
+
+def _no_labels(n: int) -> xr.Dataset:
+    """The same where no unit has an edge."""
+    nobody = np.full(n, NO_CLUSTER, dtype=np.intp)
+    return xr.Dataset(
+        {
+            "label": ("unit", nobody),
+            "branch": ("unit", nobody),
+            "place": ("unit", np.arange(n)),
+            "singular_values": ("component", np.zeros(0)),
+            "stability_of_starts": float("nan"),
+            "agreement_of_tree": float("nan"),
+        }
+    )
+
+
+def _number(k: int | None, graph: Graph, pair: Pair) -> int:
+    """How many clusters."""
     values = graph.singular_values
     p, q = (int(tied.sum()) for tied in graph.tied)
     most = min(p, q)
@@ -253,14 +286,14 @@ def _number(k: int | None, graph: Graph, pair: Pair) -> tuple[int, Floats]:
         )
     if k is None:
         gaps = -np.diff([*values[1:], 0.0])  # one cluster is no answer
-        return (int(gaps.argmax()) + 2 if len(gaps) else most), values
+        return int(gaps.argmax()) + 2 if len(gaps) > 1 else most
     if graph.parts > k:
         warnings.warn(
             f"the graph of correlations above chance falls into {graph.parts} parts, and k is {k}: "
             "some parts are merged at random. Leave k out, or give no less.",
             stacklevel=3,
         )
-    return int(k), values
+    return int(k)
 
 
 def _scored(
@@ -280,7 +313,7 @@ def _scored(
             "dimension": [dimension(cov[np.ix_(i, i)]) for cov, i in zip(own, (x, y), strict=True)],
             "across": _across(size, x, y),
         }
-        row |= dict.fromkeys(("within", "matched", "matched_rotated"), np.nan)
+        row |= dict.fromkeys(("within", "matched", "matched_rotated", "predicted"), np.nan)
         row["canonical"] = np.zeros(0)
         if len(x) and len(y):
             parts = groups(folds, x, y)
@@ -289,20 +322,21 @@ def _scored(
                 "within": size[np.ix_(x, y)].mean(),
                 "canonical": canonical_correlations(parts),
                 "matched": matched(parts),
+                "predicted": predicted(parts),
                 "matched_rotated": np.mean(turned) if turned else np.nan,
             }
         rows.append(row)
     of_each = [row.pop("canonical") for row in rows]
-    canonical = np.full((len(rows), max(1, *map(len, of_each))), np.nan)
+    canonical = np.full((len(rows), max([1, *map(len, of_each)])), np.nan)
     for line, values in zip(canonical, of_each, strict=True):
         line[: len(values)] = values
     variables: dict[str, Any] = {
-        name: (
-            ("cluster", "population") if name in ("n_units", "dimension") else ("cluster",),
-            np.array([row[name] for row in rows]),
-        )
-        for name in rows[0]
+        name: (("cluster",), np.array([row[name] for row in rows], dtype=np.float64))
+        for name in ("balance", "within", "across", *PAIRED)
     }
+    for name, kind in (("n_units", np.intp), ("dimension", np.float64)):
+        both = np.array([row[name] for row in rows], dtype=kind).reshape(-1, len(SIDES))
+        variables[name] = ("cluster", "population"), both
     variables["canonical"] = ("cluster", "canonical_component"), canonical
     found = xr.Dataset(variables, {"cluster": range(len(rows)), "population": list(SIDES)})
     found["angle"] = np.degrees(np.arccos(found["canonical"].clip(0, 1)))
@@ -335,11 +369,10 @@ def _halves(
         # chance correlations fall as the root of the number of stimuli
         raised = [floor * (len(half) / part.sum()) ** 0.5 for part in (half, ~half)]
         graphs = [Graph.of(r, edges, least) for r, least in zip(both, raised, strict=True)]
-        try:
-            one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
-        except InputError:  # half the stimuli, or rotated axes, may leave nothing above chance
+        if any(graph.empty for graph in graphs):  # of half the stimuli, or in rotated axes
             yield float("nan"), float("nan")
             continue
+        one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
         tied = (one != NO_CLUSTER) & (other != NO_CLUSTER)
         index = adjusted_rand_score(one[tied], other[tied]) if tied.any() else float("nan")
         yield index, _contrast(one, np.abs(both[1]))

@@ -255,7 +255,7 @@ def _numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
     found = of["clusters"]
     both = found.isel(cluster=(found["n_units"] > 0).all("population").values)
     weight = both["n_units"].sum("population")
-    for name in ("canonical_mean", "matched", "matched_rotated", "balance"):
+    for name in ("canonical_mean", "matched", "matched_rotated", "predicted", "balance"):
         mean = both[name].weighted(weight).mean()
         numbers[name.removesuffix("_mean")] = float(mean)
     numbers |= {

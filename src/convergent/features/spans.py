@@ -12,7 +12,14 @@ from ..folds import FoldMean
 from .assignment import bipartite
 from .moments import Moments, correlation
 
-__all__ = ["canonical_correlations", "dimension", "matched", "random_rotation"]
+__all__ = [
+    "canonical_correlations",
+    "dimension",
+    "groups",
+    "matched",
+    "predicted",
+    "random_rotation",
+]
 
 LEAST_AXIS = 0.01  # of the variance along the longest axis: shorter axes of a span are left out
 
@@ -93,6 +100,18 @@ def matched(folds: Sequence[tuple[_Group, _Group]], turn: Floats | None = None) 
         pairs = rows, partner[rows]
         means.append(np.array([np.mean(np.sign(r[pairs]) * test.correlation[pairs])]))
     return float(FoldMean.of(means)[0])
+
+
+def predicted(folds: Sequence[tuple[_Group, _Group]]) -> float:
+    """Mean correlation of target units with what the source units predict linearly, on test."""
+    means = []
+    for train, test in folds:
+        axes = _whitener(train.xx)
+        weights = axes @ (axes.T @ train.xy)
+        variances = np.sum(weights * (test.xx @ weights), axis=0) * np.diagonal(test.yy)
+        across = np.sum(weights * test.xy, axis=0)
+        means.append(np.mean(across / np.sqrt(np.where(variances > 0, variances, np.inf))))
+    return float(np.mean(means))
 
 
 def dimension(cov: Floats) -> float:
