@@ -673,6 +673,7 @@ def planted(tmp_path_factory):
 FEW = ("--shuffle=2", "--rotations=2", "--bootstrap=20", "--folds=3")
 
 
+@pytest.mark.slow
 def test_units_of_two_recordings(run, planted, tmp_path):
     code, out, err = run("features", *planted, *FEW)
     assert code == 0, err
@@ -701,6 +702,12 @@ def test_units_of_a_network_and_a_recording(run, lab, tmp_path):
         ("2", 8, 4),
     ]
     assert not all_files(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:no correlation between 'tiny")
+def test_what_units_like_is_drawn(run, lab, tmp_path):
+    words = ("features", "tinynetwork:make", lab / "recording.nc", "--stimuli", lab / "images")
     code, _, err = run(*words, "--layers=0", *FEW, "--out=found")
     assert code == 0, err
     assert "00-0-best-stimuli.png" in all_files(tmp_path / "found")

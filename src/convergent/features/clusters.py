@@ -101,10 +101,10 @@ def clusters(
         ``matched_rotated``, the same where the target's part spans the same subspace with random
         axes; ``predicted``, mean correlation there of the target's units with what the source's
         part predicts of them linearly. NaN where a cluster has no units of one side.
-        ``singular_values`` (component). ``stability`` (half), adjusted Rand index of the clusters of two halves of the stimuli, and
-        ``contrast`` (half), within less across for clusters of one half on the other;
-        ``stability_rotated`` and ``contrast_rotated`` (rotation), the same where all axes of the
-        source are rotated; ``stability_of_starts``, the mean index of k-means started at random
+        ``singular_values`` (component). ``stability`` (half), adjusted Rand index of the clusters
+        of two halves of the stimuli, and ``contrast`` (half), within less across for clusters of
+        one half on the other; ``stability_rotated`` and ``contrast_rotated`` (rotation), the same
+        where all axes of the source are rotated; ``stability_of_starts``, the mean index of k-means started at random
         from five seeds, and ``agreement_of_tree``, of the tree itself.
 
     Raises
