@@ -104,8 +104,8 @@ def clusters(
         ``singular_values`` (component). ``stability`` (half), adjusted Rand index of the clusters
         of two halves of the stimuli, and ``contrast`` (half), within less across for clusters of
         one half on the other; ``stability_rotated`` and ``contrast_rotated`` (rotation), the same
-        where all axes of the source are rotated; ``stability_of_starts``, the mean index of k-means started at random
-        from five seeds, and ``agreement_of_tree``, of the tree itself.
+        where all axes of the source are rotated; ``stability_of_starts``, the mean index of k-means
+        started at random from five seeds, and ``agreement_of_tree``, of the tree itself.
 
     Raises
     ------
