@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from torch import nn
@@ -188,7 +189,8 @@ def test_an_interrupted_store_goes_on(toy, stimuli, tmp_path):
         cv.open_layers(options["store"])
     found = extract(toy, stimuli, ["0"], **options)["0"]
     expected = extract(toy, stimuli, ["0"], spatial="positions-2")["0"]
-    assert found.data.identical(expected.data)
+    # other batches may be rounded otherwise
+    xr.testing.assert_allclose(found.data, expected.data, rtol=1e-5, atol=1e-6)
     with pytest.raises(cv.InputError, match="positions-2 in the store, asked for positions-3"):
         extract(toy, stimuli, ["0"], **options | {"spatial": "positions-3"})
 

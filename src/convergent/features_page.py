@@ -26,8 +26,9 @@ table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem; text-alig
 tr:nth-child(even) {{ background: #f4f4f4; }} img {{ max-width: 100%; height: auto; }}
 </style></head><body>
 <h1>{title}</h1>
-<p>Units are matched, predicted and clustered on training stimuli, and scored on the others of {n}
-stimuli. The claims are those of Li et al. 2015, arXiv 1511.07543.</p>
+<p>Units are matched and predicted on training stimuli, and scored on the others of {n} stimuli, as
+are the means of clusters in the first figure; clusters of single layers are found on all of them.
+The claims are those of Li et al. 2015, arXiv 1511.07543.</p>
 {claims}
 {picture}
 {layers}

@@ -33,14 +33,14 @@ def complete_population(name: str, assembly: Assembly, device: str) -> Populatio
     return Population(data.data, device)
 
 
-def check_complete(name: str, assembly: Assembly) -> None:
+def check_complete(name: str, assembly: Assembly, side: str = "source") -> None:
     """Make sure that nothing is missing; what is on disk is looked at when it is read."""
     data = assembly.average().data
     if data.chunks is None:
         missing = int(np.isnan(data.values.sum(0)).sum())
         if missing:
             raise InputError(
-                f"source {name!r} has NaN in {missing} of {data.sizes['unit']} units: a source "
+                f"{side} {name!r} has NaN in {missing} of {data.sizes['unit']} units, and "
                 "must be complete. Keep the units (or stimuli) that were recorded throughout, with "
                 ".data.dropna('unit')."
             )

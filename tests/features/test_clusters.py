@@ -132,6 +132,57 @@ def test_negative_correlations_alone_make_no_positive_graph():
     assert (features.clusters(a, b, k=2)["label"] >= 0).all()
 
 
+def test_independent_populations_score_nothing_on_held_out_stimuli():
+    """Clusters of chance correlations, found on training stimuli, mean nothing on others."""
+    scores = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        a, b = (assembly(rng.standard_normal((80, 60))) for _ in range(2))
+        found = features.clusters(a, b, floor=0.2, k=5, halves=0, rotations=1)
+        names = ("canonical", "matched", "matched_rotated", "predicted")
+        scores.append([float(found[f"{name}_held_out"].mean()) for name in names])
+    assert np.abs(np.mean(scores, axis=0)).max() < 0.06
+
+
+def test_units_silent_on_some_folds_do_no_harm():
+    rng = np.random.default_rng(7)
+    shared = np.maximum(rng.standard_normal((60, 12)) - 1.6, 0)
+    a, b = (assembly(shared + 0.01 * shared.any(1)[:, None]) for _ in range(2))
+    found = features.clusters(a, b, floor=0.2, rotations=1)
+    for name in ("matched", "predicted", "canonical_mean"):
+        values = found[name].values
+        assert ((values > 0) | np.isnan(values)).all()
+        assert (values <= 1).all() or np.isnan(values).any()
+
+
+def test_chance_of_groups_does_not_hang_on_names():
+    """Units that tell groups of unequal sizes apart, in order and interleaved."""
+    rng = np.random.default_rng(8)
+    group = np.repeat(np.arange(12), rng.integers(6, 14, 12))
+    values = [rng.standard_normal((12, 15))[group] for _ in range(2)]
+    floors = []
+    for order in (np.arange(len(group)), rng.permutation(len(group))):
+        a, b = (
+            cv.Assembly.from_array(
+                one[order],
+                stimuli=[f"s{i:04d}" for i in range(len(group))],
+                kind=("stimulus", group[order].astype(str)),
+            )
+            for one in values
+        )
+        folds = cv.Folds(3, group="kind")
+        found = features.clusters(a, b, k=2, folds=folds, halves=0, rotations=0)
+        floors.append(found.attrs["floor"])
+    assert floors[1] == pytest.approx(floors[0], abs=0.15)
+    assert min(floors) > 0.4  # a dozen groups are few
+
+
+def test_a_floor_that_is_given_is_kept_in_halves():
+    a, b, _ = blocks(n=2000, noise=0.1)
+    found = features.clusters(a, b, floor=0.75)
+    assert np.isfinite(found["stability"]).all()
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

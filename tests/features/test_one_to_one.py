@@ -210,6 +210,36 @@ def test_noise_is_told_from_lack_of_a_counterpart():
     assert target["class"].tolist() == ["shared"] * 3 + ["unreliable"]
 
 
+def test_rectangular_matchings_have_p_for_whoever_has_a_partner():
+    rng = np.random.default_rng(11)
+    x = rng.standard_normal((150, 30))
+    found = features.match_units(assembly(x), assembly(x[:, :10]))
+    one = found.sel(matching="bipartite")
+    known = np.isfinite(one["r"].mean("fold"))
+    assert np.isfinite(one["p"].values[:10]).all()
+    assert (one["p"].values[:10] < 0.01).all()
+    assert not np.isfinite(one["p"].values[~known.values]).any()
+    assert np.isnan(one["same_partner"].values[:30][~known.values[:30]]).all()
+    loose = features.match_units(assembly(x[:, 10:]), assembly(x[:, :10]))
+    assert np.isfinite(features.agreement(loose, loose)["r_one"]).all()
+
+
+def test_intervals_are_of_the_folds_that_count():
+    """A partner that is silent on some test stimuli has no correlation there, from either side."""
+    rng = np.random.default_rng(12)
+    order = np.concatenate([test for _, test in cv.Folds(5).split(100)])
+    x = rng.standard_normal((100, 1))
+    y = x + 0.5 * rng.standard_normal((100, 1))
+    y[order[:40]] = 0.0  # all of two folds
+    other = rng.standard_normal((100, 1))
+    one, two = assembly(np.hstack([x, other])), assembly(np.hstack([y, other]))
+    found = features.match_units(one, two, shuffle=None)
+    part = found.sel(matching="bipartite")
+    width = (part["r_high"] - part["r_low"]).values
+    assert width[0] == pytest.approx(width[2], rel=1e-6)
+    assert np.isnan(part["r"].values[:, 0]).sum() == 2
+
+
 def test_silent_units_are_nobodys():
     a, b = random_pair()
     values = a.data.values.copy()
@@ -260,6 +290,12 @@ def test_bad_populations_are_told():
     a, b = random_pair()
     with pytest.raises(cv.InputError, match="all 12 units of the source 'A' respond alike"):
         features.match_units(assembly(np.ones((200, 12)), "A"), b)
+    holes = b.data.values.copy()
+    holes[3, 2] = np.nan
+    with pytest.raises(cv.InputError, match="target 'B' has NaN in 1 of 9 units"):
+        features.match_units(a, assembly(holes, "B"))
+    with pytest.raises(cv.InputError, match="resample stimuli alone"):
+        features.match_units(a, b, bootstrap=cv.Bootstrap(20, over=("units",)))
     with pytest.raises(cv.InputError, match="give one Assembly on either side"):
         features.match_units({"layer": a}, b)
     bare = features.match_units(a, b, shuffle=None)

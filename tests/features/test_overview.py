@@ -50,6 +50,8 @@ def test_sides_of_several_layers(pair):
     a, b = pair
     with pytest.raises(cv.InputError, match="3 source and 2 target layers"):
         features.overview({"x": a, "y": a, "z": a}, {"x": b, "y": b}, **FEW)
+    with pytest.raises(cv.InputError, match=r"2 folds and 1 shuffle\(s\)"):
+        features.overview(a, b, folds=cv.Folds(2), shuffle=cv.Shuffle(1))
     found = features.overview(a, {"x": b, "y": b}, **FEW)
     assert found.layers["layer"].values.tolist() == ["x", "y"]
 
@@ -96,5 +98,7 @@ def test_a_claim_must_hold_for_other_networks():
     alike = features.claims([layers() for _ in names], names)
     assert alike["verdict"].tolist() == ["holds"] * 3
     assert "0.40 [0.40, 0.40]" in alike["numbers"][0]
+    star = features.claims([layers(), layers()], [("a", "b"), ("a", "c")])
+    assert "[" not in star["numbers"][0]  # without a nothing is left
     with pytest.raises(cv.InputError, match="2 results and 6 pairs of names"):
         features.claims([layers()] * 2, names)

@@ -111,6 +111,12 @@ def test_best_stimuli_are_the_largest_responses(half_private):
         features.best_stimuli(a, 401)
 
 
+def test_stimuli_that_were_not_recorded_are_not_shown():
+    values = np.array([[1.0], [np.nan], [3.0]])
+    found = features.best_stimuli(cv.Assembly.from_array(values, stimuli=list("abc")), 3)
+    assert found["stimulus"].values.tolist() == [["c", "a", ""]]
+
+
 def test_the_best_position_of_each_image_counts():
     values = np.zeros((3, 1, 2, 4))
     values[0, 0, 1, 3], values[0, 0, 0, 0], values[2, 0, 0, 1] = 9, 8, 5

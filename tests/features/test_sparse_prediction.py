@@ -126,6 +126,23 @@ def test_fewer_stimuli_than_units_and_silent_targets():
     assert np.isnan(found["weights"][:, 1]).all()
 
 
+def test_targets_that_are_seldom_active_are_predicted_too():
+    """Silent in the test stimuli of some folds, they have no score there, in any model."""
+    rng = np.random.default_rng(2)
+    x = np.maximum(rng.standard_normal((100, 8)) - 0.8, 0)
+    y = x[:, :3] * 2
+    tests = [test for _, test in KFold(5, shuffle=True, random_state=0).split(x)]
+    x[tests[1], 1] = y[tests[1], 1] = 0
+    found = features.sparse_prediction(assembly(x), assembly(y))
+    for name in ("r", "error_of"):
+        missing = np.isnan(found[name]).values
+        assert (missing == missing[:, :1]).all()
+    assert np.isnan(found["r"].values[1, :, 1]).all()
+    assert np.isfinite(np.delete(found["r"].values, 1, axis=0)).all()
+    assert float(found["r"].sel(model="lasso").mean("fold")[1]) > 0.99
+    assert (found["n_chosen"].sel(rule="best").mean("fold") > 0).all()
+
+
 def test_what_cannot_be_asked_is_told(pair):
     with pytest.raises(cv.InputError, match="must be shares that fall"):
         features.sparse_prediction(*pair, penalties=(0.1, 0.5))

@@ -223,9 +223,10 @@ def _write(
             writers[f"{base}-{step}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
         for name, figure in drawn[layer].items():
             writers |= _picture(f"{base}-{name}", figure)
-        pair = [list(side.values())[number if len(side) > 1 else 0] for side in shown]
+        one, other = (list(side.values())[number if len(side) > 1 else 0] for side in shown)
         if images is not None:
-            likes = plot.best_stimuli(found.steps[layer]["matches"], pair[0], pair[1], images)
+            matches, k = found.steps[layer]["matches"], min(5, len(images))
+            likes = plot.best_stimuli(matches, one, other, images, k=k)
             writers |= _picture(f"{base}-best-stimuli", likes)
     names = write_all(place.folder, writers)
     note(f"written to {place.folder}: {', '.join(names[:4])} and {len(names) - 4} more")

@@ -7,6 +7,7 @@ import xarray as xr
 
 from ..assembly import Assembly, images_of
 from ..errors import InputError
+from ..intake import named
 
 __all__ = ["best_stimuli"]
 
@@ -25,7 +26,8 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``stimulus`` and ``response`` (unit, rank): name of the image, and the response to it. Where
+        ``stimulus`` and ``response`` (unit, rank): name of the image, and the response to it;
+        '' and NaN where the unit was recorded for fewer. Where
         stimuli are positions, ``row`` and ``column`` (unit, rank), the middle of the position, from
         0 to 1 of the image's height and width.
 
@@ -38,6 +40,7 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     ----------
     Li et al. 2015, arXiv 1511.07543.
     """
+    named("assembly", assembly)
     data = assembly.average().data
     image = images_of(assembly)
     names, member = np.unique(
@@ -51,10 +54,14 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
         order = np.lexsort((np.arange(len(column)), -column))  # NaN come last
         first = np.unique(member[order], return_index=True)[1]  # the best position of each image
         best[unit] = order[np.sort(first)[:k]]
+    response = np.take_along_axis(values.T, best, axis=1)
     found = xr.Dataset(
         {
-            "stimulus": (("unit", "rank"), names[member[best]].astype(str)),
-            "response": (("unit", "rank"), np.take_along_axis(values.T, best, axis=1)),
+            "stimulus": (
+                ("unit", "rank"),
+                np.where(np.isnan(response), "", names[member[best]].astype(str)),
+            ),
+            "response": (("unit", "rank"), response),
         },
         {"unit": assembly.units, "rank": np.arange(1, k + 1)},
     )

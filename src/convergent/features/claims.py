@@ -42,7 +42,8 @@ def claims(
         ``layers`` of `overview`, of one pair of networks or of several.
     networks : sequence of tuple of str, optional
         Names of source and target of each pair, such as their seeds. With three networks or more,
-        intervals are for other networks (jackknife over those that are there).
+        intervals are for other networks (jackknife over those that are there), unless one is in
+        every pair.
     level : float
         Of the intervals.
 

@@ -8,7 +8,8 @@ single units in it alike, and are they found again on other stimuli?
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..errors import InputError, unknown
 from ..folds import Folds
 from ..progress import track
 from .bipartite_graph import NO_CLUSTER, Graph, from_largest
-from .moments import correlation
+from .moments import Moments, correlation
 from .pair import SIDES, Pair, pair_of
 from .spans import canonical_correlations, dimension, groups, matched, predicted, random_rotation
 
@@ -69,7 +70,8 @@ def clusters(
     edges : {"absolute", "positive"}
         Whether a negative correlation ties units as a positive one does, or not at all.
     floor : float, optional
-        What is taken off each correlation; less is no edge. Where left out, what the best
+        What is taken off each correlation, also in halves and folds; less is no edge. Where left
+        out, what the best
         correlation of 95% of the units stays below when stimuli are exchanged: so many units
         without counterpart have no edge, and are in no cluster. 0 leaves correlations as they are.
     folds : Folds
@@ -100,7 +102,10 @@ def clusters(
         correlation of units paired one-to-one in the cluster, on test stimuli, and
         ``matched_rotated``, the same where the target's part spans the same subspace with random
         axes; ``predicted``, mean correlation there of the target's units with what the source's
-        part predicts of them linearly. NaN where a cluster has no units of one side.
+        part predicts of them linearly. NaN where a cluster has no units of one side. As clusters
+        are found on all stimuli, these are somewhat high where correlations are near chance;
+        ``canonical_held_out`` (fold), ``matched_held_out``, ``matched_rotated_held_out`` and
+        ``predicted_held_out`` are not: means, over units, of clusters of the training stimuli.
         ``singular_values`` (component). ``stability`` (half), adjusted Rand index of the clusters
         of two halves of the stimuli, and ``contrast`` (half), within less across for clusters of
         one half on the other; ``stability_rotated`` and ``contrast_rotated`` (rotation), the same
@@ -127,13 +132,14 @@ def clusters(
     pair = pair_of(source, target, folds)
     rng = np.random.default_rng(seed)
     r = pair.moments.correlation
-    if floor is None:
-        floor = _chance(pair, edges, rng)
-    graph = Graph.of(r, edges, floor)
+    rule = _Edges(edges, _chance(pair, edges, rng), len(pair.stimuli))
+    if floor is not None:
+        rule = _Edges(edges, floor, None)
+    graph = rule.graph(r, len(pair.stimuli))
     if graph.empty:
         warnings.warn(
             f"no correlation between {pair.source.name!r} and {pair.target.name!r} is above what "
-            f"chance gives ({floor:.2f}), so there are no clusters. If correlations are negative, "
+            f"chance gives ({rule.floor:.2f}), so there are no clusters. If they are negative, "
             "take edges='absolute'; with more stimuli, weaker ones can be told from chance.",
             stacklevel=2,
         )
@@ -152,10 +158,9 @@ def clusters(
         }
     )
     result = result.merge(_scored(pair, labels, r, rotations, rng))
+    result = result.merge(_held_out(pair, k, rule, rotations, rng))
     n_half = halves + rotations
-    halved = track(
-        _halves(pair, k, edges, floor, halves, rotations, rng), "halves", n_half, progress
-    )
+    halved = track(_halves(pair, k, rule, halves, rotations, rng), "halves", n_half, progress)
     scores = np.array(list(halved)).reshape(n_half, 2)
     for name, dim, part in (
         ("", "half", scores[:halves]),
@@ -168,7 +173,7 @@ def clusters(
         target=pair.target.name,
         k=k,
         edges=edges,
-        floor=floor,
+        floor=rule.floor,
     )
 
 
@@ -216,6 +221,20 @@ def _check(edges: object, floor: float | None, counts: dict[str, Any]) -> None:
             raise InputError(f"{name}={count!r}: give a whole number from 0 up.")
 
 
+@dataclass(frozen=True)
+class _Edges:
+    """Which correlations tie units: above chance, which falls with the root of the stimuli."""
+
+    kind: str
+    floor: float
+    n_stimuli: int | None  # of which the floor is chance; None where it is given
+
+    def graph(self, r: Floats, n_stimuli: int) -> Graph:
+        """The graph of correlations over so many stimuli."""
+        more = (self.n_stimuli / n_stimuli) ** 0.5 if self.n_stimuli else 1.0
+        return Graph.of(r, self.kind, self.floor * more)
+
+
 def _chance(pair: Pair, edges: str, rng: np.random.Generator) -> float:
     """What the best correlation of most units stays below where stimuli are exchanged."""
     x, y = (side.values[:, ~side.silent] for side in pair.sides)
@@ -231,11 +250,13 @@ def _order(pair: Pair, rng: np.random.Generator) -> Integers:
     if pair.groups is None:
         return rng.permutation(len(pair.stimuli))
     _, member, sizes = np.unique(pair.groups, return_inverse=True, return_counts=True)
-    if sizes.min() < sizes.max():  # they cannot change places: move them along instead
-        return np.roll(np.argsort(member, kind="stable"), int(rng.integers(1, len(member))))
-    places = np.argsort(member, kind="stable").reshape(len(sizes), -1)
+    places = np.argsort(member, kind="stable")
     order = np.empty(len(member), dtype=np.intp)
-    order[places] = places[rng.permutation(len(sizes))]
+    if sizes.min() < sizes.max():  # groups cannot change places: move all of them along
+        order[places] = np.roll(places, int(rng.integers(1, len(member))))
+    else:
+        blocks = places.reshape(len(sizes), -1)
+        order[blocks] = blocks[rng.permutation(len(sizes))]
     return order
 
 
@@ -281,8 +302,12 @@ def _number(k: int | None, graph: Graph, pair: Pair) -> int:
     if k is not None and (not isinstance(k, (int, np.integer)) or not 2 <= k <= most):
         raise InputError(
             f"k={k!r}: of {len(pair.source.units)} source and {len(pair.target.units)} target "
-            f"units, {p} and {q} have a correlation above chance, so give a whole number from 2 to "
-            f"{most}, or leave k out."
+            f"units, {p} and {q} have a correlation above chance, so "
+            + (
+                f"give a whole number from 2 to {most}, or leave k out."
+                if most > 1
+                else "leave k out."
+            )
         )
     if k is None:
         gaps = -np.diff([*values[1:], 0.0])  # one cluster is no answer
@@ -312,20 +337,9 @@ def _scored(
             "balance": min(shares) / max(shares),
             "dimension": [dimension(cov[np.ix_(i, i)]) for cov, i in zip(own, (x, y), strict=True)],
             "across": _across(size, x, y),
+            "within": size[np.ix_(x, y)].mean() if len(x) and len(y) else np.nan,
         }
-        row |= dict.fromkeys(("within", "matched", "matched_rotated", "predicted"), np.nan)
-        row["canonical"] = np.zeros(0)
-        if len(x) and len(y):
-            parts = groups(folds, x, y)
-            turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
-            row |= {
-                "within": size[np.ix_(x, y)].mean(),
-                "canonical": canonical_correlations(parts),
-                "matched": matched(parts),
-                "predicted": predicted(parts),
-                "matched_rotated": np.mean(turned) if turned else np.nan,
-            }
-        rows.append(row)
+        rows.append(row | _paired(folds, x, y, rotations, rng))
     of_each = [row.pop("canonical") for row in rows]
     canonical = np.full((len(rows), max([1, *map(len, of_each)])), np.nan)
     for line, values in zip(canonical, of_each, strict=True):
@@ -344,6 +358,51 @@ def _scored(
     return found
 
 
+def _paired(
+    folds: Sequence[tuple[Moments, Moments]],
+    x: Integers,
+    y: Integers,
+    rotations: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """How far both parts of a cluster span the same, with the same axes, on test stimuli."""
+    if not (len(x) and len(y)):
+        return dict.fromkeys(PAIRED, np.nan) | {"canonical": np.zeros(0)}
+    parts = groups(folds, x, y)
+    turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
+    return {
+        "canonical": canonical_correlations(parts),
+        "matched": matched(parts),
+        "matched_rotated": float(np.mean(turned)) if turned else np.nan,
+        "predicted": predicted(parts),
+    }
+
+
+def _held_out(
+    pair: Pair, k: int, rule: _Edges, rotations: int, rng: np.random.Generator
+) -> xr.Dataset:
+    """The same on test stimuli, of clusters that are found on training stimuli: means by fold."""
+    p, names = len(pair.source.units), ("canonical", *PAIRED)
+    means = np.full((len(names), len(pair.splits)), np.nan)
+    for number, (train, test) in enumerate(pair.folds() if k else ()):
+        graph = rule.graph(train.correlation, train.n)
+        if graph.empty:
+            continue
+        labels = graph.embedding(_within(k, graph)).clusters()
+        scores, sizes = [], []
+        for cluster in range(labels.max() + 1):
+            x, y = (np.flatnonzero(part == cluster) for part in (labels[:p], labels[p:]))
+            if len(x) and len(y):
+                found = _paired([(train, test)], x, y, rotations, rng)
+                scores.append([np.mean(found[name]) for name in names])
+                sizes.append(len(x) + len(y))
+        if sizes:
+            means[:, number] = np.average(scores, axis=0, weights=sizes)
+    return xr.Dataset(
+        {f"{name}_held_out": ("fold", one) for name, one in zip(names, means, strict=True)}
+    )
+
+
 def _across(size: Floats, x: Integers, y: Integers) -> float:
     """Mean size of the correlations of a cluster's units with the others of the other side."""
     total = size[x].sum() + size[:, y].sum() - 2 * size[np.ix_(x, y)].sum()
@@ -352,13 +411,7 @@ def _across(size: Floats, x: Integers, y: Integers) -> float:
 
 
 def _halves(
-    pair: Pair,
-    k: int,
-    edges: str,
-    floor: float,
-    halves: int,
-    rotations: int,
-    rng: np.random.Generator,
+    pair: Pair, k: int, rule: _Edges, halves: int, rotations: int, rng: np.random.Generator
 ) -> Iterator[tuple[float, float]]:
     """Rand index and contrast of clusters of two halves; then the same of rotated axes."""
     x, y = (side.values for side in pair.sides)
@@ -366,9 +419,9 @@ def _halves(
         half = _half(pair, rng)
         shown = x if number < halves else x @ random_rotation(x.shape[1], rng)
         both = [_correlations(shown[part], y[part]) for part in (half, ~half)]
-        # chance correlations fall as the root of the number of stimuli
-        raised = [floor * (len(half) / part.sum()) ** 0.5 for part in (half, ~half)]
-        graphs = [Graph.of(r, edges, least) for r, least in zip(both, raised, strict=True)]
+        graphs = [
+            rule.graph(r, int(part.sum())) for r, part in zip(both, (half, ~half), strict=True)
+        ]
         if any(graph.empty for graph in graphs):  # of half the stimuli, or in rotated axes
             yield float("nan"), float("nan")
             continue

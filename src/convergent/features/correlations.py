@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from ..assembly import Assembly
-from ..folds import Folds
 from .assignment import NOBODY, bipartite
 from .moments import correlation
 from .pair import SIDES, pair_of
@@ -40,7 +39,7 @@ def correlations(source: Assembly, target: Assembly) -> xr.Dataset:
     ----------
     Li et al. 2015, arXiv 1511.07543.
     """
-    pair = pair_of(source, target, Folds(2))
+    pair = pair_of(source, target, folds=None)
     sums = pair.moments
     r = sums.correlation
     found = xr.Dataset(

@@ -13,7 +13,6 @@ from sklearn.feature_selection import mutual_info_regression
 
 from ..assembly import Assembly
 from ..errors import InputError, unknown
-from ..folds import Folds
 from ..progress import track
 from .pair import pair_of
 
@@ -81,7 +80,7 @@ def mutual_information(
     for name, value, least in (("bins", bins, 2), ("neighbours", neighbours, 1)):
         if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
             raise InputError(f"{name}={value!r}: give a whole number from {least} up.")
-    pair = pair_of(source, target, Folds(2))
+    pair = pair_of(source, target, folds=None)
     x, y = (side.values for side in pair.sides)
     if estimator == "bins":
         values = binned_information(x, y, bins=bins)
@@ -116,13 +115,15 @@ def binned_information(
     x, y : float array (n, p), (n, q)
         Responses that decide on the bins.
     shown_x, shown_y : float array (m, p), (m, q), optional
-        Responses that are counted in them; the same where left out.
+        Responses that are counted in them; the same where left out. Of few others, the estimate is
+        still somewhat too high, as bins do not hold equally many of them.
     bins : int, optional
-        Of each unit; where left out the cube root of n, from 4 to 16.
+        Of each unit; where left out the cube root of n or m, the lesser, from 4 to 16.
     """
-    n_bins = bins or int(np.clip(round(len(x) ** (1 / 3)), FEWEST_BINS, MOST_BINS))
-    one = _binned(x, x if shown_x is None else shown_x, n_bins)
-    other = _binned(y, y if shown_y is None else shown_y, n_bins)
+    shown_x, shown_y = (x if shown_x is None else shown_x), (y if shown_y is None else shown_y)
+    fewest = min(len(x), len(shown_x))
+    n_bins = bins or int(np.clip(round(fewest ** (1 / 3)), FEWEST_BINS, MOST_BINS))
+    one, other = _binned(x, shown_x, n_bins), _binned(y, shown_y, n_bins)
     n, p, q = len(one), one.shape[1], other.shape[1]
     (x_entropy, x_bins), (y_entropy, y_bins) = _own(one, n_bins + 1), _own(other, n_bins + 1)
     joint, joint_bins = np.empty((p, q)), np.empty((p, q))

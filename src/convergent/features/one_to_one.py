@@ -32,7 +32,6 @@ __all__ = ["MEASURES", "SHARED", "agreement", "match_summary", "match_units", "u
 
 MEASURES = ("correlation", "absolute", "mutual-information")
 SHARED = 0.5**0.5  # the correlation with a unit that tells half of another's variance
-RESAMPLED_AT_ONCE = 2**24  # resamples x stimuli
 CLASSES = ("shared", "partly shared", "unique", "unreliable", "silent")
 
 Floats = NDArray[np.float64]
@@ -66,7 +65,7 @@ def match_units(
         How the stimuli are split.
     shuffle : Shuffle, optional
         Chance: stimuli of the target exchanged, and units matched anew, so many times. None for no
-        chance, and no p.
+        chance; p takes two or more.
     bootstrap : Bootstrap, optional
         Resamples of the test stimuli, for intervals; partners stay. None for none.
     level : float
@@ -108,6 +107,11 @@ def match_units(
     Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
     """
     check_draws(bootstrap, shuffle)
+    if bootstrap is not None and bootstrap.over != ("stimuli",):
+        raise InputError(
+            f"bootstrap is over {', '.join(bootstrap.over)}: each unit has an interval of its own, "
+            "so resample stimuli alone, Bootstrap(200)."
+        )
     pair = pair_of(source, target, folds)
     rule = _rule(measure)
     resamples = draw_resamples(bootstrap, shuffle, pair.splits, pair.groups)
@@ -153,11 +157,11 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
     Returns
     -------
     pandas.DataFrame
-        ``side``, ``unit``, its best ``partner``, held-out ``r`` with its interval, ``normalized``
-        (r over what noise leaves possible), ``p``, ``same_partner`` (share of folds), ``rivals``
-        (other units that have the same best partner), ``one_to_one`` (partner in the bipartite
-        matching), ``r_one_to_one``, ``gap`` (what is lost by it), ``agree``, and ``class``:
-        "shared" where the interval lies above `shared`, "unique" where p is above `alpha`,
+        ``side``, ``unit``, its best ``partner``, held-out ``r`` with its interval, ``ceiling``
+        (what noise leaves possible), ``normalized`` (r over that), ``p``, ``same_partner`` (share
+        of folds), ``rivals`` (other units that have the same best partner), ``one_to_one``
+        (partner in the bipartite matching), ``r_one_to_one``, ``gap`` (what is lost by it),
+        ``agree``, and ``class``: "shared" where the interval lies above `shared`, "unique" where p is above `alpha`,
         "partly shared" between; "unreliable" where the recording repeats too little to tell;
         "silent".
 
@@ -188,6 +192,7 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
             "r": best,
             "r_low": part["r_low"].values,
             "r_high": part["r_high"].values,
+            "ceiling": ceiling,
             "normalized": best / ceiling,
             "p": part["p"].values,
             "same_partner": part["same_partner"].values,
@@ -294,13 +299,19 @@ def agreement(one: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
                 {
                     "side": side,
                     "matching": name,
-                    "same_partner": float(same.mean()) if len(same) else float("nan"),
+                    "same_partner": _known_mean(same.astype(float)),
                     "n_units": int(both.sum()),
-                    "r_one": float(first["r"].mean("fold").values[both].mean()),
-                    "r_other": float(second["r"].mean("fold").values[both].mean()),
+                    "r_one": _known_mean(first["r"].mean("fold").values[both]),
+                    "r_other": _known_mean(second["r"].mean("fold").values[both]),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _known_mean(values: Floats) -> float:
+    """Mean of what is known; NaN of nothing."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -421,14 +432,14 @@ def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
     own = np.concatenate([ceilings[0][:-1], ceilings[1][:-1]])
     others = np.concatenate([ceilings[1][whole[:, :p]], ceilings[0][whole[:, p:]]], axis=1)
     sides = np.repeat(SIDES, [len(side.units) for side in pair.sides])
-    mean = FoldMean.of(found.test)
+    mean, same = FoldMean.of(found.test), (found.partner == whole).mean(0)
     dims = ("matching", "fold", "unit")
     result = xr.Dataset(
         {
             "r": (dims, found.test.swapaxes(0, 1)),
             "r_train": (dims, found.train.swapaxes(0, 1)),
             "partner": (("matching", "unit"), partner),
-            "same_partner": (("matching", "unit"), (found.partner == whole).mean(0)),
+            "same_partner": (("matching", "unit"), np.where(whole == NOBODY, np.nan, same)),
             "ceiling": (("matching", "unit"), own * others),
             "mean": (("matching", "population"), _means(mean, sides)),
         },
@@ -451,9 +462,8 @@ def _means(values: Floats, sides: NDArray[np.str_]) -> Floats:
 
 def _p(r: Floats, shuffled: Floats) -> Floats:
     """P of each unit (matching, unit), against all units of all shuffles in their deviations."""
-    n = len(shuffled)
     squares = shuffled**2  # the mean over shuffles is 0
-    total = squares.sum(0)
+    n, total = np.isfinite(squares).sum(0), np.nansum(squares, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = r / np.sqrt(total / n)
         null = shuffled / np.sqrt((total - squares) / (n - 1))
@@ -470,14 +480,15 @@ def _resampled(pair: Pair, found: _Matched, counts: Floats) -> Floats:
     p = len(pair.source.units)
     own = np.concatenate([pair.source.values, pair.target.values], axis=1)
     total = FoldMean()
-    for (_, test), partner, sign in zip(pair.splits, found.partner, found.sign, strict=True):
+    parts = zip(pair.splits, found.partner, found.sign, found.test, strict=True)
+    for (_, test), partner, sign, told in parts:
         r = np.empty((len(counts), *partner.shape))
         for row, who in enumerate(partner):
             others = np.concatenate(
                 [pair.target.values[:, who[:p]], pair.source.values[:, who[p:]]], 1
             )
             r[:, row] = sign[row] * correlate_resampled(others[test], own[test], counts[:, test])
-        total.add(np.where(partner == NOBODY, np.nan, r))
+        total.add(np.where(np.isnan(told), np.nan, r))
     return total.mean()
 
 

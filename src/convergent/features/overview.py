@@ -25,7 +25,7 @@ from .correlations import correlations
 from .locality import local_or_distributed
 from .one_to_one import SHARED, match_summary, match_units, unit_table
 from .partial_matching import partial_matching
-from .sparse_prediction import sparse_prediction, sparse_table
+from .sparse_prediction import LEAST_FOLDS, sparse_prediction, sparse_table
 
 __all__ = ["Overview", "overview"]
 
@@ -39,8 +39,10 @@ class Overview:
     Attributes
     ----------
     layers : xarray.Dataset
-        Numbers along ``layer``: means of what the steps give. ``target_layer`` says with which
-        layer of the target each is compared.
+        Numbers along ``layer``: means of what the steps give, on test stimuli. ``shared``,
+        ``partly_shared``, ``unique`` and ``not_shared`` are shares of the units of both sides that
+        are neither silent nor unreliable, and ``told`` that of these.
+        ``target_layer`` says with which layer of the target each is compared.
     steps : dict of dict of xarray.Dataset
         By layer, then by step: "correlations", "matches", "sparse", "clusters", "partial",
         "locality", as the functions of these names give them.
@@ -125,6 +127,11 @@ def overview(
     ----------
     Li et al. 2015, arXiv 1511.07543.
     """
+    if folds.n < LEAST_FOLDS or shuffle.samples < 2:
+        raise InputError(
+            f"{folds.n} folds and {shuffle.samples} shuffle(s): sparse prediction needs "
+            f"{LEAST_FOLDS} folds or more, and p of single units two shuffles or more."
+        )
     pairs = _pairs(named("source", source), named("target", target))
     settings = _Settings(folds, shuffle, bootstrap, k, rotations, seed)
     kept = as_study(study)
@@ -241,23 +248,24 @@ def _numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """One layer in numbers: means over both sides, over target units, and over clusters."""
     summary, units = match_summary(of["matches"]), unit_table(of["matches"])
     told = units[~units["class"].isin(["silent", "unreliable"])]
-    high = told["r_high"] * told["normalized"] / told["r"].where(told["r"] != 0)
     numbers: dict[str, float] = {
         name: float(summary[name].mean())
         for name in (
             *("semi", "bipartite", "semi_train", "bipartite_train", "semi_chance"),
-            *("bipartite_chance", "agreement", "gap", "shared", "partly_shared", "unique"),
+            *("bipartite_chance", "agreement", "gap"),
         )
     }
-    numbers["not_shared"] = float((high.fillna(told["r_high"]) < SHARED).mean())
+    numbers["told"] = len(told) / len(units)
+    for kind in ("shared", "partly shared", "unique"):
+        numbers[kind.replace(" ", "_")] = float((told["class"] == kind).mean())
+    numbers["not_shared"] = float((told["r_high"] / told["ceiling"] < SHARED).mean())
     sparse = sparse_table(of["sparse"]).median(numeric_only=True)
     numbers |= {str(name): float(value) for name, value in sparse.items()}
     found = of["clusters"]
     both = found.isel(cluster=(found["n_units"] > 0).all("population").values)
-    weight = both["n_units"].sum("population")
-    for name in ("canonical_mean", "matched", "matched_rotated", "predicted", "balance"):
-        mean = both[name].weighted(weight).mean()
-        numbers[name.removesuffix("_mean")] = float(mean)
+    numbers["balance"] = float(both["balance"].mean())
+    for name in ("canonical", "matched", "matched_rotated", "predicted"):
+        numbers[name] = float(found[f"{name}_held_out"].mean())
     numbers |= {
         name: float(found[name].mean())
         for name in ("stability", "contrast", "stability_rotated", "contrast_rotated")

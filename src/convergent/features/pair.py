@@ -20,7 +20,7 @@ from .moments import Moments
 __all__ = ["SIDES", "Pair", "Side", "pair_of"]
 
 SIDES = ("source", "target")
-MOST_PAIRS = 2**28  # of units; a matrix of more takes over 2 GB
+MOST_UNITS = 2**13  # of a side: folds hold tables of all pairs of them, 0.5 GB each at this size
 UNRELIABLE = 0.1  # units that repeat less have no normalized correlation
 
 Floats = NDArray[np.float64]
@@ -98,23 +98,24 @@ class Pair:
         return ((self.moments - test, test) for test in self.fold_moments)
 
 
-def pair_of(source: Assembly, target: Assembly, folds: Folds) -> Pair:
+def pair_of(source: Assembly, target: Assembly, folds: Folds | None) -> Pair:
     """Bring two populations to the stimuli that they share.
 
     Parameters
     ----------
     source, target : Assembly
         (stimulus, unit); repeats are averaged.
-    folds : Folds
-        How the stimuli are split; positions of an image stay together.
+    folds : Folds or None
+        How the stimuli are split; positions of an image stay together. None where they are not.
 
     Raises
     ------
     InputError
         Where they share no stimuli, values are missing, all units of a side are silent, stimuli are
-        too few, or there are too many pairs of units for a table of them.
+        too few, or units too many for tables of their pairs.
     """
-    check_folds(folds)
+    if folds is not None:
+        check_folds(folds)
     for side, given in zip(SIDES, (source, target), strict=True):
         if not isinstance(given, Assembly):
             raise InputError(
@@ -124,24 +125,28 @@ def pair_of(source: Assembly, target: Assembly, folds: Folds) -> Pair:
     sources, targets = aligned(named("source", source), named("target", target))
     ((one_name, one),), ((other_name, other),) = sources.items(), targets.items()
     p, q = len(one.units), len(other.units)
-    if p * q > MOST_PAIRS:
+    if max(p, q) > MOST_UNITS:
         raise InputError(
-            f"{p} source and {q} target units are {p * q:.2g} pairs, and a table of them would "
-            f"take {8 * p * q / 2**30:.0f} GB: average over positions (spatial='mean'), take "
+            f"{p} source and {q} target units: with more than {MOST_UNITS} on a side, tables of "
+            "all pairs take too much memory. Average over positions (spatial='mean'), take "
             "positions as stimuli (spatial='positions-4'), or choose units."
         )
-    groups = group_labels(folds.group, [other, one])
-    splits = folds.split(len(one.stimuli), groups)
+    groups = group_labels(folds.group if folds else None, [other, one])
+    everything = np.arange(len(one.stimuli))
+    splits = folds.split(len(everything), groups) if folds else [(everything, everything)]
     sides = (_side("source", one_name, one), _side("target", other_name, other))
     return Pair(*sides, stimuli=one.stimuli, groups=groups, splits=splits)
 
 
 def _side(side: str, name: str, assembly: Assembly) -> Side:
-    check_complete(name, assembly)
+    check_complete(name, assembly, side)
     data = assembly.average().data
     values = np.asarray(data.values, dtype=np.float64)
     if np.isnan(values).any():
-        raise InputError(f"{side} {name!r} holds NaN: the file is damaged, or units are missing.")
+        raise InputError(
+            f"{side} {name!r} holds NaN: keep the units (or stimuli) that were recorded "
+            "throughout, with .data.dropna('unit')."
+        )
     mean = values.mean(0)
     values = values - mean
     sd = values.std(0)

@@ -21,6 +21,7 @@ __all__ = [
     "random_rotation",
 ]
 
+ROUNDING = 1e-12  # of a variance, in standardized units
 LEAST_AXIS = 0.01  # of the variance along the longest axis: shorter axes of a span are left out
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,13 @@ class _Group:
     @classmethod
     def of(cls, moments: Moments, x: Integers, y: Integers) -> _Group:
         part = moments.of_units(x, y)
-        return cls(part.source_covariance, part.covariance, part.target_covariance)
+        # of silent units rounding would be left
+        one, other = (v > 0 for v in (part.source_variance, part.target_variance))
+        return cls(
+            part.source_covariance * np.outer(one, one),
+            part.covariance * np.outer(one, other),
+            part.target_covariance * np.outer(other, other),
+        )
 
     def turned(self, turn: Floats) -> _Group:
         """With the target units' axes turned."""
@@ -47,7 +54,13 @@ class _Group:
 
     @property
     def correlation(self) -> Floats:
+        """(a, b); 0 where a unit is silent."""
         return correlation(self.xy, np.diagonal(self.xx), np.diagonal(self.yy))
+
+    @property
+    def heard(self) -> NDArray[np.bool_]:
+        """Pairs (a, b) of units that are not silent."""
+        return np.asarray(np.outer(np.diagonal(self.xx) > 0, np.diagonal(self.yy) > 0))
 
 
 def groups(folds: Sequence[Fold], x: Integers, y: Integers) -> list[tuple[_Group, _Group]]:
@@ -80,7 +93,7 @@ def canonical_correlations(folds: Sequence[tuple[_Group, _Group]]) -> Floats:
         a, b = one @ left, other @ right.T
         across = np.sum(a * (test.xy @ b), axis=0)
         lengths = np.sum(a * (test.xx @ a), axis=0) * np.sum(b * (test.yy @ b), axis=0)
-        found.append(across / np.sqrt(np.where(lengths > 0, lengths, np.inf)))
+        found.append(across / np.sqrt(np.where(lengths > ROUNDING, lengths, np.inf)))
     fewest = min(map(len, found))
     return np.asarray(np.clip(np.mean([each[:fewest] for each in found], axis=0), -1, 1))
 
@@ -98,7 +111,8 @@ def matched(folds: Sequence[tuple[_Group, _Group]], turn: Floats | None = None) 
         partner = bipartite(np.abs(r))[0]
         rows = np.flatnonzero(partner >= 0)
         pairs = rows, partner[rows]
-        means.append(np.array([np.mean(np.sign(r[pairs]) * test.correlation[pairs])]))
+        each = np.sign(r[pairs]) * test.correlation[pairs]
+        means.append(_mean(each[test.heard[pairs]]))
     return float(FoldMean.of(means)[0])
 
 
@@ -108,10 +122,13 @@ def predicted(folds: Sequence[tuple[_Group, _Group]]) -> float:
     for train, test in folds:
         axes = _whitener(train.xx)
         weights = axes @ (axes.T @ train.xy)
-        variances = np.sum(weights * (test.xx @ weights), axis=0) * np.diagonal(test.yy)
+        own = np.diagonal(test.yy)
+        variances = np.sum(weights * (test.xx @ weights), axis=0) * own
         across = np.sum(weights * test.xy, axis=0)
-        means.append(np.mean(across / np.sqrt(np.where(variances > 0, variances, np.inf))))
-    return float(np.mean(means))
+        # a prediction that is constant says nothing: 0
+        r = across / np.sqrt(np.where(variances > ROUNDING * own, variances, np.inf))
+        means.append(_mean(np.clip(r, -1, 1)[own > 0]))
+    return float(FoldMean.of(means)[0])
 
 
 def dimension(cov: Floats) -> float:
@@ -124,6 +141,11 @@ def random_rotation(size: int, rng: np.random.Generator) -> Floats:
     """A rotation or reflection (size, size), uniform over all of them."""
     turn, upper = np.linalg.qr(rng.standard_normal((size, size)))
     return np.asarray(turn * np.sign(np.diagonal(upper)))
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean as an array of one; NaN of nothing."""
+    return np.array([values.mean() if len(values) else np.nan])
 
 
 def _whitener(cov: Floats) -> Floats:

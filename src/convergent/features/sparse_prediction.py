@@ -278,8 +278,11 @@ def _fold(
     weights: Floats, grid: Floats, inner: Floats, train: Moments, test: Moments, ridge: _HeldOut
 ) -> xr.Dataset:
     """Choose penalties by the errors (fold, penalty, target) within, and predict a fold's test."""
-    mean = inner.mean(0)
-    error = inner.std(0, ddof=1) / len(inner) ** 0.5
+    known = np.isfinite(inner).sum(0)  # a target may be silent in some folds
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(Mean of empty|Degrees of freedom)", RuntimeWarning)
+        mean = np.nanmean(inner, axis=0)
+        error = np.nan_to_num(np.nanstd(inner, axis=0, ddof=1)) / np.sqrt(np.maximum(known, 1))
     best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=0)
     units = np.arange(mean.shape[1])
     enough = mean <= mean[best, units] + error[best, units]
@@ -329,4 +332,5 @@ def _ridge(pair: Pair, number: int) -> _HeldOut:
     total = np.sum(observed**2, axis=0)
     error = np.sum((predicted - observed) ** 2, axis=0)
     r = correlate(predicted, observed)
-    return _HeldOut(np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0), r)
+    error = np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0)
+    return _HeldOut(np.where(np.isnan(r), np.nan, error), r)

@@ -39,7 +39,8 @@ def over_networks(
     Returns
     -------
     xarray.Dataset
-        ``estimate``, ``low`` and ``high``; NaN ends where seeds are fewer than three.
+        ``estimate``, ``low`` and ``high``; NaN ends where seeds are fewer than three, or all
+        pairs share one, without which nothing is left.
 
     References
     ----------
@@ -49,7 +50,8 @@ def over_networks(
     seeds = np.union1d(source, target)
     estimate = statistic(_by_group(result))
     low = high = xr.full_like(estimate, np.nan)
-    if len(seeds) >= LEAST_SEEDS:
+    in_all = ((source == seed) | (target == seed) for seed in seeds)
+    if len(seeds) >= LEAST_SEEDS and not any(inside.all() for inside in in_all):
         rest = [
             statistic(_by_group(result.isel(pair=(source != seed) & (target != seed))))
             for seed in seeds

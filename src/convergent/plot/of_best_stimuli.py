@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..assembly import Assembly
+from ..assembly import Assembly, align
 from ..errors import InputError, unknown
 from ..features.best_stimuli import best_stimuli as find_best
 from ..features.one_to_one import unit_table
@@ -38,7 +38,7 @@ def best_stimuli(
     found : xarray.Dataset
         From `convergent.features.match_units`, with shuffles and a bootstrap.
     source, target : Assembly
-        The populations that were matched.
+        The populations that were matched; of stimuli that both saw.
     stimuli : Stimuli
         The images that they saw.
     units : sequence of str, optional
@@ -72,7 +72,7 @@ def best_stimuli(
         if unit not in table.index:
             raise unknown("source unit that is heard", unit, list(table.index))
     partner, r = ({str(u): v for u, v in table[name].items()} for name in ("partner", "r"))
-    best = find_best(source, k), find_best(target, k)
+    best = [find_best(side, k) for side in align(source, target)]
     figure = Picture(figsize=(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6), layout="constrained")
     halves: Any = figure.subfigures(1, 2)
     for half, name, likes in zip(halves, ("source", "target"), best, strict=True):
@@ -95,7 +95,10 @@ def best_stimuli(
 
 def _seen(stimuli: Stimuli, best: xr.Dataset, patch: float) -> NDArray[np.uint8]:
     """The image, or what of it lies around the position."""
-    image = np.asarray(stimuli[str(best["stimulus"].values)])
+    name = str(best["stimulus"].values)
+    if not name:
+        return np.full((2, 2, 3), 255, np.uint8)  # it has been recorded for fewer
+    image = np.asarray(stimuli[name])
     if "row" not in best:
         return image
     sides = []

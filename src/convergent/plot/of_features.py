@@ -129,11 +129,11 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
     -------
     Picture
         A `matplotlib.figure.Figure`: a column a population. Above, units sorted by the correlation
-        with their best partner, with its 95% interval, and their one-to-one partner's; the gap
+        with their best partner, with its interval, and their one-to-one partner's; the gap
         between is what competition for partners costs. Dashed, what makes a unit shared; dotted,
         the mean by chance. Below, shares of units.
     """
-    table = unit_table(found, alpha=alpha, shared=shared)
+    table, level = unit_table(found, alpha=alpha, shared=shared), found.attrs["level"]
     figure = Picture(figsize=(9.6, 5), layout="constrained")
     panels = figure.subplots(2, 2, sharey="row", height_ratios=(5, 1))
     for (panel, below), side in zip(panels.T, SIDES, strict=True):
@@ -145,7 +145,7 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
         panel.plot(
             place, part["r_one_to_one"], ".", color=COLOURS[1], markersize=4, label="one-to-one"
         )
-        panel.plot(place, part["r"], color=COLOURS[0], label="best partner, 95% interval")
+        panel.plot(place, part["r"], color=COLOURS[0], label=f"best partner, {level:.0%} interval")
         panel.axhline(shared, linestyle="--", color="0.6", linewidth=0.8, label="shared above")
         chance = float(found["r_shuffled"].isel(unit=found["side"].values == side).mean())
         panel.axhline(chance, linestyle=":", color="0.4", linewidth=1, label="chance")
@@ -396,7 +396,7 @@ def overview(found: Overview) -> Picture:
         kinds.bar(np.arange(len(layers)), share, 0.7, bottom=base, color=colour, label=kind)
         base += share
     _label_layers(kinds, layers)
-    kinds.set_ylabel("share of units")
+    kinds.set_ylabel("share of the units that are heard")
     kinds.set_ylim(0, 1)
     _legend_above(kinds)
     _by_layer(
