@@ -1,11 +1,17 @@
 """What several tests share."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from convergent.cell import RunningCell
+
+
+def pytest_configure():
+    """One thread for each of the processes, which share the cores."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

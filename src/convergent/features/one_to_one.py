@@ -161,9 +161,9 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
         (what noise leaves possible), ``normalized`` (r over that), ``p``, ``same_partner`` (share
         of folds), ``rivals`` (other units that have the same best partner), ``one_to_one``
         (partner in the bipartite matching), ``r_one_to_one``, ``gap`` (what is lost by it),
-        ``agree``, and ``class``: "shared" where the interval lies above `shared`, "unique" where p is above `alpha`,
-        "partly shared" between; "unreliable" where the recording repeats too little to tell;
-        "silent".
+        ``agree``, and ``class``: "shared" where the interval lies above `shared`, "unique" where p
+        is above `alpha`, "partly shared" between; "unreliable" where the recording repeats too
+        little to tell; "silent".
 
     Raises
     ------
