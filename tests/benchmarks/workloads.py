@@ -22,6 +22,7 @@ import direct
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from sklearn.linear_model import LassoCV
 
 import convergent as cv
 from convergent.metrics.procrustes import rotation
@@ -515,6 +516,34 @@ def store_ours(data: Data) -> Found:
     return {"r": scores["r"].values}
 
 
+# Sparse prediction: penalties chosen within the training stimuli of each fold
+
+SHARES = np.logspace(0, -2, 20)
+
+
+def sparse_ours(data: Data) -> Found:
+    one, other = (assembly(data[name]) for name in "xy")
+    found = cv.features.sparse_prediction(one, other, penalties=tuple(SHARES), progress=False)
+    return {"r": found["r"].sel(model="lasso-best").values}
+
+
+def sparse_sklearn(data: Data) -> Found:
+    """`LassoCV` of each target unit, on standardized units, with the other folds within."""
+    x, y = (data[name].astype(np.float64) for name in "xy")
+    splits = cv.Folds().split(len(x))
+    r = np.empty((len(splits), y.shape[1]))
+    for fold, (train, test) in enumerate(splits):
+        z, w = ((side - side[train].mean(0)) / side[train].std(0) for side in (x, y))
+        others = [np.isin(train, part) for k, (_, part) in enumerate(splits) if k != fold]
+        within = [(np.flatnonzero(~part), np.flatnonzero(part)) for part in others]
+        most = np.abs(z[train].T @ w[train]).max(0) / len(train)
+        for unit in range(y.shape[1]):
+            fitted = LassoCV(alphas=most[unit] * SHARES, cv=within).fit(z[train], w[train, unit])
+            told = fitted.predict(z[test])[:, None]
+            r[fold, unit] = np.nan_to_num(direct.pearson(told, w[test, unit, None]))[0]
+    return {"r": r}
+
+
 # All of them
 
 
@@ -599,6 +628,12 @@ WORKLOADS: dict[str, Workload] = {
         },
         r_agreement,
         opened,
+    ),
+    "sparse-prediction": Workload(
+        "sparse prediction: 20,000 stimuli, 128 -> 32 units, 5 folds, 20 penalties chosen within",
+        partial(pair, (20_000, 128, 32), (120, 12, 4)),
+        {"convergent": Program(sparse_ours), "scikit-learn": Program(sparse_sklearn, rounds=1)},
+        r_agreement,
     ),
     "recording": Workload(
         "recording: all positions of a layer -> a brain, three metrics, 5 folds",
