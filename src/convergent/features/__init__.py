@@ -9,8 +9,9 @@ from .claims import claims
 from .clusters import cluster_table, clusters
 from .correlations import correlations
 from .locality import local_or_distributed
+from .matched_units import agreement, match_summary, unit_table
 from .mutual_information import mutual_information
-from .one_to_one import agreement, match_summary, match_units, unit_table
+from .one_to_one import match_units
 from .overview import Overview, overview
 from .partial_matching import partial_matching
 from .sparse_prediction import sparse_prediction, sparse_table

@@ -8,8 +8,6 @@ single units in it alike, and are they found again on other stimuli?
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -23,16 +21,12 @@ from ..errors import InputError, unknown
 from ..folds import Folds
 from ..progress import track
 from .bipartite_graph import NO_CLUSTER, Graph, from_largest
-from .moments import Moments, correlation
+from .cluster_scores import PAIRED, halves_agree, held_out_scores, scores_of_each
+from .edges import KINDS, Edges, chance_floor
 from .pair import SIDES, Pair, pair_of
-from .spans import canonical_correlations, dimension, groups, matched, predicted, random_rotation
 
-__all__ = ["EDGES", "cluster_table", "clusters"]
+__all__ = ["cluster_table", "clusters"]
 
-EDGES = ("absolute", "positive")
-CHANCE = 0.95  # of units without counterpart that have no edge
-EXCHANGES = 3  # of stimuli, to find how strong their best correlation is
-PAIRED = ("matched", "matched_rotated", "predicted")
 SEEDS = 5  # of random starts of k-means
 
 Floats = NDArray[np.float64]
@@ -132,9 +126,10 @@ def clusters(
     pair = pair_of(source, target, folds)
     rng = np.random.default_rng(seed)
     r = pair.moments.correlation
-    rule = _Edges(edges, _chance(pair, edges, rng), len(pair.stimuli))
-    if floor is not None:
-        rule = _Edges(edges, floor, None)
+    if floor is None:
+        rule = Edges(edges, chance_floor(pair, edges, rng), len(pair.stimuli))
+    else:
+        rule = Edges(edges, floor, None)
     graph = rule.graph(r, len(pair.stimuli))
     if graph.empty:
         warnings.warn(
@@ -157,10 +152,10 @@ def clusters(
             "target_unit": pair.target.units,
         }
     )
-    result = result.merge(_scored(pair, labels, r, rotations, rng))
-    result = result.merge(_held_out(pair, k, rule, rotations, rng))
+    result = result.merge(scores_of_each(pair, labels, r, rotations, rng))
+    result = result.merge(held_out_scores(pair, k, rule, rotations, rng))
     n_half = halves + rotations
-    halved = track(_halves(pair, k, rule, halves, rotations, rng), "halves", n_half, progress)
+    halved = track(halves_agree(pair, k, rule, halves, rotations, rng), "halves", n_half, progress)
     scores = np.array(list(halved)).reshape(n_half, 2)
     for name, dim, part in (
         ("", "half", scores[:halves]),
@@ -212,52 +207,13 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
 
 
 def _check(edges: object, floor: float | None, counts: dict[str, Any]) -> None:
-    if edges not in EDGES:
-        raise unknown("kind of edges", edges, EDGES)
+    if edges not in KINDS:
+        raise unknown("kind of edges", edges, KINDS)
     if floor is not None and not 0 <= floor < 1:
         raise InputError(f"floor={floor!r}: give a correlation from 0 to below 1.")
     for name, count in counts.items():
         if not isinstance(count, (int, np.integer)) or count < 0:
             raise InputError(f"{name}={count!r}: give a whole number from 0 up.")
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """Which correlations tie units: above chance, which falls with the root of the stimuli."""
-
-    kind: str
-    floor: float
-    n_stimuli: int | None  # of which the floor is chance; None where it is given
-
-    def graph(self, r: Floats, n_stimuli: int) -> Graph:
-        """The graph of correlations over so many stimuli."""
-        more = (self.n_stimuli / n_stimuli) ** 0.5 if self.n_stimuli else 1.0
-        return Graph.of(r, self.kind, self.floor * more)
-
-
-def _chance(pair: Pair, edges: str, rng: np.random.Generator) -> float:
-    """What the best correlation of most units stays below where stimuli are exchanged."""
-    x, y = (side.values[:, ~side.silent] for side in pair.sides)
-    best = []
-    for _ in range(EXCHANGES):
-        r = _correlations(x, y[_order(pair, rng)])
-        size = np.abs(r) if edges == "absolute" else r
-        best += [size.max(0), size.max(1)]
-    return float(np.clip(np.quantile(np.concatenate(best), CHANCE), 0, 1))
-
-
-def _order(pair: Pair, rng: np.random.Generator) -> Integers:
-    if pair.groups is None:
-        return rng.permutation(len(pair.stimuli))
-    _, member, sizes = np.unique(pair.groups, return_inverse=True, return_counts=True)
-    places = np.argsort(member, kind="stable")
-    order = np.empty(len(member), dtype=np.intp)
-    if sizes.min() < sizes.max():  # groups cannot change places: move all of them along
-        order[places] = np.roll(places, int(rng.integers(1, len(member))))
-    else:
-        blocks = places.reshape(len(sizes), -1)
-        order[blocks] = blocks[rng.permutation(len(sizes))]
-    return order
 
 
 def _labelled(graph: Graph, k: int, seed: int) -> xr.Dataset:
@@ -319,144 +275,3 @@ def _number(k: int | None, graph: Graph, pair: Pair) -> int:
             stacklevel=3,
         )
     return int(k)
-
-
-def _scored(
-    pair: Pair, labels: Integers, r: Floats, rotations: int, rng: np.random.Generator
-) -> xr.Dataset:
-    """Scores of each cluster."""
-    p = len(pair.source.units)
-    folds, size = list(pair.folds()), np.abs(r)
-    own = [pair.moments.source_covariance, pair.moments.target_covariance]
-    rows = []
-    for cluster in range(labels.max() + 1):
-        x, y = (np.flatnonzero(part == cluster) for part in (labels[:p], labels[p:]))
-        shares = len(x) / r.shape[0], len(y) / r.shape[1]
-        row: dict[str, Any] = {
-            "n_units": [len(x), len(y)],
-            "balance": min(shares) / max(shares),
-            "dimension": [dimension(cov[np.ix_(i, i)]) for cov, i in zip(own, (x, y), strict=True)],
-            "across": _across(size, x, y),
-            "within": size[np.ix_(x, y)].mean() if len(x) and len(y) else np.nan,
-        }
-        rows.append(row | _paired(folds, x, y, rotations, rng))
-    of_each = [row.pop("canonical") for row in rows]
-    canonical = np.full((len(rows), max([1, *map(len, of_each)])), np.nan)
-    for line, values in zip(canonical, of_each, strict=True):
-        line[: len(values)] = values
-    variables: dict[str, Any] = {
-        name: (("cluster",), np.array([row[name] for row in rows], dtype=np.float64))
-        for name in ("balance", "within", "across", *PAIRED)
-    }
-    for name, kind in (("n_units", np.intp), ("dimension", np.float64)):
-        both = np.array([row[name] for row in rows], dtype=kind).reshape(-1, len(SIDES))
-        variables[name] = ("cluster", "population"), both
-    variables["canonical"] = ("cluster", "canonical_component"), canonical
-    found = xr.Dataset(variables, {"cluster": range(len(rows)), "population": list(SIDES)})
-    found["angle"] = np.degrees(np.arccos(found["canonical"].clip(0, 1)))
-    found["canonical_mean"] = found["canonical"].mean("canonical_component")
-    return found
-
-
-def _paired(
-    folds: Sequence[tuple[Moments, Moments]],
-    x: Integers,
-    y: Integers,
-    rotations: int,
-    rng: np.random.Generator,
-) -> dict[str, Any]:
-    """How far both parts of a cluster span the same, with the same axes, on test stimuli."""
-    if not (len(x) and len(y)):
-        return dict.fromkeys(PAIRED, np.nan) | {"canonical": np.zeros(0)}
-    parts = groups(folds, x, y)
-    turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
-    return {
-        "canonical": canonical_correlations(parts),
-        "matched": matched(parts),
-        "matched_rotated": float(np.mean(turned)) if turned else np.nan,
-        "predicted": predicted(parts),
-    }
-
-
-def _held_out(
-    pair: Pair, k: int, rule: _Edges, rotations: int, rng: np.random.Generator
-) -> xr.Dataset:
-    """The same on test stimuli, of clusters that are found on training stimuli: means by fold."""
-    p, names = len(pair.source.units), ("canonical", *PAIRED)
-    means = np.full((len(names), len(pair.splits)), np.nan)
-    for number, (train, test) in enumerate(pair.folds() if k else ()):
-        graph = rule.graph(train.correlation, train.n)
-        if graph.empty:
-            continue
-        labels = graph.embedding(_within(k, graph)).clusters()
-        scores, sizes = [], []
-        for cluster in range(labels.max() + 1):
-            x, y = (np.flatnonzero(part == cluster) for part in (labels[:p], labels[p:]))
-            if len(x) and len(y):
-                found = _paired([(train, test)], x, y, rotations, rng)
-                scores.append([np.mean(found[name]) for name in names])
-                sizes.append(len(x) + len(y))
-        if sizes:
-            means[:, number] = np.average(scores, axis=0, weights=sizes)
-    return xr.Dataset(
-        {f"{name}_held_out": ("fold", one) for name, one in zip(names, means, strict=True)}
-    )
-
-
-def _across(size: Floats, x: Integers, y: Integers) -> float:
-    """Mean size of the correlations of a cluster's units with the others of the other side."""
-    total = size[x].sum() + size[:, y].sum() - 2 * size[np.ix_(x, y)].sum()
-    count = len(x) * size.shape[1] + len(y) * size.shape[0] - 2 * len(x) * len(y)
-    return float(total / count) if count else float("nan")
-
-
-def _halves(
-    pair: Pair, k: int, rule: _Edges, halves: int, rotations: int, rng: np.random.Generator
-) -> Iterator[tuple[float, float]]:
-    """Rand index and contrast of clusters of two halves; then the same of rotated axes."""
-    x, y = (side.values for side in pair.sides)
-    for number in range(halves + rotations):
-        half = _half(pair, rng)
-        shown = x if number < halves else x @ random_rotation(x.shape[1], rng)
-        both = [_correlations(shown[part], y[part]) for part in (half, ~half)]
-        graphs = [
-            rule.graph(r, int(part.sum())) for r, part in zip(both, (half, ~half), strict=True)
-        ]
-        if any(graph.empty for graph in graphs):  # of half the stimuli, or in rotated axes
-            yield float("nan"), float("nan")
-            continue
-        one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
-        tied = (one != NO_CLUSTER) & (other != NO_CLUSTER)
-        index = adjusted_rand_score(one[tied], other[tied]) if tied.any() else float("nan")
-        yield index, _contrast(one, np.abs(both[1]))
-
-
-def _within(k: int, graph: Graph) -> int:
-    """As many clusters as there are units for."""
-    return min(k, *(max(1, int(tied.sum())) for tied in graph.tied))
-
-
-def _half(pair: Pair, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A random half of the stimuli (or images)."""
-    member = np.arange(len(pair.stimuli))
-    if pair.groups is not None:
-        member = np.unique(pair.groups, return_inverse=True)[1]
-    chosen = rng.permutation(int(member.max()) + 1)[: (int(member.max()) + 1) // 2]
-    return np.isin(member, chosen)
-
-
-def _correlations(x: Floats, y: Floats) -> Floats:
-    n = len(x)
-    x, y = x - x.mean(0), y - y.mean(0)
-    variances = [(side**2).sum(0) / n for side in (x, y)]
-    heard = [np.where(variance > 1e-12, variance, 0.0) for variance in variances]
-    return correlation(x.T @ y / n, *heard)
-
-
-def _contrast(labels: Integers, size: Floats) -> float:
-    """Mean size of correlations within clusters less that across them."""
-    rows, columns = labels[: len(size), None], labels[len(size) :]
-    inside = (rows == columns) & (rows >= 0)
-    if not inside.any() or inside.all():
-        return float("nan")
-    return float(size[inside].mean() - size[~inside].mean())

@@ -23,7 +23,8 @@ from .claims import claims
 from .clusters import cluster_table, clusters
 from .correlations import correlations
 from .locality import local_or_distributed
-from .one_to_one import SHARED, match_summary, match_units, unit_table
+from .matched_units import SHARED, match_summary, unit_table
+from .one_to_one import match_units
 from .partial_matching import partial_matching
 from .sparse_prediction import LEAST_FOLDS, sparse_prediction, sparse_table
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..assembly import Assembly, align
 from ..errors import InputError, unknown
 from ..features.best_stimuli import best_stimuli as find_best
-from ..features.one_to_one import unit_table
+from ..features.matched_units import unit_table
 from ..stimuli import Stimuli
 from .picture import Picture
 

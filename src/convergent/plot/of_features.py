@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from ..features.one_to_one import SHARED, unit_table
+from ..features.matched_units import SHARED, unit_table
 from ..features.overview import Overview
 from ..features.pair import SIDES
 from .picture import COLOURS, Picture
