@@ -121,13 +121,13 @@ def features(
     if as_json:
         print_rows(found.layers.to_dataframe().reset_index().to_dict("records"))
     else:
-        table = found.table("matches")
+        table = found.table("matches").rename(columns={"agreement": "agree"})
         print_table(f"units of {first} and {second}, on held-out stimuli", table[list(COLUMNS)])
         print_table("claims of arXiv 1511.07543, here", found.claims)
     _write(place, found, f"Units of {first} and {second}", images, shown)
 
 
-COLUMNS = ("layer", "side", "n_units", "semi", "bipartite", "agreement", "shared", "unique")
+COLUMNS = ("layer", "side", "n_units", "semi", "bipartite", "agree", "shared", "unique")
 
 
 @dataclass(frozen=True)
