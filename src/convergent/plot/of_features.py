@@ -210,7 +210,7 @@ def sparse_prediction(prediction: xr.Dataset) -> Picture:
     path.set_xlabel("source units with a weight (0 at the left end)")
     path.set_ylabel("held-out error / variance")
     path.set_ylim(0, max(1.1, float(np.nanmedian(error, 1).max())))
-    path.legend(frameon=False, fontsize="small", loc="center right")
+    _legend_above(path)
     chosen = mean["n_chosen"].sel(rule="one-se").values
     chosen = chosen[~np.isnan(chosen)]
     top = max(float(chosen.max(initial=1)), 1.0)
