@@ -144,13 +144,7 @@ def clusters(
     found = _labelled(graph, k, seed) if k else _no_labels(sum(r.shape))
     labels = found["label"].values
     result = found.assign(between=(("source_unit", "target_unit"), r)).assign_coords(
-        {
-            "unit": np.concatenate([side.units for side in pair.sides]).astype(str),
-            "side": ("unit", np.repeat(SIDES, r.shape)),
-            "population": list(SIDES),
-            "source_unit": pair.source.units,
-            "target_unit": pair.target.units,
-        }
+        {"source_unit": pair.source.units, "target_unit": pair.target.units} | pair.unit_coords
     )
     result = result.merge(scores_of_each(pair, labels, r, rotations, rng))
     result = result.merge(held_out_scores(pair, k, rule, rotations, rng))
@@ -162,14 +156,7 @@ def clusters(
         ("_rotated", "rotation", scores[halves:]),
     ):
         result[f"stability{name}"], result[f"contrast{name}"] = (dim, part[:, 0]), (dim, part[:, 1])
-    return result.assign_attrs(
-        n_stimuli=len(pair.stimuli),
-        source=pair.source.name,
-        target=pair.target.name,
-        k=k,
-        edges=edges,
-        floor=rule.floor,
-    )
+    return result.assign_attrs(pair.attrs, k=k, edges=edges, floor=rule.floor)
 
 
 def cluster_table(found: xr.Dataset) -> pd.DataFrame:

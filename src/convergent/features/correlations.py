@@ -45,7 +45,7 @@ def correlations(source: Assembly, target: Assembly) -> xr.Dataset:
     found = xr.Dataset(
         {"between": (("source_unit", "target_unit"), r)},
         {"source_unit": pair.source.units, "target_unit": pair.target.units},
-        {"n_stimuli": len(pair.stimuli), "source": pair.source.name, "target": pair.target.name},
+        pair.attrs,
     )
     partner = bipartite(r)[0]
     rows = np.flatnonzero(partner != NOBODY)

@@ -129,13 +129,7 @@ def match_units(
     if resamples.counts is not None:
         draws = _resampled(pair, found, resamples.counts)
         _add_intervals(result, draws, resamples.n_drawn, folds.n, level)
-    return result.assign_attrs(
-        n_stimuli=len(pair.stimuli),
-        measure=measure,
-        source=pair.source.name,
-        target=pair.target.name,
-        level=level,
-    )
+    return result.assign_attrs(pair.attrs, measure=measure, level=level)
 
 
 @dataclass(frozen=True)
@@ -178,7 +172,8 @@ def _matched(
     for (train, test), (r_train, r_test) in zip(pair.splits, of_folds, strict=True):
         if rule.weigh is None:
             weights = binned_information(x[train], y[train])
-            information.append(binned_information(x[train], y[train], x[test], y[test]))
+            if whole:  # a shuffle asks for partners alone
+                information.append(binned_information(x[train], y[train], x[test], y[test]))
         else:
             weights = rule.weigh(r_train)
         partner = _heard_partners(pair, weights)
@@ -255,7 +250,7 @@ def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
     ceilings = [np.append(side.ceiling, np.nan) for side in pair.sides]
     own = np.concatenate([ceilings[0][:-1], ceilings[1][:-1]])
     others = np.concatenate([ceilings[1][whole[:, :p]], ceilings[0][whole[:, p:]]], axis=1)
-    sides = np.repeat(SIDES, [len(side.units) for side in pair.sides])
+    coords = pair.unit_coords
     mean, same = FoldMean.of(found.test), (found.partner == whole).mean(0)
     dims = ("matching", "fold", "unit")
     result = xr.Dataset(
@@ -265,14 +260,9 @@ def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
             "partner": (("matching", "unit"), partner),
             "same_partner": (("matching", "unit"), np.where(whole == NOBODY, np.nan, same)),
             "ceiling": (("matching", "unit"), own * others),
-            "mean": (("matching", "population"), _means(mean, sides)),
+            "mean": (("matching", "population"), _means(mean, coords["side"][1])),
         },
-        {
-            "matching": list(MATCHINGS),
-            "unit": np.concatenate([side.units for side in pair.sides]).astype(str),
-            "side": ("unit", sides),
-            "population": list(SIDES),
-        },
+        {"matching": list(MATCHINGS), "population": list(SIDES)} | coords,
     )
     if found.information is not None:
         result["information"] = dims, found.information.swapaxes(0, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -174,32 +174,24 @@ class _Settings:
     ) -> xr.Dataset:
         """Do one step; earlier ones are done."""
         one, other, folds = pair.source, pair.target, self.folds
-        if step == "correlations":
-            return correlations(one, other)
-        if step == "matches":
-            return match_units(
-                one,
-                other,
-                folds=folds,
-                shuffle=self.shuffle,
-                bootstrap=self.bootstrap,
-                progress=False,
-            )
-        if step == "sparse":
-            return sparse_prediction(one, other, folds=folds, progress=False)
-        if step == "clusters":
-            return clusters(one, other, k=self.k, folds=folds, seed=self.seed, progress=False)
-        if step == "partial":
-            return partial_matching(one, other, folds=folds, progress=False)
-        return local_or_distributed(
-            {layer: one},
-            {pair.goal: other},
-            predictions={layer: done["sparse"]},
-            rotations=self.rotations,
-            folds=folds,
-            seed=self.seed,
-            progress=False,
-        )
+        common: dict[str, Any] = {"folds": folds, "progress": False}
+        draws: dict[str, Any] = {"shuffle": self.shuffle, "bootstrap": self.bootstrap}
+        makers: dict[str, Callable[[], xr.Dataset]] = {
+            "correlations": lambda: correlations(one, other),
+            "matches": lambda: match_units(one, other, **draws, **common),
+            "sparse": lambda: sparse_prediction(one, other, **common),
+            "clusters": lambda: clusters(one, other, k=self.k, seed=self.seed, **common),
+            "partial": lambda: partial_matching(one, other, **common),
+            "locality": lambda: local_or_distributed(
+                {layer: one},
+                {pair.goal: other},
+                predictions={layer: done["sparse"]},
+                rotations=self.rotations,
+                seed=self.seed,
+                **common,
+            ),
+        }
+        return makers[step]()
 
     def made_of(self, step: str, pair: _Compared) -> dict[str, Any]:
         """All that decides on a step's result."""

@@ -79,6 +79,20 @@ class Pair:
         """Both of them."""
         return self.source, self.target
 
+    @property
+    def unit_coords(self) -> dict[str, Any]:
+        """Labels of the units of both, the source's first: names, and whose they are."""
+        return {
+            "unit": np.concatenate([side.units for side in self.sides]).astype(str),
+            "side": ("unit", np.repeat(SIDES, [len(side.units) for side in self.sides])),
+        }
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What every result says of them."""
+        names = {"source": self.source.name, "target": self.target.name}
+        return {"n_stimuli": len(self.stimuli)} | names
+
     @cached_property
     def fold_moments(self) -> list[Moments]:
         """Moments of the test stimuli of each fold."""

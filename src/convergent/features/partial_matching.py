@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..folds import Folds
 from ..progress import track
 from .moments import Moments
-from .pair import SIDES, Pair, pair_of
+from .pair import Pair, pair_of
 
 __all__ = ["partial_matching", "partial_plan"]
 
@@ -99,18 +99,12 @@ def partial_matching(
             "r_train": (("share", "fold"), r_train),
             "mass": (("share", "unit"), mass),
         },
-        {
-            "share": grid,
-            "unit": np.concatenate([side.units for side in pair.sides]).astype(str),
-            "side": ("unit", np.repeat(SIDES, [len(side.units) for side in pair.sides])),
-        },
+        {"share": grid} | pair.unit_coords,
     )
     found["matched"] = found["mass"].mean("share")
     total = grid * r.mean(1)
     found["corner"] = float(grid[np.argmax(total - grid * total[-1] / grid[-1])])
-    return found.assign_attrs(
-        n_stimuli=len(pair.stimuli), source=pair.source.name, target=pair.target.name
-    )
+    return found.assign_attrs(pair.attrs)
 
 
 def partial_plan(r: Floats, share: float) -> Floats:

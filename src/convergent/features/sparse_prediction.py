@@ -157,12 +157,7 @@ def sparse_prediction(
         penalty=grid,
         rule=["one-se", "best"],
         model=list(MODELS),
-    ).assign_attrs(
-        n_stimuli=len(pair.stimuli),
-        source=pair.source.name,
-        target=pair.target.name,
-        n_not_converged=unconverged,
-    )
+    ).assign_attrs(pair.attrs, n_not_converged=unconverged)
 
 
 def sparse_table(prediction: xr.Dataset) -> pd.DataFrame:
