@@ -196,7 +196,7 @@ def test_an_interrupted_store_goes_on(toy, stimuli, tmp_path):
 
 
 def test_a_study_keeps_positions(toy, stimuli, tmp_path):
-    found = cv.Study(tmp_path).extract(toy, stimuli, ["0"], spatial="positions-2")["0"]
+    found = cv.extract(toy, stimuli, ["0"], spatial="positions-2", study=tmp_path)["0"]
     assert found.data.identical(extract(toy, stimuli, ["0"], spatial="positions-2")["0"].data)
 
 

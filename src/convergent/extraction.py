@@ -37,6 +37,7 @@ from .positions import as_extracted, grid_side
 from .progress import track
 from .stimuli import Stimuli
 from .storage import check_attrs, chunk_sizes, read_array
+from .study import Study, as_study
 
 __all__ = ["SPATIAL", "check_layers", "extract", "inputs_fingerprint", "treatment"]
 
@@ -53,6 +54,7 @@ def extract(
     device: str | None = None,
     progress: bool | None = None,
     store: str | os.PathLike[str] | None = None,
+    study: Study | str | os.PathLike[str] | None = None,
 ) -> dict[str, Assembly]:
     """Show stimuli to a network and keep the activations of some layers.
 
@@ -81,6 +83,9 @@ def extract(
         there, and what it holds follows from the same weights, stimuli (pixel by pixel) and
         ``spatial``, only what is missing is extracted: an interrupted extraction continues, and
         further layers are added. One extraction at a time may write to a store.
+    study : Study or path, optional
+        In place of ``store``: a store within the study, found by the weights, structure and code of
+        the network, the stimuli as they are after preprocessing, ``spatial`` and the device.
 
     Returns
     -------
@@ -119,6 +124,10 @@ def extract(
         progress=progress,
     )
     about = {**network.about, "spatial": spatial, "weights_sha256": network.weights_sha256()}
+    if study is not None:
+        if store is not None:
+            raise InputError("both store and study are given: a study has stores of its own.")
+        store = _store_of(as_study(study), network, stimuli, spatial, device)
     if store is not None:
         content = _content(network, stimuli, about, place)
         return _extract_to(Path(store), content, stimuli, layers, about, run)
@@ -132,6 +141,21 @@ def extract(
         )
         for layer in layers
     }
+
+
+def _store_of(
+    study: Study, network: Network, stimuli: Stimuli, spatial: str, device: str | None
+) -> Path:
+    """The store of a study that holds these activations."""
+    return study.layers(
+        {
+            "network": network.fingerprint(),
+            "inputs": inputs_fingerprint(network, stimuli),
+            "stimuli": list(stimuli.names),
+            "spatial": spatial,
+            "device": torch_device(device).type if device else "as it is",
+        }
+    )
 
 
 def inputs_fingerprint(network: Network, stimuli: Stimuli, batch_size: int = 32) -> str:

@@ -9,23 +9,18 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .assembly import Assembly
-from .devices import torch_device
 from .errors import InputError
-from .extraction import extract, inputs_fingerprint
-from .networks import Network
-from .stimuli import Stimuli
 from .storage import write_whole
 
 __all__ = ["Study", "as_study"]
@@ -149,51 +144,15 @@ class Study:
         write_whole(path, lambda file: described.to_netcdf(file, engine="h5netcdf"))
         return result
 
-    def extract(
-        self,
-        network: Network,
-        stimuli: Stimuli,
-        layers: Sequence[str] | None = None,
-        *,
-        spatial: str = "mean",
-        batch_size: int = 32,
-        device: str | None = None,
-        progress: bool | None = None,
-    ) -> dict[str, Assembly]:
-        """Activations, shown to the network only where they are not kept yet.
-
-        As `convergent.extract`, into a store that is named by the network's weights and structure
-        and by the stimuli as they are after preprocessing. An interrupted extraction goes on where
-        it was.
+    def layers(self, made_of: Mapping[str, Any]) -> Path:
+        """Where a store of activations is kept that is made of this.
 
         Parameters
         ----------
-        network, stimuli, layers, spatial, batch_size, device, progress
-            As for `convergent.extract`.
-
-        Returns
-        -------
-        dict of str to Assembly
-            One a layer, on disk.
+        made_of : mapping
+            All that decides on the activations; plain values.
         """
-        shown = {
-            "network": network.fingerprint(),
-            "inputs": inputs_fingerprint(network, stimuli),
-            "stimuli": list(stimuli.names),
-            "spatial": spatial,
-            "device": torch_device(device).type if device else "as it is",
-        }
-        store = self.path / "layers" / f"{_digest(_as_text(shown))}.zarr"
-        return extract(
-            network,
-            stimuli,
-            layers,
-            spatial=spatial,
-            batch_size=batch_size,
-            device=device,
-            progress=progress,
-            store=store,
-        )
+        return self.path / "layers" / f"{_digest(_as_text(made_of))}.zarr"
 
     @property
     def _cells(self) -> Path:
@@ -210,6 +169,12 @@ def _warn_of_damage(path: Path, error: Exception) -> None:
     )
 
 
+@overload
+def as_study(given: Study | str | os.PathLike[str]) -> Study: ...
+@overload
+def as_study(given: None) -> None: ...
+@overload
+def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None: ...
 def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None:
     """A study, from itself or its folder."""
     return given if given is None or isinstance(given, Study) else Study(given)

@@ -35,7 +35,7 @@ class Place:
         self, net: Network, stimuli: Stimuli, layers: Sequence[str], **options: Any
     ) -> dict[str, Assembly]:
         """Activations, kept where there is a place for them."""
-        return (self.study.extract if self.study else extract)(net, stimuli, layers, **options)
+        return extract(net, stimuli, layers, study=self.study, **options)
 
     def write(
         self,

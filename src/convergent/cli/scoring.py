@@ -135,8 +135,9 @@ def score(
     names = parts_of(layers) if layers else None
 
     def shown(to: Network) -> dict[str, Assembly]:
-        show = study.extract if study else extract
-        return show(to, images, names, spatial=spatial, batch_size=batch_size, device=device)
+        return extract(
+            to, images, names, spatial=spatial, batch_size=batch_size, device=device, study=study
+        )
 
     activations = shown(net)
     extracted = time.perf_counter()
