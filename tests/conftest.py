@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convergent.cell import RunningCell
+from convergent.scoring.pair_scores import RunningCell
 
 
 def pytest_configure():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from convergent.assembly import Assembly
-from convergent.errors import InputError
-from convergent.reliability import split_half
-from convergent.simulate import _power_law_noise, natural_images, recording
+from convergent import Assembly, InputError, split_half
+from convergent.images.scenes import natural_images
+from convergent.images.scenes import power_law_noise as _power_law_noise
+from convergent.simulate import recording
 
 # Images
 

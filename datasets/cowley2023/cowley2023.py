@@ -8,10 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convergent.assembly import Assembly
-from convergent.catalog import Card
-from convergent.errors import InputError
-from convergent.stimuli import Stimuli
+from convergent import Assembly, Card, InputError, Stimuli
 
 
 def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli, Assembly]:

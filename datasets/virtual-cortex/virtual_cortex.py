@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
+import numpy as np
+import torch
 import xarray as xr
+from PIL import Image
 
-from convergent.assembly import Assembly
-from convergent.catalog import Card
-from convergent.extraction import extract
-from convergent.networks import network, scaled
-from convergent.simulate import natural_images, recording
-from convergent.stimuli import Stimuli
+from convergent import Assembly, Card, Stimuli, extract, network, simulate
 
 NETWORK = "efficientnet-lite1"  # held back: no default comparison uses it
 ANSWER = {
@@ -52,11 +49,11 @@ def build(n_stimuli: int, subjects: tuple[str, ...]) -> tuple[Stimuli, Assembly]
         ``origin`` (the layer that the unit reads), ``noise`` and true ``reliability``.
     """
     names = [f"scene{i:04d}.png" for i in range(n_stimuli)]
-    stimuli = Stimuli.from_arrays(list(natural_images(n_stimuli, SIZE)), names)
-    retina = replace(network(NETWORK), preprocess=partial(scaled, size=SIZE))
+    stimuli = Stimuli.from_arrays(list(simulate.natural_images(n_stimuli, SIZE)), names)
+    retina = replace(network(NETWORK), preprocess=as_they_are)
     layers = extract(retina, stimuli, list(ANSWER.values()), spatial="mean")
     parts = [
-        recording(
+        simulate.recording(
             layers[layer],
             UNITS,
             repeats=REPEATS,
@@ -70,3 +67,9 @@ def build(n_stimuli: int, subjects: tuple[str, ...]) -> tuple[Stimuli, Assembly]
     data = xr.concat(parts, dim="unit", join="exact", combine_attrs="override")
     answer = {region: f"{NETWORK} {layer}" for region, layer in ANSWER.items()}
     return stimuli, Assembly(data.rename("virtual-cortex").assign_attrs(answer=answer))
+
+
+def as_they_are(image: Image.Image) -> torch.Tensor:
+    """Pixels in the range that the network expects, without a change of size."""
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1)
+    return torch.from_numpy((pixels - 127) / 128)

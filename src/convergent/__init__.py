@@ -8,36 +8,48 @@
 
 from importlib.metadata import version
 
-from . import distances, features, formats, plot, references, simulate
-from .accuracy import accuracy
-from .assembly import Assembly, align
-from .assembly import open_assembly as open  # noqa: A004
-from .catalog import card, cards, data_root, fetch, load, present, read_card
-from .checkpoints import checkpoints, common_steps
-from .comparison import compare
-from .controls import rotated, shuffled
-from .crossval import score
-from .distortions import DISTORTIONS, Distortion, distort, edges
-from .drawings import CATEGORIES, drawings
-from .errors import InputError
-from .experiments import hierarchy, shift, trajectory
-from .extraction import extract
-from .findings import findings
-from .folds import Folds
-from .forecast import Forecast, forecast, forecast_sizes
-from .layer_store import open_layers
-from .metrics import METRICS, CircularShifts, Linear, Procrustes, SoftMatching
+from . import features, plot, simulate
+from .base.errors import InputError
+from .base.study import Study
+from .data import formats
+from .data.assembly import Assembly, align
+from .data.assembly import open_assembly as open  # noqa: A004
+from .data.cards import Card, read_card
+from .data.catalog import card, cards, data_root, fetch, load, present
+from .data.layer_store import open_layers
+from .data.positions import by_position
+from .data.stimuli import Stimuli
+from .experiments.conditions import common_steps
+from .experiments.hierarchy import hierarchy
+from .experiments.kapoor2025.study import findings
+from .experiments.shift import shift
+from .experiments.trajectory import trajectory
+from .images.distortions import DISTORTIONS, Distortion, distort, edges
+from .images.drawings import CATEGORIES, drawings
+from .metrics import distances, references
+from .metrics.circular_shifts import CircularShifts
+from .metrics.linear import Linear
+from .metrics.population import Population
+from .metrics.procrustes import Procrustes
+from .metrics.soft_matching import SoftMatching
+from .metrics.table import METRICS
 from .metrics.transport import transport_plan
-from .networks import NETWORKS, Network, network
-from .positions import by_position
-from .privileged_axis import privileged_axis
-from .reliability import repeat_variance, split_half
-from .report import report
-from .resampling import Bootstrap, Shuffle
-from .stimuli import Stimuli
-from .study import Study
-from .tables import against, best, differences, summary
-from .training import train
+from .networks.accuracy import accuracy
+from .networks.checkpoints import checkpoints
+from .networks.extraction import extract
+from .networks.known import NETWORKS, network
+from .networks.network import Network
+from .networks.training import train
+from .protocol.folds import Folds
+from .protocol.resampling import Bootstrap, Shuffle
+from .reports.score_page import report
+from .scoring.compare import compare
+from .scoring.controls import rotated, shuffled
+from .scoring.forecast import Forecast, forecast, forecast_sizes
+from .scoring.privileged_axis import privileged_axis
+from .scoring.score import score
+from .scoring.tables import against, best, differences, summary
+from .statistics.reliability import repeat_variance, split_half
 
 __version__ = version("convergent")
 
@@ -48,6 +60,7 @@ __all__ = [
     "NETWORKS",
     "Assembly",
     "Bootstrap",
+    "Card",
     "CircularShifts",
     "Distortion",
     "Folds",
@@ -55,6 +68,7 @@ __all__ = [
     "InputError",
     "Linear",
     "Network",
+    "Population",
     "Procrustes",
     "Shuffle",
     "SoftMatching",

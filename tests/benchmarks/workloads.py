@@ -25,10 +25,11 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import LassoCV
 
 import convergent as cv
+from convergent import Population
+from convergent.base.arrays import to_numpy
 from convergent.metrics.procrustes import rotation
 from convergent.metrics.soft_matching import transport_plan
-from convergent.population import Population, to_numpy
-from convergent.resampling import draw_resamples
+from convergent.protocol.resampling import draw_resamples
 
 Data = dict[str, Any]  # arrays by the names of their files, and "folder" and "device"
 Found = Mapping[str, Any]

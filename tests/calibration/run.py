@@ -29,7 +29,7 @@ from studies import (
 )
 
 import convergent as cv
-from convergent.progress import track
+from convergent.base.progress import track
 
 HERE = Path(__file__).parent
 Found = dict[str, tuple[pd.DataFrame, pd.DataFrame]]  # study -> all rows, summary

@@ -9,9 +9,9 @@ from sklearn.metrics import adjusted_rand_score
 
 import convergent as cv
 from convergent import features
-from convergent.features.bipartite_graph import Graph, from_largest
-from convergent.features.moments import Moments
-from convergent.features.spans import canonical_correlations, dimension, groups
+from convergent.features._bipartite_graph import Graph, from_largest
+from convergent.features._moments import Moments
+from convergent.features._subspaces import canonical_correlations, dimension, groups
 
 
 def assembly(values, name="units"):

@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal, norm
 
 import convergent as cv
 from convergent import features
-from convergent.features.mutual_information import binned_information
+from convergent.features._mutual_information import binned_information
 
 
 def assembly(values):
@@ -86,7 +86,7 @@ def test_bins_are_those_of_the_training_stimuli():
 def test_large_tables_are_made_in_blocks(monkeypatch):
     x, y = gaussian(0.5, 300, 7)
     whole = binned_information(x, y)
-    module = importlib.import_module("convergent.features.mutual_information")
+    module = importlib.import_module("convergent.features._mutual_information")
     monkeypatch.setattr(module, "BLOCK_VALUES", 400)
     np.testing.assert_allclose(binned_information(x, y), whole, atol=1e-12)
 

@@ -6,7 +6,7 @@ import xarray as xr
 
 import convergent as cv
 from convergent import features
-from convergent.features.overview import STEPS, _Settings
+from convergent.features._overview import STEPS, _Settings
 
 FEW = {"shuffle": cv.Shuffle(2), "bootstrap": cv.Bootstrap(20), "rotations": 2, "progress": False}
 

@@ -5,9 +5,8 @@ import pytest
 from scipy.optimize import linprog
 
 import convergent as cv
-from convergent import features
-from convergent.features.partial_matching import partial_plan
-from convergent.metrics import SoftMatching
+from convergent import SoftMatching, features
+from convergent.features._partial_matching import partial_plan
 
 
 def assembly(values, name="units", **labels):

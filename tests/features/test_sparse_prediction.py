@@ -8,8 +8,7 @@ from sklearn.linear_model import Lasso
 from sklearn.model_selection import KFold
 
 import convergent as cv
-from convergent import features
-from convergent.metrics import Linear
+from convergent import Linear, features
 
 PENALTIES = (0.8, 0.3, 0.1, 0.03)
 
@@ -151,7 +150,7 @@ def test_what_cannot_be_asked_is_told(pair):
 
 
 def test_unconverged_solutions_are_told(pair, monkeypatch):
-    module = importlib.import_module("convergent.features.sparse_prediction")
+    module = importlib.import_module("convergent.features._sparse_prediction")
     monkeypatch.setattr(module, "MOST_ROUNDS", 1)
     with pytest.warns(UserWarning, match=r"of 180 sparse solutions are not converged"):
         features.sparse_prediction(*pair, penalties=(0.01, 0.001, 0.0001))

@@ -12,12 +12,11 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 
 import convergent as cv
-from convergent import CircularShifts, Linear, Procrustes, SoftMatching
-from convergent.metrics import named_metrics
+from convergent import CircularShifts, Linear, Population, Procrustes, SoftMatching
 from convergent.metrics.circular_shifts import shifted_places
-from convergent.population import Population
-from convergent.provenance import parameters
-from convergent.sweep import _shuffled
+from convergent.metrics.table import named_metrics
+from convergent.scoring.provenance import parameters
+from convergent.scoring.tasks import shuffled_fold as _shuffled
 
 GRID = (2, 3)
 PLACES = 6

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 
-from convergent import InputError, Linear
+from convergent import InputError, Linear, Population
 from convergent.metrics.linear import ridge_leave_one_out
-from convergent.population import Population
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
 

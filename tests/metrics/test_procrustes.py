@@ -6,9 +6,8 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 from sklearn.model_selection import KFold
 
-from convergent import Procrustes
+from convergent import Population, Procrustes
 from convergent.metrics.procrustes import rotation
-from convergent.population import Population
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
 

@@ -4,9 +4,8 @@ import numpy as np
 import ot
 import pytest
 
-from convergent import InputError, SoftMatching
+from convergent import InputError, Population, SoftMatching
 from convergent.metrics import soft_matching
-from convergent.population import Population
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from convergent import transport_plan
 from convergent.metrics import transport
-from convergent.metrics.transport import transport_plan
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,12 @@ import sys
 import warnings
 from pathlib import Path
 
-from ..console import note
-from ..errors import InputError
+from ..base.errors import InputError
 from . import between_networks, listing, scoring, small_studies, unit_features
+from .console import note
 from .options import app
 
 __all__ = [
-    "app",
     "between_networks",
     "listing",
     "main",

@@ -14,23 +14,24 @@ import typer
 import xarray as xr
 
 from .. import plot
-from ..assembly import Assembly
-from ..checkpoints import checkpoints, common_steps
-from ..console import note, print_rows, print_table
-from ..distortions import DISTORTIONS, distort
-from ..errors import InputError, examples, unknown
-from ..experiments import hierarchy
-from ..experiments import shift as shift_layers
-from ..experiments import trajectory as follow
-from ..extraction import check_layers
-from ..folds import Folds
-from ..forecast import forecast
-from ..metrics import named_metrics
-from ..networks import Network
-from ..networks import network as get_network
-from ..resampling import Bootstrap, Shuffle
-from ..stimuli import Stimuli
-from ..training import LOG, SETTINGS
+from ..base.errors import InputError, examples, unknown
+from ..data.assembly import Assembly
+from ..data.stimuli import Stimuli
+from ..experiments.conditions import common_steps
+from ..experiments.hierarchy import hierarchy
+from ..experiments.shift import shift as shift_layers
+from ..experiments.trajectory import trajectory as follow
+from ..images.distortions import DISTORTIONS, distort
+from ..metrics.table import named_metrics
+from ..networks.checkpoints import checkpoints
+from ..networks.extraction import check_layers
+from ..networks.known import network as get_network
+from ..networks.network import Network
+from ..networks.training_files import LOG, SETTINGS
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, Shuffle
+from ..scoring.forecast import forecast
+from .console import note, print_rows, print_table
 from .options import (
     EVERY_METRIC,
     AsJson,
@@ -47,26 +48,50 @@ from .options import (
 )
 from .places import check_positions, make_place
 
-__all__ = ["compare", "shift", "trajectory"]
+__all__ = [
+    "First",
+    "LayersFirst",
+    "LayersSecond",
+    "Refits",
+    "Resampled",
+    "Second",
+    "Shown",
+    "compare",
+    "shift",
+    "trajectory",
+]
+
 
 First = Annotated[str, typer.Argument(help="Network that is mapped: NAME, or NAME=CHECKPOINT.")]
+
+
 Second = Annotated[str, typer.Argument(help="Network that is predicted: the same.")]
+
+
 Shown = Annotated[
     str,
     typer.Option(
         help="What is shown: NAME or NAME/SESSION of a data set, a folder, a zip, or drawings."
     ),
 ]
+
+
 LayersFirst = Annotated[
     str | None, typer.Option("--layers", help="Of the first, from first to last, with commas.")
 ]
+
+
 LayersSecond = Annotated[
     str | None,
     typer.Option(help="Of the second; as of the first where both are one network."),
 ]
+
+
 Resampled = Annotated[
     int, typer.Option("--bootstrap", help="Resamples of the stimuli, for intervals; 0 for none.")
 ]
+
+
 Refits = Annotated[
     int, typer.Option(help="Resamples in which maps are fitted anew; as many times slower.")
 ]

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from .. import catalog
-from ..console import print_rows, print_table
-from ..networks import NETWORKS
-from ..networks import network as get_network
-from ..small_networks import SMALL
+from ..data import catalog
+from ..data.cards import Card
+from ..networks.known import NETWORKS
+from ..networks.known import network as get_network
+from ..networks.small import SMALL
+from .console import print_rows, print_table
 from .options import AsJson, app
 
 __all__ = ["datasets", "fetch", "networks"]
@@ -91,7 +92,7 @@ def networks(
         print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
 
 
-def _card_row(card: catalog.Card) -> dict[str, Any]:
+def _card_row(card: Card) -> dict[str, Any]:
     sessions: list[Any] = list(card.sessions.values()) or [card]
     here = sum(catalog.present(card, session) for session in card.sessions or [None])
 

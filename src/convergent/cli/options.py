@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from .. import catalog
-from ..assembly import Assembly, open_assembly
-from ..drawings import drawings
-from ..errors import InputError, unknown
-from ..extraction import SPATIAL
-from ..metrics import METRICS
-from ..stimuli import Stimuli
-from ..training import HELD_OUT_SEED
+from ..base.errors import InputError, unknown
+from ..data import catalog
+from ..data.assembly import Assembly, open_assembly
+from ..data.stimuli import Stimuli
+from ..images.drawings import drawings
+from ..metrics.table import METRICS
+from ..networks.pooling import SPATIAL
+from ..networks.training import HELD_OUT_SEED
 
 __all__ = [
     "EVERY_METRIC",
+    "N_DRAWINGS",
     "AsJson",
     "BatchSize",
     "Device",
@@ -32,22 +33,38 @@ __all__ = [
     "recording_named",
 ]
 
+
 N_DRAWINGS = 600  # that are shown where no others are named
+
 
 app = typer.Typer(
     help="Does this network represent the world as that brain, or that other network, does?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
 EVERY_METRIC = ",".join(METRICS)
+
+
 # options that several commands have
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")
 ]
+
+
 BatchSize = Annotated[int, typer.Option(help="Stimuli shown at once.")]
+
+
 Device = Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")]
+
+
 MetricNames = Annotated[str, typer.Option(help="Names, with commas.")]
+
+
 NumberOfFolds = Annotated[int, typer.Option(help="Number of folds.")]
+
+
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -55,7 +72,11 @@ Out = Annotated[
         "what is missing is done [default: results]."
     ),
 ]
+
+
 Seed = Annotated[int, typer.Option(help="Draws the folds, and all resamples.")]
+
+
 Spatial = Annotated[
     str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}, positions-N.")
 ]

@@ -11,15 +11,16 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from ..assembly import Assembly
-from ..console import make_folder, note, write_all
-from ..extraction import extract, treatment
-from ..folds import Folds
-from ..networks import Network
-from ..plot.picture import Picture
-from ..positions import keeps_positions
-from ..stimuli import Stimuli
-from ..study import Study
+from ..base.study import Study
+from ..data.assembly import Assembly
+from ..data.positions import keeps_positions
+from ..data.stimuli import Stimuli
+from ..networks.extraction import extract
+from ..networks.network import Network
+from ..networks.pooling import treatment
+from ..plot._figure import Picture
+from ..protocol.folds import Folds
+from .console import make_folder, note, write_all
 
 __all__ = ["Place", "check_positions", "make_place"]
 

@@ -14,23 +14,24 @@ import typer
 import xarray as xr
 
 from .. import plot
-from ..assembly import Assembly, images_of
-from ..ceiling import CEILINGS, check_ceiling
-from ..console import make_folder, note, print_rows, print_scores, write_all
-from ..crossval import score as score_assemblies
-from ..errors import InputError
-from ..extraction import extract, treatment
-from ..folds import Folds
-from ..forecast import forecast
-from ..metrics import named_metrics
-from ..networks import Network
-from ..networks import network as get_network
-from ..positions import keeps_positions
-from ..report import report
-from ..resampling import Bootstrap, Shuffle
-from ..study import Study
-from ..tables import against, best, summary
-from ..targets import check_subjects
+from ..base.errors import InputError
+from ..base.study import Study
+from ..data.assembly import Assembly, images_of
+from ..data.positions import keeps_positions
+from ..metrics.table import named_metrics
+from ..networks.extraction import extract
+from ..networks.known import network as get_network
+from ..networks.network import Network
+from ..networks.pooling import treatment
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, Shuffle
+from ..reports.score_page import report
+from ..scoring.forecast import forecast
+from ..scoring.score import score as score_assemblies
+from ..scoring.tables import against, best, summary
+from ..scoring.targets import check_ceiling, check_subjects
+from ..statistics.ceilings import CEILINGS
+from .console import make_folder, note, print_rows, print_scores, write_all
 from .options import (
     EVERY_METRIC,
     AsJson,

@@ -11,13 +11,13 @@ import pandas as pd
 import typer
 
 from .. import plot
-from ..console import make_folder, note, print_rows, print_table, write_all
-from ..errors import InputError
-from ..findings import FULL, REDUCED
-from ..findings import findings as find
-from ..small_networks import SMALL
-from ..training import BATCH_SIZE, N_HELD_OUT, N_IMAGES
-from ..training import train as train_network
+from ..base.errors import InputError
+from ..experiments.kapoor2025.plan import FULL, REDUCED
+from ..experiments.kapoor2025.study import findings as find
+from ..networks.small import SMALL
+from ..networks.training import BATCH_SIZE, N_HELD_OUT, N_IMAGES
+from ..networks.training import train as train_network
+from .console import make_folder, note, print_rows, print_table, write_all
 from .options import AsJson, Device, app, parts_of
 
 __all__ = ["findings", "train"]

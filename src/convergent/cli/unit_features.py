@@ -10,21 +10,22 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import catalog, plot
-from ..assembly import Assembly, images_of, open_assembly
-from ..console import note, print_rows, print_table, write_all
-from ..errors import InputError
-from ..extraction import check_layers
-from ..features import Overview
-from ..features import overview as ask_all
-from ..features_page import features_page, layer_figures
-from ..folds import Folds
-from ..networks import Network
-from ..networks import network as get_network
-from ..plot.picture import Picture
-from ..positions import keeps_positions
-from ..resampling import Bootstrap, Shuffle
-from ..stimuli import Stimuli
+from .. import plot
+from ..base.errors import InputError
+from ..data import catalog
+from ..data.assembly import Assembly, images_of, open_assembly
+from ..data.positions import keeps_positions
+from ..data.stimuli import Stimuli
+from ..features._overview import Overview
+from ..features._overview import overview as ask_all
+from ..networks.extraction import check_layers
+from ..networks.known import network as get_network
+from ..networks.network import Network
+from ..plot._figure import Picture
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, Shuffle
+from ..reports.features_page import features_page, layer_figures
+from .console import note, print_rows, print_table, write_all
 from .options import (
     AsJson,
     BatchSize,
@@ -40,9 +41,12 @@ from .options import (
 )
 from .places import Place, check_positions, make_place
 
-__all__ = ["features"]
+__all__ = ["COLUMNS", "DEFAULT_STIMULI", "KINDS", "features"]
+
 
 DEFAULT_STIMULI = "virtual-cortex"
+
+
 KINDS = (
     "a network (NAME, or NAME=CHECKPOINT), a data set (NAME or NAME/SESSION), or a saved assembly"
 )

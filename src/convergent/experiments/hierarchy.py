@@ -12,20 +12,22 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from ..assembly import Assembly
-from ..crossval import score
-from ..errors import InputError
-from ..folds import Folds
-from ..inference import spread
-from ..metrics import METRICS
-from ..resampling import Bootstrap, Shuffle, over_units
-from ..results import aggregate, kept_units
-from ..study import Study
-from .sides import check_design, depths
+from ..base.arrays import Floats
+from ..base.errors import InputError
+from ..base.study import Study
+from ..data.assembly import Assembly
+from ..metrics.table import METRICS
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, Shuffle
+from ..scoring.results import aggregate, kept_units
+from ..scoring.score import score
+from ..statistics.aggregation import over_units
+from ..statistics.inference import spread
+from .conditions import check_design, depths
 
-__all__ = ["hierarchy"]
+__all__ = ["LEAST_LAYERS", "hierarchy"]
 
-Floats = NDArray[np.float64]
+
 LEAST_LAYERS = 2
 
 

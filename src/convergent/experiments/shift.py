@@ -11,22 +11,26 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..assembly import Assembly
-from ..cell import Cell
-from ..errors import InputError, examples
-from ..folds import Folds
-from ..intake import check_grids, group_labels
-from ..metrics import METRICS, named_metrics
-from ..progress import track
-from ..resampling import Bootstrap, draw_resamples
-from ..study import Study, as_study
-from ..sweep import Sweep
-from .pairs import Pairs, aggregates, show, summarize
-from .sides import Levels, accuracy_table, check_design, depths, same_stimuli
+from ..base.errors import InputError, examples
+from ..base.progress import track
+from ..base.study import Study, as_study
+from ..data.assembly import Assembly
+from ..metrics.table import METRICS, named_metrics
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, draw_resamples
+from ..scoring.engine import Pairs, show
+from ..scoring.inputs import check_grids, group_labels
+from ..scoring.pair_scores import Cell
+from ..scoring.tasks import Sweep
+from .conditions import Levels, accuracy_table, check_design, depths, same_stimuli
+from .summaries import aggregates, summarize
 
-__all__ = ["shift"]
+__all__ = ["WAYS", "Cells", "shift"]
+
 
 Cells = dict[tuple[Any, ...], dict[str, Cell]]
+
+
 WAYS = ("transferred", "refitted")
 
 

@@ -12,24 +12,26 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from ..checkpoints import common_steps
-from ..errors import InputError, examples
-from ..folds import Folds
-from ..intake import check_grids, group_labels
-from ..metrics import METRICS, named_metrics
-from ..progress import track
-from ..resampling import Bootstrap, draw_resamples
-from ..study import Study, as_study
-from ..sweep import Sweep
-from .pairs import Pairs, Shown, aggregates, show, summarize
-from .sides import Levels, accuracy_table, check_design, depths, same_stimuli
+from ..base.arrays import Floats
+from ..base.errors import InputError, examples
+from ..base.progress import track
+from ..base.study import Study, as_study
+from ..metrics.table import METRICS, named_metrics
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, draw_resamples
+from ..scoring.engine import Pairs, Shown, show
+from ..scoring.inputs import check_grids, group_labels
+from ..scoring.tasks import Sweep
+from .conditions import Levels, accuracy_table, check_design, common_steps, depths, same_stimuli
+from .summaries import aggregates, summarize
 
-__all__ = ["share_of_final", "trajectory"]
+__all__ = ["AGAINST", "Runs", "share_of_final", "trajectory"]
 
-Floats = NDArray[np.float64]
+
 Runs = Mapping[str, Levels]
+
+
 AGAINST = ("same step", "final")
 
 

@@ -4,17 +4,17 @@ The questions of Li, Yosinski, Clune, Lipson and Hopcroft 2015 (arXiv 1511.07543
 a network and a recording, or two subjects.
 """
 
-from .best_stimuli import best_stimuli
-from .claims import claims
-from .clusters import cluster_table, clusters
-from .correlations import correlations
-from .locality import local_or_distributed
-from .matched_units import agreement, match_summary, unit_table
-from .mutual_information import mutual_information
-from .one_to_one import match_units
-from .overview import Overview, overview
-from .partial_matching import partial_matching
-from .sparse_prediction import sparse_prediction, sparse_table
+from ._best_stimuli import best_stimuli
+from ._claims import claims
+from ._clusters import cluster_table, clusters
+from ._correlations import correlations
+from ._locality import local_or_distributed
+from ._match_tables import agreement, match_summary, unit_table
+from ._matching import match_units
+from ._mutual_information import mutual_information
+from ._overview import Overview, overview
+from ._partial_matching import partial_matching
+from ._sparse_prediction import sparse_prediction, sparse_table
 
 __all__ = [
     "Overview",

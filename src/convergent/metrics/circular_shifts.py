@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..population import Split
-from .fold_score import FoldScore
-from .named import FittedMap, Metric, as_metric, metric_name
+from ..base.errors import InputError
+from .base import FittedMap, FoldScore, Metric
+from .population import Split
+from .table import as_metric, metric_name
 
-__all__ = ["CircularShifts", "CircularShiftsMap", "shifted_places"]
+__all__ = ["HELD_OUT", "CircularShifts", "CircularShiftsMap", "shifted_places"]
+
 
 HELD_OUT = 0.25  # of the training images, to choose the shift by
 

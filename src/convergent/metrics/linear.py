@@ -9,14 +9,26 @@ import array_api_compat as array_api
 import numpy as np
 from numpy.typing import NDArray
 
-from ..devices import single_is_exact
-from ..errors import InputError
-from ..population import Array, Split, correlate, correlate_resampled, to_numpy
-from .fold_score import FoldScore
+from ..base.arrays import Array, correlate, correlate_resampled, to_numpy
+from ..base.devices import single_is_exact
+from ..base.errors import InputError
+from .base import FoldScore
+from .population import Split
 
-__all__ = ["Linear", "LinearMap", "ridge_leave_one_out"]
+__all__ = [
+    "DOUBLE",
+    "ROWS_AT_ONCE",
+    "SINGLE",
+    "TARGETS_AT_ONCE",
+    "Linear",
+    "LinearMap",
+    "ridge_leave_one_out",
+]
+
 
 ROWS_AT_ONCE = 1024
+
+
 TARGETS_AT_ONCE = 128  # whose left-out errors are made at once
 
 
@@ -30,6 +42,8 @@ class _Precision:
 
 
 SINGLE = _Precision("float32", 2.0**-24, 1e-5)
+
+
 DOUBLE = _Precision("float64", 2.0**-53, 1e-14)
 
 

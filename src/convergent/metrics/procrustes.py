@@ -8,8 +8,9 @@ import array_api_compat as array_api
 import numpy as np
 from numpy.typing import NDArray
 
-from ..population import Array, Split, correlate, correlate_resampled
-from .fold_score import FoldScore
+from ..base.arrays import Array, correlate, correlate_resampled
+from .base import FoldScore
+from .population import Split
 
 __all__ = ["Procrustes", "ProcrustesMap", "nuclear_norm", "rotation"]
 

@@ -11,23 +11,20 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..population import (
-    BLOCK_BYTES,
-    Array,
-    Split,
-    centre,
-    correlate,
-    correlate_resampled,
-    to_numpy,
-)
-from .fold_score import FoldScore
+from ..base.arrays import Array, centre, correlate, correlate_resampled, to_numpy
+from ..base.errors import InputError
+from .base import FoldScore
+from .population import BLOCK_BYTES, Split
 from .transport import Plan, transport_plan
 
-__all__ = ["SoftMatching", "SoftMatchingMap"]
+__all__ = ["HELD_BYTES", "REFITTED_PAIRS", "SoftMatching", "SoftMatchingMap", "Units"]
+
 
 HELD_BYTES = 512 * 2**20  # of responses: more are read again in every round
+
+
 REFITTED_PAIRS = 100_000  # of units: above, a resample keeps the plan
+
 
 Units = slice | NDArray[np.intp]
 

@@ -1,21 +1,15 @@
 """Figures that can be understood without their caption."""
 
-from .of_best_stimuli import best_stimuli
-from .of_distortions import distortions
-from .of_experiments import hierarchy, shift, trajectory
-from .of_features import (
-    activation_spectra,
-    clusters,
-    correlation_matrices,
-    locality,
-    matches,
-    overview,
-    partial_matching,
-    sparse_prediction,
-)
-from .of_findings import findings
-from .of_scores import scores
-from .picture import COLOURS, Picture
+from ._best_stimuli import best_stimuli
+from ._clusters import clusters
+from ._distortions import distortions
+from ._experiments import hierarchy, shift, trajectory
+from ._figure import COLOURS, Picture
+from ._kapoor2025 import findings
+from ._matches import activation_spectra, correlation_matrices, matches
+from ._overview import locality, overview
+from ._predictions import partial_matching, sparse_prediction
+from ._scores import scores
 
 __all__ = [
     "COLOURS",

@@ -1,0 +1,1 @@
+"""Labels and files: assemblies, stimuli, data sets."""

@@ -1,0 +1,298 @@
+"""The whole study of small networks: trained, compared across layers, training and shift."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ...base.progress import track
+from ...base.study import Study
+from ...data.assembly import Assembly
+from ...data.stimuli import Stimuli
+from ...images.distortions import distort
+from ...images.drawings import drawings
+from ...networks.accuracy import accuracy
+from ...networks.checkpoints import checkpoints
+from ...networks.extraction import extract
+from ...networks.known import network
+from ...networks.network import Network
+from ...networks.training import HELD_OUT_SEED, train
+from ...scoring.controls import rotated, shuffled
+from ..hierarchy import hierarchy
+from ..shift import shift
+from ..trajectory import trajectory
+from .plan import FULL, Plan
+from .verdicts import verdicts
+
+__all__ = ["Findings", "Layers", "Pair", "findings"]
+
+
+Layers = dict[str, Assembly]
+
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What the study found.
+
+    Attributes
+    ----------
+    hierarchy, trajectory, shift : xarray.Dataset
+        What these experiments gave, with all pairs of networks along ``pair``, and for each pair
+        its ``group`` (architectures), ``source_seed`` and ``target_seed``; ``chance`` for the first
+        pair of each group alone. Layers go by their place, from 0. The shift has the dim
+        ``distortion`` as well; its levels are counted along ``level``, and ``level_name``
+        (distortion, level) says what they are.
+    verdicts : pandas.DataFrame
+        One row a finding: ``finding``, ``verdict``, ``numbers``.
+    """
+
+    hierarchy: xr.Dataset
+    trajectory: xr.Dataset
+    shift: xr.Dataset
+    verdicts: pd.DataFrame
+
+
+def findings(
+    folder: str | os.PathLike[str],
+    plan: Plan = FULL,
+    *,
+    device: str = "cpu",
+    progress: bool | None = None,
+) -> Findings:
+    """Train small networks, and put the findings of the paper to the test on them.
+
+    Every step is kept in the folder as it is finished. Called again, it does only what is missing.
+
+    Parameters
+    ----------
+    folder : path
+        For trainings, scores and results.
+    plan : Plan
+        Networks, trainings, stimuli and distortions.
+    device : str
+        Where torch computes.
+    progress : bool, optional
+        Draw progress bars; where left out, only in a terminal.
+
+    Returns
+    -------
+    Findings
+        Results of all experiments, and what they say.
+
+    Raises
+    ------
+    InputError
+        Where the folder holds trainings of another plan, or cannot be written to.
+
+    References
+    ----------
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    """
+    work = _Work(Path(folder), plan, device, progress)
+    parts = work.hierarchy(), work.trajectory(), work.shift()
+    return Findings(*parts, verdicts(*parts))
+
+
+class _Work:
+    """The steps of the study; each is done once."""
+
+    def __init__(self, folder: Path, plan: Plan, device: str, progress: bool | None) -> None:
+        self._folder, self._plan, self._device, self._progress = folder, plan, device, progress
+        self._study = Study(folder / "study")
+        self._stimuli = drawings(plan.stimuli, seed=HELD_OUT_SEED)
+        self._logs = self._train()
+        self._networks = {
+            run: {
+                step: network(name, checkpoint=file)
+                for step, file in checkpoints(self._folder / "networks" / run).items()
+            }
+            for run, (name, _) in plan.runs.items()
+        }
+        self._prints = {
+            run: [net.fingerprint() for net in of_step.values()]
+            for run, of_step in self._networks.items()
+        }
+
+    def hierarchy(self) -> xr.Dataset:
+        """Every layer with every layer, of the finished networks of each pair."""
+
+        def of_pair(pair: Pair) -> xr.Dataset:
+            untrained, *_, source = self._steps_shown[pair[0]].values()
+            *_, target = self._steps_shown[pair[1]].values()
+            chance = self._chance(pair, source)
+            if chance:
+                chance["untrained"] = untrained
+            found = hierarchy(source, target, chance=chance, **self._common)
+            names = [name for name in found.data_vars if not str(name).startswith("partner")]
+            places = {side: range(found.sizes[side]) for side in ("source", "target")}
+            return found[names].assign_coords(places)
+
+        return self._all_pairs("hierarchy", of_pair)
+
+    def trajectory(self) -> xr.Dataset:
+        """Checkpoints of the networks of each pair."""
+
+        def of_pair(pair: Pair) -> xr.Dataset:
+            source = {pair[0]: self._steps_shown[pair[0]]}
+            correct = {
+                run: dict(zip(self._logs[run]["epoch"], self._logs[run]["accuracy"], strict=True))
+                for run in pair
+            }
+            found = trajectory(
+                source | {pair[1]: self._steps_shown[pair[1]]},
+                pairs=[pair],
+                chance=self._chance(pair, source),
+                accuracy=correct,
+                **self._common,
+            )
+            found = found.squeeze(["pair", "run"], drop=True)
+            return found.assign_coords(
+                network=["source", "target"], layer=range(found.sizes["layer"])
+            )
+
+        return self._all_pairs("trajectory", of_pair)
+
+    def shift(self) -> xr.Dataset:
+        """Finished networks of each pair, on distorted stimuli."""
+        parts = []
+        for name, levels in self._plan.distortions.items():
+            part = self._step(f"shift {name}", partial(self._shifted, name, levels), list(levels))
+            level = {"level_name": ("level", part["level"].values.astype(str))}
+            part = part.assign(level).assign_coords(level=range(part.sizes["level"]))
+            parts.append(part)
+        return xr.concat(
+            parts,
+            xr.Variable("distortion", list(self._plan.distortions)),
+            join="outer",
+            combine_attrs="override",
+            data_vars="all",
+            fill_value={**dict.fromkeys(parts[0].data_vars, np.nan), "level_name": ""},
+        )
+
+    def _shifted(self, name: str, levels: Sequence[Any]) -> xr.Dataset:
+        shown: dict[str, dict[Any, Layers]] = {run: {} for run in self._plan.runs}
+        correct: dict[str, dict[Any, float]] = {run: {} for run in self._plan.runs}
+        for level in track(levels, f"showing {name}", len(levels), self._progress):
+            distorted = _in_memory(distort(self._stimuli, name, level))
+            for run in self._plan.runs:
+                layers = self._layers(self._end(run), distorted)
+                shown[run][level] = layers
+                outputs = list(layers.values())[-1]
+                correct[run][level] = accuracy(outputs, distorted.table["category"])
+
+        def of_pair(pair: Pair) -> xr.Dataset:
+            source, target = (shown[run] for run in pair)
+            found = shift(
+                source,
+                target,
+                chance=self._chance(pair, source),
+                accuracy=dict(zip(("source", "target"), (correct[r] for r in pair), strict=True)),
+                **self._common,
+            )
+            found = found.drop_vars("target_layer")
+            return found.assign_coords(layer=range(found.sizes["layer"]))
+
+        return self._joined(name, of_pair)
+
+    def _train(self) -> dict[str, pd.DataFrame]:
+        return {
+            run: train(
+                name,
+                self._folder / "networks" / run,
+                seed=seed,
+                epochs=self._plan.epochs,
+                images=self._plan.training_images,
+                held_out=self._plan.stimuli,
+                device=self._device,
+                progress=self._progress,
+            )
+            for run, (name, seed) in self._plan.runs.items()
+        }
+
+    def _end(self, run: str) -> Network:
+        return list(self._networks[run].values())[-1]
+
+    def _layers(self, net: Network, stimuli: Stimuli) -> Layers:
+        return extract(net, stimuli, device=self._device, batch_size=100, progress=False)
+
+    @cached_property
+    def _steps_shown(self) -> dict[str, dict[float, Layers]]:
+        """Activations at all checkpoints."""
+        runs = self._plan.runs
+        return {
+            run: {
+                step: self._layers(net, self._stimuli) for step, net in self._networks[run].items()
+            }
+            for run in track(runs, "showing checkpoints", len(runs), self._progress)
+        }
+
+    def _chance(self, pair: Pair, source: Any) -> dict[str, Any]:
+        """What is scored in place of the source; for the first pair of each group."""
+        pairs = self._plan.pairs
+        first = next(other for other, group in pairs.items() if group == pairs[pair])
+        if pair != first:
+            return {}
+        return {"shuffled": shuffled(source), "rotated": rotated(source)}
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {"metrics": self._plan.metrics, "device": self._device, "progress": False}
+
+    def _all_pairs(self, experiment: str, of_pair: Callable[[Pair], xr.Dataset]) -> xr.Dataset:
+        """Each pair as a step of its own."""
+
+        def kept(pair: Pair) -> xr.Dataset:
+            return self._step(f"{experiment} {' > '.join(pair)}", partial(of_pair, pair), [])
+
+        return self._joined(experiment, kept)
+
+    def _joined(self, what: str, of_pair: Callable[[Pair], xr.Dataset]) -> xr.Dataset:
+        """Results of all pairs, one after the other."""
+        pairs = self._plan.pairs
+        parts = [of_pair(pair) for pair in track(pairs, what, len(pairs), self._progress)]
+        known = {name: part[name] for part in parts for name in part.data_vars}
+        parts = [
+            part.assign(
+                {name: xr.full_like(one, np.nan) for name, one in known.items() if name not in part}
+            )
+            for part in parts
+        ]
+        names = [f"{source} > {target}" for source, target in pairs]
+        joined: xr.Dataset = xr.concat(
+            parts, xr.Variable("pair", names), data_vars="all", combine_attrs="override"
+        )
+        seeds = [[self._plan.runs[run][1] for run in pair] for pair in pairs]
+        return joined.assign_coords(
+            group=("pair", list(pairs.values())),
+            source_seed=("pair", [source for source, _ in seeds]),
+            target_seed=("pair", [target for _, target in seeds]),
+        )
+
+    def _step(self, name: str, make: Callable[[], xr.Dataset], levels: Sequence[Any]) -> xr.Dataset:
+        made_of: Mapping[str, Any] = {
+            "kind": f"findings: {name}",
+            "networks": self._prints,
+            "pairs": [[*pair, group] for pair, group in self._plan.pairs.items()],
+            "metrics": list(self._plan.metrics),
+            "stimuli": [self._plan.stimuli, HELD_OUT_SEED],
+            "levels": [str(level) for level in levels],
+            "device": self._device,
+        }
+        return self._study.dataset(made_of, make)
+
+
+def _in_memory(stimuli: Stimuli) -> Stimuli:
+    """The same images, each made once for all networks."""
+    images = [np.asarray(image) for image in stimuli]
+    return Stimuli.from_arrays(images, stimuli.names, stimuli.table)

@@ -1,0 +1,71 @@
+"""Who is whose partner, given how alike units are: one-to-one, or each with its best."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ..base.arrays import Floats, Integers
+
+__all__ = ["MATCHINGS", "NOBODY", "bipartite", "partners", "semi"]
+
+
+MATCHINGS = ("bipartite", "semi")
+
+
+NOBODY = -1
+
+
+def bipartite(weights: Floats) -> tuple[Integers, Integers]:
+    r"""One-to-one matching with the greatest total weight.
+
+    .. math:: \max_{\pi} \sum_i w_{i \pi(i)}, \quad \pi \text{ one-to-one}.
+
+    Parameters
+    ----------
+    weights : float array (p, q)
+        How alike each source unit and each target unit are; may be negative.
+
+    Returns
+    -------
+    of_source : int array (p,)
+        Partner of each source unit; -1 for those that are left over where there are more.
+    of_target : int array (q,)
+        Partner of each target unit, likewise.
+
+    References
+    ----------
+    Crouse 2016, IEEE Transactions on Aerospace and Electronic Systems 52 (as scipy has it); Li et
+    al. 2015, arXiv 1511.07543.
+    """
+    rows, columns = linear_sum_assignment(weights, maximize=True)
+    of_source, of_target = (np.full(size, NOBODY, dtype=np.intp) for size in weights.shape)
+    of_source[rows], of_target[columns] = columns, rows
+    return of_source, of_target
+
+
+def semi(weights: Floats) -> tuple[Integers, Integers]:
+    """Semi-matching: each unit with the most alike of the other side, which several may share.
+
+    Parameters
+    ----------
+    weights : float array (p, q)
+        How alike each source unit and each target unit are.
+
+    Returns
+    -------
+    of_source : int array (p,)
+        Best partner of each source unit.
+    of_target : int array (q,)
+        Best partner of each target unit.
+
+    References
+    ----------
+    Li et al. 2015, arXiv 1511.07543.
+    """
+    return weights.argmax(1), weights.argmax(0)
+
+
+def partners(weights: Floats) -> Integers:
+    """Partners by `MATCHINGS`, (2, p + q): source units first, then target units."""
+    return np.stack([np.concatenate(found) for found in (bipartite(weights), semi(weights))])

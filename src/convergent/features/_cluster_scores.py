@@ -1,0 +1,157 @@
+"""How good clusters of units are: what their parts share, on stimuli that have not made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from ..base.arrays import Floats, Integers
+from ..base.draws import random_rotation
+from ._bipartite_graph import NO_CLUSTER, Graph
+from ._edges import Edges, correlate_all
+from ._moments import Moments
+from ._subspaces import canonical_correlations, dimension, groups, matched, predicted
+from ._two_populations import SIDES, Pair
+
+__all__ = ["PAIRED", "halves_agree", "held_out_scores", "scores_of_each"]
+
+
+PAIRED = ("matched", "matched_rotated", "predicted")
+
+
+def scores_of_each(
+    pair: Pair, labels: Integers, r: Floats, rotations: int, rng: np.random.Generator
+) -> xr.Dataset:
+    """Scores of each cluster."""
+    p = len(pair.source.units)
+    folds, size = list(pair.folds()), np.abs(r)
+    own = [pair.moments.source_covariance, pair.moments.target_covariance]
+    rows = []
+    for cluster in range(labels.max() + 1):
+        x, y = (np.flatnonzero(part == cluster) for part in (labels[:p], labels[p:]))
+        shares = len(x) / r.shape[0], len(y) / r.shape[1]
+        row: dict[str, Any] = {
+            "n_units": [len(x), len(y)],
+            "balance": min(shares) / max(shares),
+            "dimension": [dimension(cov[np.ix_(i, i)]) for cov, i in zip(own, (x, y), strict=True)],
+            "across": _across(size, x, y),
+            "within": size[np.ix_(x, y)].mean() if len(x) and len(y) else np.nan,
+        }
+        rows.append(row | _paired(folds, x, y, rotations, rng))
+    of_each = [row.pop("canonical") for row in rows]
+    canonical = np.full((len(rows), max([1, *map(len, of_each)])), np.nan)
+    for line, values in zip(canonical, of_each, strict=True):
+        line[: len(values)] = values
+    variables: dict[str, Any] = {
+        name: (("cluster",), np.array([row[name] for row in rows], dtype=np.float64))
+        for name in ("balance", "within", "across", *PAIRED)
+    }
+    for name, kind in (("n_units", np.intp), ("dimension", np.float64)):
+        both = np.array([row[name] for row in rows], dtype=kind).reshape(-1, len(SIDES))
+        variables[name] = ("cluster", "population"), both
+    variables["canonical"] = ("cluster", "canonical_component"), canonical
+    found = xr.Dataset(variables, {"cluster": range(len(rows)), "population": list(SIDES)})
+    found["angle"] = np.degrees(np.arccos(found["canonical"].clip(0, 1)))
+    found["canonical_mean"] = found["canonical"].mean("canonical_component")
+    return found
+
+
+def held_out_scores(
+    pair: Pair, k: int, rule: Edges, rotations: int, rng: np.random.Generator
+) -> xr.Dataset:
+    """The same on test stimuli, of clusters that are found on training stimuli: means by fold."""
+    p, names = len(pair.source.units), ("canonical", *PAIRED)
+    means = np.full((len(names), len(pair.splits)), np.nan)
+    for number, (train, test) in enumerate(pair.folds() if k else ()):
+        graph = rule.graph(train.correlation, train.n)
+        if graph.empty:
+            continue
+        labels = graph.embedding(_within(k, graph)).clusters()
+        scores, sizes = [], []
+        for cluster in range(labels.max() + 1):
+            x, y = (np.flatnonzero(part == cluster) for part in (labels[:p], labels[p:]))
+            if len(x) and len(y):
+                found = _paired([(train, test)], x, y, rotations, rng)
+                scores.append([np.mean(found[name]) for name in names])
+                sizes.append(len(x) + len(y))
+        if sizes:
+            means[:, number] = np.average(scores, axis=0, weights=sizes)
+    return xr.Dataset(
+        {f"{name}_held_out": ("fold", one) for name, one in zip(names, means, strict=True)}
+    )
+
+
+def halves_agree(
+    pair: Pair, k: int, rule: Edges, halves: int, rotations: int, rng: np.random.Generator
+) -> Iterator[tuple[float, float]]:
+    """Rand index and contrast of clusters of two halves; then the same of rotated axes."""
+    x, y = (side.values for side in pair.sides)
+    for number in range(halves + rotations):
+        half = _half(pair, rng)
+        shown = x if number < halves else x @ random_rotation(x.shape[1], rng)
+        both = [correlate_all(shown[part], y[part]) for part in (half, ~half)]
+        graphs = [
+            rule.graph(r, int(part.sum())) for r, part in zip(both, (half, ~half), strict=True)
+        ]
+        if any(graph.empty for graph in graphs):  # of half the stimuli, or in rotated axes
+            yield float("nan"), float("nan")
+            continue
+        one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
+        tied = (one != NO_CLUSTER) & (other != NO_CLUSTER)
+        index = adjusted_rand_score(one[tied], other[tied]) if tied.any() else float("nan")
+        yield index, _contrast(one, np.abs(both[1]))
+
+
+def _paired(
+    folds: Sequence[tuple[Moments, Moments]],
+    x: Integers,
+    y: Integers,
+    rotations: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """How far both parts of a cluster span the same, with the same axes, on test stimuli."""
+    if not (len(x) and len(y)):
+        return dict.fromkeys(PAIRED, np.nan) | {"canonical": np.zeros(0)}
+    parts = groups(folds, x, y)
+    turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
+    return {
+        "canonical": canonical_correlations(parts),
+        "matched": matched(parts),
+        "matched_rotated": float(np.mean(turned)) if turned else np.nan,
+        "predicted": predicted(parts),
+    }
+
+
+def _across(size: Floats, x: Integers, y: Integers) -> float:
+    """Mean size of the correlations of a cluster's units with the others of the other side."""
+    total = size[x].sum() + size[:, y].sum() - 2 * size[np.ix_(x, y)].sum()
+    count = len(x) * size.shape[1] + len(y) * size.shape[0] - 2 * len(x) * len(y)
+    return float(total / count) if count else float("nan")
+
+
+def _within(k: int, graph: Graph) -> int:
+    """As many clusters as there are units for."""
+    return min(k, *(max(1, int(tied.sum())) for tied in graph.tied))
+
+
+def _half(pair: Pair, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A random half of the stimuli (or images)."""
+    member = np.arange(len(pair.stimuli))
+    if pair.groups is not None:
+        member = np.unique(pair.groups, return_inverse=True)[1]
+    chosen = rng.permutation(int(member.max()) + 1)[: (int(member.max()) + 1) // 2]
+    return np.isin(member, chosen)
+
+
+def _contrast(labels: Integers, size: Floats) -> float:
+    """Mean size of correlations within clusters less that across them."""
+    rows, columns = labels[: len(size), None], labels[len(size) :]
+    inside = (rows == columns) & (rows >= 0)
+    if not inside.any() or inside.all():
+        return float("nan")
+    return float(size[inside].mean() - size[~inside].mean())

@@ -1,0 +1,1 @@
+"""Networks: the only place of torch models."""

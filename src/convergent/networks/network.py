@@ -1,0 +1,112 @@
+"""A network: module, preprocessing and names of layers."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..base.hashing import code_of
+
+__all__ = ["Network", "setting"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Network:
+    """A network and what has to be done to an image before it is shown.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in tables.
+    module : torch.nn.Module
+        The network itself.
+    preprocess : function
+        From a PIL image (RGB) to a float32 tensor (channel, height, width).
+    default_layers : tuple of str
+        Layers that are scored where none are named, from early to late; all leaf modules that
+        hold weights where left out.
+    about : dict
+        Where it comes from (package, weights, seed), kept with what is extracted from it.
+    """
+
+    name: str
+    module: torch.nn.Module
+    preprocess: Callable[[Image.Image], torch.Tensor]
+    default_layers: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.default_layers:
+            modules = dict(self.module.named_modules())
+            attention = tuple(  # runs its parts without calling them
+                f"{name}."
+                for name, m in modules.items()
+                if isinstance(m, torch.nn.MultiheadAttention)
+            )
+            leaves = tuple(
+                name
+                for name, m in modules.items()
+                if name and not any(m.children()) and any(True for _ in m.parameters())
+                if not name.startswith(attention)
+            )
+            object.__setattr__(self, "default_layers", leaves)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all modules, in the order in which they were made."""
+        return tuple(name for name, _ in self.module.named_modules() if name)
+
+    def weights_sha256(self) -> str:
+        """SHA-256 of the names and values of all weights and buffers."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.module.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(
+                tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+            )
+        return digest.hexdigest()
+
+    def architecture_sha256(self) -> str:
+        """SHA-256 of all parts of the module: how they print, their classes' code and settings.
+
+        Settings are attributes that are plain values or functions. What lies elsewhere, such as in
+        functions that `forward` calls, is not seen.
+        """
+        digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(self.module)).encode())
+        for name, part in self.module.named_modules():
+            settings = {
+                key: setting(value)
+                for key, value in sorted(vars(part).items())
+                if not key.startswith("_") and key != "training"
+            }
+            digest.update(repr((name, code_of(type(part)), settings)).encode())
+        return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of weights and architecture."""
+        written = f"{self.weights_sha256()} {self.architecture_sha256()}"
+        return hashlib.sha256(written.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.module.parameters())
+        return (
+            f"Network {self.name}: {count / 1e6:.3g} million weights, {len(self.layers)} modules, "
+            f"default layers {', '.join(self.default_layers[:8])}"
+        )
+
+
+def setting(value: object) -> str:
+    """A plain value, or the name and code of a function; nothing of what is neither."""
+    if isinstance(value, (bool, int, float, str, tuple, type(None))):
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    if callable(value) and not isinstance(value, torch.nn.Module):
+        compiled = getattr(value, "__code__", None)
+        code = "" if compiled is None else f"{compiled.co_code!r}{compiled.co_names}"
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}{code}"
+    return ""

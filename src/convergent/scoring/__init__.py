@@ -1,0 +1,1 @@
+"""The border between labels and arrays: assemblies in, labelled scores out."""

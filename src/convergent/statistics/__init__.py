@@ -1,0 +1,1 @@
+"""Aggregation, reliability, ceilings and inference, on bare arrays."""

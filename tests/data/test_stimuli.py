@@ -1,0 +1,277 @@
+"""Stimuli from folders, zips and arrays."""
+
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from convergent import InputError, Stimuli
+
+
+def colour(level):
+    return np.full((4, 5, 3), level, np.uint8)
+
+
+def png(level=0):
+    file = io.BytesIO()
+    Image.fromarray(colour(level)).save(file, "png")
+    return file.getvalue()
+
+
+def level(name):
+    """A grey level that tells images apart by the letter before their suffix."""
+    return ord(name.removesuffix(".png")[-1])
+
+
+def make_zip(path, entries):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def three():
+    return Stimuli.from_arrays([colour(3), colour(1), colour(2)], ["c.png", "a.png", "b.png"])
+
+
+def levels(stimuli):
+    return [int(np.asarray(image)[0, 0, 0]) for image in stimuli]
+
+
+def test_arrays_are_sorted_by_name(three):
+    assert three.names == ("a.png", "b.png", "c.png")
+    assert levels(three) == [1, 2, 3]
+    assert levels([three["c.png"], three[0], three[-1]]) == [3, 1, 3]
+    assert len(three) == 3
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (colour(7), colour(7)),
+        (colour(7)[..., 0], colour(7)),
+        (colour(0) + 0.5, colour(128)),
+        (Image.fromarray(colour(7)), colour(7)),
+        (Image.fromarray(colour(7)).convert("L"), colour(7)),
+        (Image.fromarray(np.full((4, 5), 200 * 257, "uint16")), colour(200)),
+    ],
+)
+def test_every_image_is_8_bit_rgb(image, expected):
+    (opened,) = Stimuli.from_arrays([image], ["a"])
+    assert opened.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(opened), expected)
+
+
+def test_16_bit_files_are_scaled_not_clipped(tmp_path):
+    Image.fromarray(np.full((4, 5), 1000, "uint16")).save(tmp_path / "deep.png")
+    assert levels(Stimuli.from_folder(tmp_path)) == [round(1000 / 257)]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (colour(0) + 2.0, r"'a' is a float64 array of shape \(4, 5, 3\) from 2.0 to 2.0"),
+        (colour(0).astype(int), "'a' is a int64 array"),
+        (np.zeros((4, 5, 2), np.uint8), r"shape \(4, 5, 2\)"),
+        (np.zeros(4, np.uint8), r"shape \(4,\)"),
+        (Image.fromarray(np.zeros((4, 5), np.float32)), "'a' has pixels of 32 bits .mode 'F'."),
+    ],
+)
+def test_arrays_that_are_no_images(image, message):
+    stimuli = Stimuli.from_arrays([image], ["a"])
+    with pytest.raises(InputError, match=message):
+        stimuli["a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a"], "2 images and 1 names"),
+        (["a", "a"], "1 names come more than once in the list of images: 'a'"),
+        ([1, 2], "names are strings, and 1 is not"),
+    ],
+)
+def test_names_that_do_not_fit(names, message):
+    with pytest.raises(InputError, match=message):
+        Stimuli.from_arrays([colour(0), colour(1)], names)
+
+
+def test_folder(tmp_path):
+    (tmp_path / "cats").mkdir()
+    (tmp_path / ".thumbnails").mkdir()
+    for level, name in enumerate(
+        ("b.PNG", "a.png", "cats/c.png", ".hidden.png", ".thumbnails/a.png")
+    ):
+        (tmp_path / name).write_bytes(png(level))
+    (tmp_path / "notes.txt").write_text("not an image")
+    stimuli = Stimuli.from_folder(tmp_path)
+    assert stimuli.names == ("a.png", "b.PNG", "cats/c.png")
+    assert levels(stimuli) == [1, 0, 2]
+
+
+def test_images_are_opened_when_asked_for(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(png())
+    (tmp_path / "b.png").write_bytes(b"no image")
+    stimuli = Stimuli.from_folder(tmp_path)
+    stimuli["a.png"], stimuli["c.png"]
+    with pytest.raises(InputError, match=r"stimulus 'b.png' does not open as an image"):
+        list(stimuli)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 20, 0.5, 0.9])
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "gif", "tiff", "webp"])
+@pytest.mark.parametrize("place", ["folder", "zip"])
+def test_image_that_does_not_open_is_named(tmp_path, kept, suffix, place):
+    file, noise = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (32, 32, 3), "uint8")
+    Image.fromarray(noise).save(file, suffix)
+    content = file.getvalue()
+    content = content[: kept if isinstance(kept, int) else int(kept * len(content))]
+    if place == "zip":
+        stimuli = Stimuli.from_zip(make_zip(tmp_path / "x.zip", {f"bad.{suffix}": content}))
+    else:
+        (tmp_path / f"bad.{suffix}").write_bytes(content)
+        stimuli = Stimuli.from_folder(tmp_path)
+    with pytest.raises(InputError, match=f"stimulus 'bad.{suffix}' does not open as an image"):
+        stimuli[0]
+
+
+def test_no_folder_and_empty_folder(tmp_path):
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        Stimuli.from_folder(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"holds no image .*.png"):
+        Stimuli.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entries", "names"),
+    [
+        (["set/b.png", "set/a.png", "set/", "__MACOSX/set/a.png"], ["a.png", "b.png"]),
+        (["set/x/b.png", "set/y/a.png"], ["x/b.png", "y/a.png"]),
+        (["b.png", "set/a.png"], ["b.png", "set/a.png"]),
+        (["set1/b.png", "set2/a.png"], ["set1/b.png", "set2/a.png"]),
+        (["b.png", ".DS_Store", ".b.png", "Thumbs.db"], ["b.png"]),
+        (["one/deep/b.png"], ["b.png"]),
+    ],
+)
+def test_zip(tmp_path, entries, names):
+    path = make_zip(tmp_path / "x.zip", {entry: png(level(entry)) for entry in entries})
+    stimuli = Stimuli.from_zip(path)
+    assert list(stimuli.names) == names
+    assert levels(stimuli) == [level(name) for name in names]
+
+
+@pytest.mark.parametrize(
+    "entry", ["../a.png", "set/../../a.png", "/etc/a.png", "..\\a.png", "C:\\a.png", "C:a.png"]
+)
+def test_zip_that_leads_outside(tmp_path, entry):
+    path = make_zip(tmp_path / "x.zip", {"b.png": png(), entry: png()})
+    with pytest.raises(InputError, match=r"x.zip holds '.*a.png', a path that leads outside"):
+        Stimuli.from_zip(path)
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.95])
+def test_zip_cut_short(tmp_path, kept):
+    path = make_zip(tmp_path / "x.zip", {"a.png": png(), "b.png": png()})
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match=r"x.zip is not a zip archive, or is cut short"):
+        Stimuli.from_zip(path)
+
+
+def test_zip_that_is_none(tmp_path):
+    (tmp_path / "x.zip").write_text("not a zip")
+    with pytest.raises(InputError, match=r"x.zip is not a zip archive"):
+        Stimuli.from_zip(tmp_path / "x.zip")
+    with pytest.raises(InputError, match=r"there is no file .*y.zip"):
+        Stimuli.from_zip(tmp_path / "y.zip")
+    with pytest.raises(InputError, match="is not a zip archive"):
+        Stimuli.from_zip(tmp_path)
+
+
+def test_zip_with_a_damaged_entry(tmp_path):
+    path = make_zip(tmp_path / "x.zip", {"a.png": png(1), "b.png": png(2)})
+    content = path.read_bytes()
+    path.write_bytes(content.replace(png(2), bytes(len(png(2)))))
+    stimuli = Stimuli.from_zip(path)
+    assert levels([stimuli["a.png"]]) == [1]
+    with pytest.raises(InputError, match=r"stimulus 'b.png' of .*x.zip cannot be read .*damaged"):
+        stimuli["b.png"]
+
+
+def test_zip_with_a_name_twice(tmp_path):
+    path = make_zip(tmp_path / "x.zip", {"a.png": png(1), "./a.png": png(2), "b.png": png(3)})
+    with pytest.raises(InputError, match=r"1 names come more than once in the zip .*'a\.png'"):
+        Stimuli.from_zip(path)
+
+
+def test_zip_without_images(tmp_path):
+    path = make_zip(tmp_path / "x.zip", {"notes.txt": b""})
+    with pytest.raises(InputError, match=r"the zip .*x.zip holds no image"):
+        Stimuli.from_zip(path)
+
+
+def test_map_applies_to_each_image_when_it_is_opened(three):
+    seen = []
+
+    def brighter(image):
+        seen.append(image.mode)
+        return np.asarray(image) + 10
+
+    brightened = three.map(brighter)
+    assert seen == []
+    assert levels(brightened) == [11, 12, 13]
+    assert seen == ["RGB"] * 3
+    assert levels(three) == [1, 2, 3]
+    turned = brightened.map(lambda image: image.transpose(Image.Transpose.ROTATE_90))
+    assert levels(turned) == [11, 12, 13]
+    assert turned[0].size == (4, 5)
+
+
+def test_map_that_makes_no_image_names_the_stimulus(three):
+    with pytest.raises(InputError, match=r"stimulus 'a.png' is a float64 array .* to 100.0"):
+        three.map(lambda image: np.asarray(image) * 100.0)["a.png"]
+
+
+def test_select_is_sorted_and_keeps_the_table():
+    table = pd.DataFrame({"category": ["x", "y", "z"]}, index=["c", "b", "a"])
+    stimuli = Stimuli.from_arrays([colour(1), colour(2), colour(3)], ["a", "b", "c"], table)
+    assert stimuli.table["category"].tolist() == ["z", "y", "x"]
+    chosen = stimuli.select(["c", "a"])
+    assert chosen.names == ("a", "c")
+    assert chosen.table["category"].tolist() == ["z", "x"]
+    assert levels(chosen) == [1, 3]
+    with pytest.raises(InputError, match="no stimulus 'b'"):
+        chosen["b"]
+
+
+def test_select_what_is_not_there(three):
+    with pytest.raises(InputError, match=r"no stimulus 'd.png': did you mean"):
+        three.select(["a.png", "d.png"])
+    with pytest.raises(InputError, match="no stimulus is selected"):
+        three.select([])
+    with pytest.raises(IndexError):
+        three[3]
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (["a", "c"], r"no row for 1 of 2 stimuli \('b'\)"),
+        (["a", "b", "b"], r"several rows for 1 stimuli \('b'\)"),
+    ],
+)
+def test_table_that_does_not_fit(index, message):
+    table = pd.DataFrame({"category": index}, index=index)
+    with pytest.raises(InputError, match=message):
+        Stimuli.from_arrays([colour(0), colour(0)], ["a", "b"], table)
+
+
+def test_summary(three):
+    assert repr(three) == "Stimuli: 3 images, 'a.png', 'b.png', 'c.png'"
+    table = pd.DataFrame({"category": ["x"]}, index=["a"])
+    assert repr(Stimuli.from_arrays([colour(0)], ["a"], table)).endswith("; table: category")

@@ -1,0 +1,464 @@
+"""Tables of scores: intervals, differences, the best, and controls, each done by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+
+import convergent as cv
+from convergent.statistics.inference import (
+    REFIT_SHARE,
+    REFIT_SHARE_OF_DIFFERENCE,
+    holm,
+    p_permutation,
+    spread,
+)
+
+N, FOLDS = 60, 5
+NAMES = [f"image{i:03d}" for i in range(N)]
+CELL = ["metric", "source", "target"]
+METRICS = ["procrustes", "soft-matching"]
+INTERVALS = ["r_low", "r_high", "normalized_low", "normalized_high"]
+
+
+def labelled(values, name=None, **coords):
+    """Assembly of (stimulus, unit[, repeat])."""
+    dims = ("stimulus", "unit", "repeat")[: values.ndim]
+    return cv.Assembly.from_array(values, stimuli=NAMES, dims=dims, name=name, **coords)
+
+
+@pytest.fixture(scope="module")
+def sides():
+    """Three layers, the last of noise, and two regions with trials, of two subjects each."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, 25))
+    early = x + 0.5 * rng.standard_normal((N, 25))
+    layers = {"early": early, "late": x, "noise": rng.standard_normal((N, 25))}
+    regions = {}
+    for name, units in (("V4", 8), ("IT", 6)):
+        signal = x[:, :units] + 0.5 * rng.standard_normal((N, units))
+        trials = signal[:, :, None] + rng.standard_normal((N, units, 4))
+        whose = ["ann"] * (units // 2) + ["bob"] * (units // 2)
+        regions[name] = labelled(trials, name, subject=("unit", whose))
+    return {name: labelled(values, name) for name, values in layers.items()}, regions
+
+
+OVER = {
+    "stimuli": ("stimuli",),
+    "units": ("units",),
+    "both": ("stimuli", "units"),
+    "subjects": ("stimuli", "subjects"),
+}
+
+
+@pytest.fixture(scope="module")
+def scored(sides):
+    """Scores by what is random."""
+    shuffles = {"stimuli": cv.Shuffle(9)}
+    return {
+        name: cv.score(
+            *sides, METRICS, bootstrap=cv.Bootstrap(40, over), shuffle=shuffles.get(name)
+        )
+        for name, over in OVER.items()
+    }
+
+
+def units_of(scores, cell, value):
+    """Scores (q,), in resamples (B, q) and refits (b, q) of stimuli, and counts of units (B, q)."""
+    metric, source, target = cell
+    part = scores.sel(metric=metric, source=source)
+    part = part.isel(unit=(part["target"] == target).values & (part["excluded"] == "").values)
+    found = part["r"].mean("fold").values
+    draws, refits = (
+        part[name].values if name in part else None for name in ("r_draws", "r_refits")
+    )
+    if value == "normalized":
+        found = found / part["ceiling"].values
+        if draws is not None:
+            moved = part["ceiling_draws"].values
+            draws, refits = draws / moved, refits / moved[: len(refits)]
+    counts = part["unit_draws"].values if "unit_draws" in part else None
+    return found, draws, refits, counts
+
+
+def median_of(values, counts=None):
+    """Median over units, each as often as it is drawn."""
+    if counts is None:
+        return np.nanmedian(values, axis=-1)
+    values = np.broadcast_to(values, counts.shape)
+    return np.array([np.median(np.repeat(*row)) for row in zip(values, counts, strict=True)])
+
+
+def by_hand(kind, found, draws, refits, counts, share=REFIT_SHARE):
+    """The aggregate and its spread, with what is random."""
+    resampled = {}
+    name = "subjects" if kind == "subjects" else "units"
+    if draws is not None:
+        resampled |= {"stimuli": median_of(draws), "refit": median_of(refits)}
+    if counts is not None:
+        resampled[name] = median_of(found, counts)
+    if draws is not None and counts is not None:
+        resampled[f"stimuli and {name}"] = median_of(draws, counts)
+        resampled[f"refit and {name}"] = median_of(refits, counts[: len(refits)])
+    drawn = {"stimuli": N, "units": len(found), "subjects": 2}
+    return median_of(found), spread(resampled, drawn, FOLDS, share)
+
+
+# Summary
+
+
+@pytest.mark.parametrize("kind", OVER)
+def test_intervals_are_those_of_medians_over_units(scored, kind):
+    scores = scored[kind]
+    table = cv.summary(scores)
+    assert len(table) == 2 * 3 * 2
+    for row in table.to_dict("records"):
+        for value in ("r", "normalized"):
+            units = units_of(scores, [row[dim] for dim in CELL], value)
+            estimate, found = by_hand(kind, *units)
+            assert row[value] == pytest.approx(estimate, rel=1e-9)
+            interval = row[f"{value}_low"], row[f"{value}_high"]
+            assert interval == pytest.approx(found.interval(estimate, 0.95), abs=1e-6)
+
+
+def test_intervals_are_students(scored):
+    scores = scored["units"]
+    narrow, wide = (cv.summary(scores, level=level) for level in (0.8, 0.95))
+    for table, level in ((narrow, 0.8), (wide, 0.95)):
+        np.testing.assert_allclose(table["r_high"] - table["r"], table["r"] - table["r_low"])
+        degrees = np.where(table["target"] == "V4", 7, 5)
+        error = (wide["r_high"] - wide["r"]) / stats.t.ppf(0.975, degrees)
+        half = stats.t.ppf((1 + level) / 2, degrees) * error
+        np.testing.assert_allclose(table["r_high"] - table["r"], half)
+
+
+def test_more_that_is_random_is_less_that_is_sure(scored):
+    width = {}
+    for kind in OVER:
+        table = cv.summary(scored[kind])
+        width[kind] = np.median(table["r_high"] - table["r_low"])
+    assert width["both"] > max(width["stimuli"], width["units"])
+
+
+def test_p_of_the_shuffle_counts_shuffles_that_score_as_high(scored):
+    scores = scored["stimuli"]
+    null = scores["r_shuffled"]
+    assert null.sizes["shuffle"] == 9
+    for row in cv.summary(scores).to_dict("records"):
+        metric, source, target = (row[dim] for dim in CELL)
+        values = null.sel(metric=metric, source=source, target_population=target).values
+        assert row["p_shuffle"] == (1 + np.sum(values >= row["r"])) / 10
+    table = cv.summary(scores).set_index("source")["p_shuffle"]
+    assert (table["late"] == 0.1).all()
+    assert table["noise"].max() > 0.1
+
+
+def test_what_was_not_asked_for_is_not_told(sides):
+    table = cv.summary(cv.score(*sides, "linear"))
+    assert not {*INTERVALS, "p_shuffle"} & set(table)
+
+
+def test_without_a_ceiling_there_are_intervals_of_r_alone(sides):
+    for over in OVER.values():
+        scores = cv.score(*sides, "linear", ceiling=None, bootstrap=cv.Bootstrap(20, over))
+        table = cv.summary(scores)
+        assert (table["r_low"] < table["r_high"]).all()
+        assert table[["normalized", "normalized_low", "normalized_high"]].isna().all(axis=None)
+        assert cv.differences(scores)["p"].notna().all()
+        assert cv.best(scores)["p"].notna().all()
+        assert cv.differences(scores, value="normalized")["difference"].isna().all()
+
+
+def test_tables_are_the_same_after_saving(scored, tmp_path):
+    scores = scored["both"]
+    scores.to_netcdf(tmp_path / "scores.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "scores.nc", engine="h5netcdf") as file:
+        back = file.load()
+    xr.testing.assert_identical(back, scores)
+    for table in (cv.summary, cv.best, cv.differences, lambda s: cv.against(s, [s])):
+        pd.testing.assert_frame_equal(table(back), table(scores))
+
+
+def test_the_order_of_dimensions_does_not_matter(scored):
+    scores = scored["both"]
+    turned = scores.transpose(*reversed(list(scores.dims)))
+    for table in (cv.summary, cv.best):
+        pd.testing.assert_frame_equal(table(turned), table(scores))
+
+
+def test_the_order_of_stimuli_and_units_does_not_matter(sides, scored):
+    rng = np.random.default_rng(3)
+    mixed = [
+        {
+            name: cv.Assembly(
+                side.data.isel(
+                    stimulus=rng.permutation(N), unit=rng.permutation(side.data.sizes["unit"])
+                )
+            )
+            for name, side in several.items()
+        }
+        for several in sides
+    ]
+    again = cv.score(*mixed, METRICS, bootstrap=cv.Bootstrap(40, OVER["both"]))
+    for table in (cv.summary, cv.differences):
+        before, after = (
+            table(scores).select_dtypes("number") for scores in (scored["both"], again)
+        )
+        np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+# Differences
+
+
+def difference_by_hand(scores, kind, one, other, value):
+    """Of two cells of one target."""
+    pair = zip(*(units_of(scores, cell, value) for cell in (one, other)), strict=True)
+    found, draws, refits, _ = (None if a is None else a - b for a, b in pair)
+    counts = units_of(scores, one, value)[3]
+    return by_hand(kind, found, draws, refits, counts, REFIT_SHARE_OF_DIFFERENCE)
+
+
+@pytest.mark.parametrize("value", ["r", "normalized"])
+@pytest.mark.parametrize("kind", OVER)
+def test_differences_are_medians_over_units_of_paired_differences(scored, kind, value):
+    scores = scored[kind]
+    for between in ("source", "metric"):
+        table = cv.differences(scores, between, value=value)
+        assert list(table)[2:] == [
+            *("first", "second", "difference", "low", "high", "p", "p_corrected")
+        ]
+        assert len(table) == (2 * 2 * 3 if between == "source" else 3 * 2)
+        for row in table.iloc[::3].to_dict("records"):
+            cells = (
+                [row[which] if dim == between else row[dim] for dim in CELL]
+                for which in ("first", "second")
+            )
+            estimate, found = difference_by_hand(scores, kind, *cells, value)
+            assert row["difference"] == pytest.approx(estimate, abs=1e-9)
+            interval = found.interval(estimate, 0.95)
+            assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)
+            assert row["p"] == pytest.approx(found.p(estimate), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", OVER)
+def test_targets_differ_by_their_medians(scored, kind):
+    scores = scored[kind]
+    table = cv.differences(scores, "target", level=0.9)
+    assert len(table) == 6
+    for row in table.to_dict("records"):
+        a, b = (
+            units_of(scores, (row["metric"], row["source"], name), "r")
+            for name in (row["first"], row["second"])
+        )
+        assert row["difference"] == pytest.approx(np.median(a[0]) - np.median(b[0]), abs=1e-9)
+        if kind == "stimuli":
+            draws = {
+                name: median_of(a[i]) - median_of(b[i])
+                for name, i in (("stimuli", 1), ("refit", 2))
+            }
+            found = spread(draws, {"stimuli": N}, FOLDS)
+            interval = found.interval(row["difference"], 0.9)
+            assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)
+    if kind == "units":  # drawn apart
+        a, b = (table_of(scores, name) for name in ("V4", "IT"))
+        apart = np.hypot(a / stats.t.ppf(0.975, 7), b / stats.t.ppf(0.975, 5))
+        found = (table["high"] - table["low"]) / 2 / stats.t.ppf(0.95, 5)
+        np.testing.assert_allclose(found, apart, rtol=0.4)
+
+
+def table_of(scores, target):
+    """Half widths of the intervals of one target."""
+    table = cv.summary(scores)
+    table = table[table["target"] == target]
+    return (table["r_high"] - table["r_low"]).to_numpy() / 2
+
+
+def test_a_pair_the_other_way_round_has_the_opposite_difference(scored):
+    scores = scored["both"]
+    mirrored = scores.sel(source=["noise", "late", "early"])
+    key = ["metric", "target", "first", "second"]
+    there = cv.differences(scores).set_index(key)
+    back = cv.differences(mirrored).set_index(key)
+    back.index = back.index.rename(["metric", "target", "second", "first"]).reorder_levels(key)
+    back = back.loc[there.index]
+    np.testing.assert_allclose(there["difference"], -back["difference"], rtol=1e-12)
+    np.testing.assert_allclose(there["low"], -back["high"], atol=1e-7)
+    np.testing.assert_allclose(there["p"], back["p"], atol=1e-7)
+
+
+def test_p_is_corrected_within_each_metric_and_target(scored):
+    table = cv.differences(scored["stimuli"])
+    assert table.groupby(["metric", "target"]).size().tolist() == [3] * 4
+    for _, group in table.groupby(["metric", "target"]):
+        np.testing.assert_allclose(group["p_corrected"], holm(group["p"].to_numpy()))
+
+
+def test_all_are_compared_with_a_reference(scored):
+    scores = scored["stimuli"]
+    table = cv.differences(scores, reference="noise")
+    assert set(table["second"]) == {"noise"}
+    assert list(table["first"]) == ["early", "late"] * 4
+    every = cv.differences(scores)
+    every = every[every["second"] == "noise"]
+    np.testing.assert_array_equal(table[["difference", "p"]], every[["difference", "p"]])
+    assert (table["p_corrected"] <= every["p_corrected"].to_numpy()).all()  # of fewer pairs
+
+
+@pytest.mark.parametrize("kind", ["stimuli", "units", "both"])
+def test_what_is_the_same_does_not_differ(sides, kind):
+    late, target = sides[0]["late"], sides[1]["V4"]
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((25, 25)))[0]
+    rotated = labelled(late.data.values @ rotation)
+    copies = {"one": late, "copy": late, "rotated": rotated}
+    bootstrap = cv.Bootstrap(30, OVER[kind])
+    scores = cv.score(copies, target, ["linear", "procrustes"], bootstrap=bootstrap)
+    table = cv.differences(scores)
+    same = table[(table["first"] == "one") & (table["second"] == "copy")]
+    np.testing.assert_array_equal(same[["difference", "low", "high"]], 0)
+    np.testing.assert_array_equal(same[["p", "p_corrected"]], 1)
+    np.testing.assert_allclose(table["difference"], 0, atol=1e-9)
+    assert (table["p"] > 0.5).all()  # rounding is no evidence
+    ranked = cv.best(scores)
+    np.testing.assert_array_equal(ranked["p"], 1)
+    assert ranked["among_best"].all()
+
+
+def test_pairing_cancels_what_two_sources_have_in_common(scored):
+    scores = scored["both"]
+    alone = cv.summary(scores)
+    width = np.median((alone["r_high"] - alone["r_low"])[alone["source"] != "noise"])
+    table = cv.differences(scores)
+    pair = table[(table["first"] == "early") & (table["second"] == "late")]
+    assert np.median(pair["high"] - pair["low"]) < 0.7 * width * np.sqrt(2)
+
+
+def test_clear_differences_are_found_and_others_not(scored):
+    for kind in ("stimuli", "both"):
+        table = cv.differences(scored[kind]).query("metric != 'soft-matching'")
+        to_noise = table["second"] == "noise"
+        assert (table["p_corrected"][to_noise] < 0.05).all()
+        assert (table["difference"][to_noise] > 0.2).all()
+        assert (table["low"][to_noise] > 0).all()
+
+
+# The best
+
+
+def test_the_best_is_told_from_the_rest(scored):
+    for kind in ("stimuli", "both"):
+        table = cv.best(scored[kind]).query("metric != 'soft-matching'")
+        by_source = table.groupby("source")["among_best"]
+        assert by_source.all()["late"]
+        assert not by_source.any()["noise"]
+
+
+@pytest.mark.parametrize("value", ["r", "normalized"])
+def test_how_far_each_is_behind_the_greatest_score(scored, value):
+    scores = scored["both"]
+    table = cv.best(scores, value=value)
+    assert list(table) == ["metric", "source", "target", value, "behind", "p", "among_best"]
+    np.testing.assert_array_equal(table["among_best"], table["p"] > 0.05)
+    summary = cv.summary(scores).set_index(CELL)[value]
+    pairs = cv.differences(scores, value=value).set_index([*CELL[::2], "first", "second"])
+    for (metric, target), group in table.groupby(["metric", "target"]):
+        by_source = group.set_index("source")
+        for source, row in by_source.iterrows():
+            assert row[value] == pytest.approx(summary[metric, source, target])
+        top = by_source[value].idxmax()
+        assert by_source["behind"][top] == 0
+        for other in by_source.index.drop(top):
+            key = (metric, target, top, other)
+            sign = 1 if key in pairs.index else -1
+            key = key if sign == 1 else (metric, target, other, top)
+            expected = sign * pairs["difference"][key]
+            assert by_source["behind"][other] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_lower_level_keeps_fewer(scored):
+    strict, loose = (cv.best(scored["stimuli"], level=level) for level in (0.5, 0.99))
+    np.testing.assert_array_equal(strict["p"], loose["p"])
+    np.testing.assert_array_equal(strict["among_best"], strict["p"] > 0.5)
+    assert strict["among_best"].sum() < loose["among_best"].sum()
+
+
+def test_a_source_alone_is_the_best_and_has_no_differences(sides):
+    sources, targets = sides
+    scores = cv.score(sources["late"], targets, "linear", bootstrap=cv.Bootstrap(10))
+    assert cv.best(scores)["among_best"].all()
+    assert len(cv.differences(scores)) == 0
+
+
+# Controls
+
+
+def test_scores_are_held_against_controls(sides):
+    sources, targets = sides
+    scores = cv.score(sources, targets, "linear")
+    rng = np.random.default_rng(2)
+    controls = [
+        cv.score(
+            {name: labelled(rng.standard_normal((N, 25))) for name in sources}, targets, "linear"
+        )
+        for _ in range(3)
+    ]
+    table = cv.against(scores, controls)
+    null = np.stack([cv.summary(control)["r"] for control in controls])
+    r = cv.summary(scores)["r"]
+    np.testing.assert_array_equal(table["r"], r)
+    np.testing.assert_allclose(table["control_mean"], null.mean(0))
+    np.testing.assert_allclose(table["control_sd"], null.std(0, ddof=1))
+    np.testing.assert_allclose(table["z"], (r - null.mean(0)) / null.std(0, ddof=1))
+    np.testing.assert_allclose(table["p"], (1 + (null >= r.to_numpy()).sum(0)) / 4)
+    expected = [p_permutation(one, many) for one, many in zip(r, null.T, strict=True)]
+    np.testing.assert_allclose(table["p"], expected)
+    assert (table["n_controls"] == 3).all()
+    assert (table.set_index("source")["p"]["late"] == 1 / 4).all()
+
+
+def test_one_control_has_no_spread(sides):
+    scores = cv.score(*sides, "linear", units=False)
+    table = cv.against(scores, [scores])
+    assert table[["control_sd", "z"]].isna().all(axis=None)
+    np.testing.assert_array_equal(table["p"], 1)
+
+
+def test_controls_must_be_there_for_every_score(sides):
+    sources, targets = sides
+    scores = cv.score(sources, targets, "linear")
+    with pytest.raises(cv.InputError, match="there is no control"):
+        cv.against(scores, [])
+    part = cv.score({"early": sources["early"]}, targets, "linear")
+    message = r"control 1 has no score of .*'source': 'late'.*name its sources and targets alike"
+    with pytest.raises(cv.InputError, match=message):
+        cv.against(scores, [scores, part])
+    assert len(cv.against(part, [scores])) == 2  # controls may have more
+
+
+# Bad input
+
+
+def test_scores_without_resamples(sides):
+    for scores in (cv.score(*sides, "linear"), cv.score(*sides, "linear", units=False)):
+        for table in (cv.differences, cv.best):
+            with pytest.raises(cv.InputError, match=r"hold no resamples.*bootstrap=Bootstrap"):
+                table(scores)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"between": "sources"}, "no between 'sources'.*'source'"),
+        ({"value": "explained_variance"}, "no value 'explained_variance'"),
+        ({"reference": "lat"}, "no source 'lat': did you mean.*'late'"),
+        ({"between": "target", "reference": "late"}, "no target 'late'"),
+    ],
+)
+def test_unknown_labels(scored, options, message):
+    with pytest.raises(cv.InputError, match=message):
+        cv.differences(scored["stimuli"], **options)
+
+
+def test_unknown_values(scored):
+    with pytest.raises(cv.InputError, match="no value 'similarity'"):
+        cv.best(scored["stimuli"], value="similarity")
