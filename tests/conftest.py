@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convergent.scoring.pair_scores import RunningCell
+from convergent.scoring.pair_scores import RunningPairScores
 
 
 def pytest_configure():
@@ -15,17 +15,17 @@ def pytest_configure():
 
 
 @pytest.fixture
-def cells_done(monkeypatch):
+def pairs_done(monkeypatch):
     """How many cells were computed (``count``), and when somebody presses ctrl-C (``most``)."""
     seen = SimpleNamespace(count=0, most=np.inf)
 
-    def done(self, whole=RunningCell.done):
+    def done(self, whole=RunningPairScores.done):
         if seen.count == seen.most:
             raise KeyboardInterrupt
         seen.count += 1
         return whole(self)
 
-    monkeypatch.setattr(RunningCell, "done", done)
+    monkeypatch.setattr(RunningPairScores, "done", done)
     return seen
 
 

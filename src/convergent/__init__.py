@@ -9,6 +9,7 @@
 from importlib.metadata import version
 
 from . import features, plot, simulate
+from .base.compute import Compute
 from .base.errors import InputError
 from .base.study import Study
 from .data import formats
@@ -42,6 +43,7 @@ from .networks.network import Network
 from .networks.training import train
 from .protocol.folds import Folds
 from .protocol.resampling import Bootstrap, Shuffle
+from .protocol.settings import Protocol
 from .reports.score_page import report
 from .scoring.compare import compare
 from .scoring.controls import rotated, shuffled
@@ -62,6 +64,7 @@ __all__ = [
     "Bootstrap",
     "Card",
     "CircularShifts",
+    "Compute",
     "Distortion",
     "Folds",
     "Forecast",
@@ -70,6 +73,7 @@ __all__ = [
     "Network",
     "Population",
     "Procrustes",
+    "Protocol",
     "Shuffle",
     "SoftMatching",
     "Stimuli",

@@ -139,7 +139,7 @@ def test_a_metric_whose_parameters_are_not_plain_is_told(tmp_path):
 def test_another_version_computes_anew(tmp_path, fits, monkeypatch):
     score(tmp_path)
     fits.tasks.clear()
-    monkeypatch.setattr("convergent.base.study.version", lambda _package: "99.0")
+    monkeypatch.setattr("convergent.base.hashing.version", lambda _package: "99.0")
     score(tmp_path)
     assert len(fits.tasks) == 2
 
@@ -147,7 +147,7 @@ def test_another_version_computes_anew(tmp_path, fits, monkeypatch):
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "other"])
 def test_a_damaged_cell_is_noticed_and_computed_anew(tmp_path, fits, damage):
     first = score(tmp_path)
-    cells = sorted((tmp_path / "cells").iterdir())
+    cells = sorted((tmp_path / "pieces").iterdir())
     content = cells[0].read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
@@ -176,7 +176,7 @@ def test_cells_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="disk full"):
         study.keep({"a": 1}, {"r": np.zeros(3)})
-    assert not list((tmp_path / "cells").iterdir())
+    assert not list((tmp_path / "pieces").iterdir())
     assert study.recall({"a": 1}) is None
 
 
@@ -240,7 +240,7 @@ def test_a_labelled_result_is_made_once(tmp_path):
     assert len(made) == 1
     study.dataset({"step": 2}, make)
     assert len(made) == 2
-    one, other = sorted((tmp_path / "cells").glob("*.nc"))
+    one, other = sorted((tmp_path / "pieces").glob("*.nc"))
     for content in (other.read_bytes(), one.read_bytes()[:100]):
         one.write_bytes(content)
         with pytest.warns(UserWarning, match="damaged or cut short"):

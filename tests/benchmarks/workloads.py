@@ -134,8 +134,8 @@ def standardised(folder: Path, program: str) -> Data:
         values = data[name].astype(float)
         values -= values.mean(0)
         length = np.linalg.norm(values, axis=0)
-        heard = length > 1e-6 * length.max()
-        data[name] = values[:, heard] / length[heard]
+        responsive = length > 1e-6 * length.max()
+        data[name] = values[:, responsive] / length[responsive]
     return data
 
 
@@ -156,7 +156,7 @@ def ridge_ours(data: Data) -> Found:
     x, y = map(Population, on(data, "x", "y"))
     metric, found = cv.Linear(tuple(PENALTIES)), []
     for fold in direct.folds(data["x"]):
-        fitted = metric.fit(x.split(*fold), y.split(*fold))
+        fitted = metric.fit(x.fold(*fold), y.fold(*fold))
         found.append((fitted.score().r, fitted.penalties))
     return dict(zip(("r", "penalties"), map(np.array, zip(*found, strict=True)), strict=True))
 
@@ -214,10 +214,10 @@ def ridge_agreement(ours: Found, peer: Found | None) -> dict[str, float]:
 def procrustes_ours(data: Data) -> Found:
     x, y = map(Population, on(data, "x", "y"))
     every = direct.folds(data["x"])
-    scores = [cv.Procrustes().fit(x.split(*fold), y.split(*fold)).score().r for fold in every]
+    scores = [cv.Procrustes().fit(x.fold(*fold), y.fold(*fold)).score().r for fold in every]
 
     def nuclear() -> float:
-        a, b = (side.split(*every[0]).coordinates.train for side in (x, y))
+        a, b = (side.fold(*every[0]).coordinates.train for side in (x, y))
         return rotation(a.T @ b)[1]
 
     return {"r": np.array(scores[:1]), "nuclear": nuclear}

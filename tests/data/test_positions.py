@@ -320,7 +320,7 @@ def test_another_group_keeps_images_together_too(pair):
     groups = group_labels("scene", [source, target])
     np.testing.assert_array_equal(groups, source.data["scene"])
     scores = cv.score(source, target, "linear", folds=cv.Folds(3, group="scene"), ceiling=None)
-    assert json.loads(scores.attrs["made_with"])["folds"]["group"] == "scene"
+    assert json.loads(scores.attrs["provenance"])["folds"]["group"] == "scene"
     with pytest.raises(cv.InputError, match=r"'row' parts positions of the same image \('img 1',"):
         cv.score(source, target, folds=cv.Folds(2, group="row"), ceiling=None)
     with pytest.raises(cv.InputError, match="'scenes': did you mean 'scene'"):

@@ -147,20 +147,20 @@ def test_stimuli_are_matched_by_name(sides, found):
     np.testing.assert_allclose(again["slope_low"], found["slope_low"], atol=1e-9)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, cells_done):
-    cells_done.most = 15
+def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, pairs_done):
+    pairs_done.most = 15
     arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15), "study": tmp_path}
     with pytest.raises(KeyboardInterrupt):
         shift(*sides, **arguments)
-    cells_done.count, cells_done.most = 0, np.inf
+    pairs_done.count, pairs_done.most = 0, np.inf
     resumed = shift(*sides, **arguments)
     # the first layer is without noise at both levels: what holds the same is fitted once
-    assert cells_done.count == len(METRICS) * (LAYERS * (1 + 2 * 2) - 2) - 15
+    assert pairs_done.count == len(METRICS) * (LAYERS * (1 + 2 * 2) - 2) - 15
     for name in found.data_vars:
         np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
-    cells_done.count = 0
+    pairs_done.count = 0
     shift(*sides, **arguments)
-    assert not cells_done.count
+    assert not pairs_done.count
 
 
 def test_layers_on_disk_give_the_same(sides, found):

@@ -99,16 +99,16 @@ def test_chance_and_accuracy_stand_beside(runs):
     assert found["accuracy"].sel(network="a", step=2.0) == 0.8
 
 
-def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, cells_done):
-    cells_done.most = 20
+def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, pairs_done):
+    pairs_done.most = 20
     arguments = {"bootstrap": cv.Bootstrap(30, refits=10), "study": tmp_path}
     with pytest.raises(KeyboardInterrupt):
         cv.trajectory(runs, METRICS, **arguments)
-    cells_done.count, cells_done.most = 0, np.inf
+    pairs_done.count, pairs_done.most = 0, np.inf
     resumed = cv.trajectory(runs, METRICS, **arguments)
     steps = len(STEPS)
     # per layer: ceilings, the same step, and the end but for the last step, which is both
-    assert cells_done.count == 3 * 3 * (steps + steps + steps - 1) - 20
+    assert pairs_done.count == 3 * 3 * (steps + steps + steps - 1) - 20
     for name in found.data_vars:
         np.testing.assert_allclose(resumed[name], found[name], atol=1e-12)
 

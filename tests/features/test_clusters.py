@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 import convergent as cv
 from convergent import features
 from convergent.features._bipartite_graph import Graph, from_largest
-from convergent.features._moments import Moments
+from convergent.features._cross_moments import CrossMoments
 from convergent.features._subspaces import canonical_correlations, dimension, groups
 
 
@@ -89,7 +89,7 @@ def test_canonical_correlations_are_scikit_learns():
     shared = rng.standard_normal((400, 2))
     x = np.concatenate([shared, rng.standard_normal((400, 1))], 1) @ rng.standard_normal((3, 3))
     y = shared @ rng.standard_normal((2, 2)) + 0.5 * rng.standard_normal((400, 2))
-    train, test = Moments.of(x[:300], y[:300]), Moments.of(x[300:], y[300:])
+    train, test = CrossMoments.of(x[:300], y[:300]), CrossMoments.of(x[300:], y[300:])
     fitted = CCA(2, max_iter=10_000, tol=1e-12).fit(x[:300], y[:300])
     one, other = fitted.transform(x[300:], y[300:])
     expected = [np.corrcoef(one[:, i], other[:, i])[0, 1] for i in range(2)]

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 import convergent as cv
 from convergent import features
 from convergent.features._assignment import bipartite, partners, semi
-from convergent.features._moments import Moments
+from convergent.features._cross_moments import CrossMoments
 
 
 def assembly(values, name="units", **labels):
@@ -66,7 +66,7 @@ def test_bounds_of_the_bipartite_total():
 def test_moments_are_numpys():
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((50, 4)), rng.standard_normal((50, 3)) + 0.3
-    whole, part = Moments.of(x, y), Moments.of(x[:20], y[:20])
+    whole, part = CrossMoments.of(x, y), CrossMoments.of(x[:20], y[:20])
     rest = whole - part
     r = np.corrcoef(x[20:].T, y[20:].T)[:4, 4:]
     np.testing.assert_allclose(rest.correlation, r, atol=1e-12)

@@ -13,9 +13,9 @@ from scipy.stats import ortho_group
 
 import convergent as cv
 from convergent import CircularShifts, Linear, Population, Procrustes, SoftMatching
+from convergent.base.hashing import parameters
 from convergent.metrics.circular_shifts import shifted_places
 from convergent.metrics.table import named_metrics
-from convergent.scoring.provenance import parameters
 from convergent.scoring.tasks import shuffled_fold as _shuffled
 
 GRID = (2, 3)
@@ -43,7 +43,7 @@ def rolled(values, shift):
 
 def views(x, y, train=TRAIN, test=TEST, kind=np.asarray):
     """Both under one split, positions as stimuli."""
-    return tuple(Population(kind(z.reshape(-1, z.shape[-1]))).split(train, test) for z in (x, y))
+    return tuple(Population(kind(z.reshape(-1, z.shape[-1]))).fold(train, test) for z in (x, y))
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (1, 0), (0, 1), (3, 2), (-1, -2)])
@@ -215,7 +215,7 @@ def test_each_fold_is_what_the_metric_gives_on_it(pair):
     scores = cv.score(*pair, [metric], ceiling=None, folds=cv.Folds(4, seed=2))
     images = np.arange(IMAGES * PLACES) // PLACES
     for k, (train, test) in enumerate(cv.Folds(4, seed=2).split(len(images), images)):
-        sides = (Population(one.data.values).split(train, test) for one in pair)
+        sides = (Population(one.data.values).fold(train, test) for one in pair)
         fitted = metric.fit(*sides)
         assert fitted.shift == (1, 2)
         np.testing.assert_allclose(scores["r"].sel(fold=k).squeeze(), fitted.score().r, atol=1e-9)

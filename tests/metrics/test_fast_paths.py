@@ -68,14 +68,14 @@ def plain_procrustes(x, y, train, test):
 def plain_soft_matching(x, y, train, test):
     """Optimal transport on all correlations; r of the plan's pairs, and its total on train."""
     (a, _), (b, _) = centred(x, train, test), centred(y, train, test)
-    heard = [np.flatnonzero(np.linalg.norm(z, axis=0) > 1e-9) for z in (a, b)]
-    a, b = a[:, heard[0]], b[:, heard[1]]
+    responsive = [np.flatnonzero(np.linalg.norm(z, axis=0) > 1e-9) for z in (a, b)]
+    a, b = a[:, responsive[0]], b[:, responsive[1]]
     c = (a / np.linalg.norm(a, axis=0)).T @ (b / np.linalg.norm(b, axis=0))
     p, q = c.shape
     plan = ot.emd(np.full(p, 1 / p), np.full(q, 1 / q), 1 - c, numItermax=10**7)
     r = np.full(y.shape[1], np.nan)
-    for j, unit in enumerate(heard[1]):
-        alike = [pearson(x[test][:, [i]], y[test][:, [unit]])[0] for i in heard[0]]
+    for j, unit in enumerate(responsive[1]):
+        alike = [pearson(x[test][:, [i]], y[test][:, [unit]])[0] for i in responsive[0]]
         r[unit] = q * plan[:, j] @ np.array(alike)
     return r, (plan * c).sum()
 
@@ -106,7 +106,7 @@ def pairs(draw, constant=True, duplicated=True):
 
 
 def fit(metric, x, y, train, test):
-    views = (Population(z, "cpu").split(train, test) for z in (x, y))  # as cv.score does
+    views = (Population(z, "cpu").fold(train, test) for z in (x, y))  # as cv.score does
     return cv.METRICS[metric]().fit(*views).score()
 
 

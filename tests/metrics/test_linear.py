@@ -12,7 +12,7 @@ TRAIN, TEST = np.arange(60), np.arange(60, 90)
 
 def views(x, y):
     """Both populations under one split."""
-    return Population(x).split(TRAIN, TEST), Population(y).split(TRAIN, TEST)
+    return Population(x).fold(TRAIN, TEST), Population(y).fold(TRAIN, TEST)
 
 
 def relative(x):

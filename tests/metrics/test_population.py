@@ -23,7 +23,7 @@ KINDS = {
 def test_coordinates_keep_every_inner_product(kind, dtype, p):
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((60, p)) + 5).astype(dtype)
-    axes = Population(KINDS[kind](x)).split(TRAIN, TEST).coordinates
+    axes = Population(KINDS[kind](x)).fold(TRAIN, TEST).coordinates
     centred = x.astype(float) - x[TRAIN].astype(float).mean(0)
     train, test = np.asarray(axes.train), np.asarray(axes.test)
     scale = (centred**2).sum(1).max()
@@ -41,7 +41,7 @@ def test_coordinates_keep_every_inner_product(kind, dtype, p):
 @pytest.mark.parametrize("p", [7, 300])
 def test_expanding_the_training_coordinates_gives_the_responses_back(kind, p):
     x = np.random.default_rng(1).standard_normal((60, p))
-    view = Population(KINDS[kind](x)).split(TRAIN, TEST)
+    view = Population(KINDS[kind](x)).fold(TRAIN, TEST)
     expanded = np.asarray(view.expand(view.coordinates.train))
     np.testing.assert_allclose(expanded, x[TRAIN] - x[TRAIN].mean(0), atol=1e-9)
 
@@ -52,11 +52,11 @@ def test_reordered_stimuli_are_the_same_stimuli_in_other_places(kind, p):
     rng = np.random.default_rng(7)
     x = rng.standard_normal((60, p)) + 5
     train, test = rng.permutation(40), rng.permutation(20)
-    view = Population(KINDS[kind](x)).split(TRAIN, TEST)
+    view = Population(KINDS[kind](x)).fold(TRAIN, TEST)
     found, before = view.reordered(train, test), view.coordinates
     np.testing.assert_array_equal(found.train, TRAIN[train])
     np.testing.assert_array_equal(found.test, TEST[test])
-    fresh = found.population.split(TRAIN[train], TEST[test])  # nothing derived yet
+    fresh = found.population.fold(TRAIN[train], TEST[test])  # nothing derived yet
     for one, other in zip(found.responses, fresh.responses, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
     axes, other = found.coordinates, fresh.coordinates
@@ -94,7 +94,7 @@ def test_the_population_is_read_once():
     population = Population(array)
     for fold in range(5):
         test = np.arange(fold * 12, fold * 12 + 12)
-        view = population.split(np.setdiff1d(np.arange(60), test), test)
+        view = population.fold(np.setdiff1d(np.arange(60), test), test)
         assert view.coordinates is view.coordinates
     assert sorted(reads) == [80, 80, 110, 110, 110, 110]
 
@@ -104,14 +104,14 @@ def test_scores_from_disk_are_those_from_memory(metric, monkeypatch):
     rng = np.random.default_rng(6)
     x, y = rng.standard_normal((60, 300)).astype("f4"), rng.standard_normal((60, 200)).astype("f4")
     y[:, :50] += x[:, :50]
-    expected = METRICS[metric]().fit(*(Population(z).split(TRAIN, TEST) for z in (x, y))).score()
+    expected = METRICS[metric]().fit(*(Population(z).fold(TRAIN, TEST) for z in (x, y))).score()
     monkeypatch.setattr("convergent.metrics.population.SMALL_BYTES", 0)
     monkeypatch.setattr("convergent.metrics.population.BLOCK_BYTES", 8 * 60 * 33)
     monkeypatch.setattr("convergent.metrics.soft_matching.HELD_BYTES", 0)
     for a, b in ((x, y), (y, x)):
-        held = METRICS[metric]().fit(*(Population(z).split(TRAIN, TEST) for z in (a, b))).score()
+        held = METRICS[metric]().fit(*(Population(z).fold(TRAIN, TEST) for z in (a, b))).score()
         views = (
-            Population(dask.array.from_array(z, chunks=(25, 70))).split(TRAIN, TEST) for z in (a, b)
+            Population(dask.array.from_array(z, chunks=(25, 70))).fold(TRAIN, TEST) for z in (a, b)
         )
         found = METRICS[metric]().fit(*views).score()
         np.testing.assert_allclose(found.r, held.r, atol=1e-9)
@@ -124,10 +124,10 @@ def test_scores_from_disk_are_those_from_memory(metric, monkeypatch):
 @pytest.mark.parametrize("p", [20, 300])
 def test_missing_values_on_disk_are_noticed(metric, p):
     x = np.random.default_rng(4).standard_normal((60, p))
-    y = Population(x.copy()).split(TRAIN, TEST)
+    y = Population(x.copy()).fold(TRAIN, TEST)
     x[3, 7] = np.nan
     with pytest.raises(InputError, match="NaN or infinite"):
-        METRICS[metric]().fit(Population(dask.array.from_array(x)).split(TRAIN, TEST), y)
+        METRICS[metric]().fit(Population(dask.array.from_array(x)).fold(TRAIN, TEST), y)
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])

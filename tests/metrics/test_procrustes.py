@@ -14,7 +14,7 @@ TRAIN, TEST = np.arange(60), np.arange(60, 90)
 
 def views(x, y):
     """Both populations under one split."""
-    return Population(x).split(TRAIN, TEST), Population(y).split(TRAIN, TEST)
+    return Population(x).fold(TRAIN, TEST), Population(y).fold(TRAIN, TEST)
 
 
 def scipy_prediction(x, y):
@@ -80,8 +80,8 @@ NETREP = {
 def test_angular_distance_is_netreps(synthetic, case):
     units, expected = NETREP[case]
     x, y, everything = synthetic.x[:, :units], synthetic.y, np.arange(200)
-    source = Population(x).split(everything, everything)
-    target = Population(y).split(everything, everything)
+    source = Population(x).fold(everything, everything)
+    target = Population(y).fold(everything, everything)
     similarity = Procrustes().fit(source, target).score().similarity
     assert np.arccos(similarity) == pytest.approx(expected, abs=1e-6)
 
@@ -90,7 +90,7 @@ def test_cross_validated_angular_distance_is_netreps(synthetic):
     folds = KFold(5, shuffle=True, random_state=0).split(synthetic.x)
     source, target = Population(synthetic.x), Population(synthetic.y)
     angles = [
-        np.arccos(Procrustes().fit(source.split(a, b), target.split(a, b)).score().similarity)
+        np.arccos(Procrustes().fit(source.fold(a, b), target.fold(a, b)).score().similarity)
         for a, b in folds
     ]
     assert np.mean(angles) == pytest.approx(0.9114156490744094, abs=1e-6)

@@ -31,7 +31,7 @@ def populations(p, q, seed=0):
 
 def views(x, y, train=TRAIN, test=TEST):
     """Both populations under one split."""
-    return Population(x).split(train, test), Population(y).split(train, test)
+    return Population(x).fold(train, test), Population(y).fold(train, test)
 
 
 def drawn(n, samples, seed=1):

@@ -12,7 +12,7 @@ TRAIN, TEST = np.arange(60), np.arange(60, 90)
 
 def views(x, y):
     """Both populations under one split."""
-    return Population(x).split(TRAIN, TEST), Population(y).split(TRAIN, TEST)
+    return Population(x).fold(TRAIN, TEST), Population(y).fold(TRAIN, TEST)
 
 
 def correlations(x, y):
@@ -34,7 +34,7 @@ def as_matrix(plan, shape):
 
 
 def by_formula(x, y, how):
-    """Unit scores, with all units heard."""
+    """Unit scores, with all units responsive."""
     t = dense(correlations(x[TRAIN], y[TRAIN]))
     q = y.shape[1]
     if how == "pairwise":
@@ -108,8 +108,8 @@ POT = {50: 0.2749533428122684, 30: 0.26026553622094917}
 @pytest.mark.parametrize("units", POT)
 def test_total_correlation_is_pots(synthetic, units):
     everything = np.arange(200)
-    source = Population(synthetic.x[:, :units]).split(everything, everything)
-    target = Population(synthetic.y).split(everything, everything)
+    source = Population(synthetic.x[:, :units]).fold(everything, everything)
+    target = Population(synthetic.y).fold(everything, everything)
     similarity = SoftMatching().fit(source, target).score().similarity
     assert similarity == pytest.approx(POT[units], abs=1e-6)
     if units == 50:

@@ -234,9 +234,9 @@ def test_page_is_well_formed(page):
 
 def test_page_says_how_to_do_it_again(page):
     _, text = page
-    made_with = html.unescape(re.search(r"<pre>(.*)</pre>", text, re.DOTALL)[1])
+    provenance = html.unescape(re.search(r"<pre>(.*)</pre>", text, re.DOTALL)[1])
     for word in ('"seed": 0', '"ceiling": "split-half"', '"versions"', '"sha256"', HOSTILE):
-        assert word in made_with
+        assert word in provenance
 
 
 def test_page_of_simulated_data_says_so(tmp_path):

@@ -216,7 +216,7 @@ def predictions(pair, metric):
     """Predicted and recorded responses of each fold."""
     x, y = pair[0].data.values, pair[1].data.values.mean(2)
     for train, test in SPLITS:
-        views = (Population(z).split(train, test) for z in (x, y))
+        views = (Population(z).fold(train, test) for z in (x, y))
         yield cv.METRICS[metric]().fit(*views).predict(), y[test], test
 
 
@@ -261,7 +261,7 @@ def test_the_maps_are_refitted_in_the_first_resamples(pair):
         r = 0
         for train, test in SPLITS:
             rows = np.repeat(train, drawn[train]), np.repeat(test, drawn[test])
-            r += cv.Procrustes().fit(*(Population(z).split(*rows) for z in (x, y))).score().r / 5
+            r += cv.Procrustes().fit(*(Population(z).fold(*rows) for z in (x, y))).score().r / 5
         np.testing.assert_allclose(scores["r_refits"].squeeze()[b], r, atol=1e-6)
 
 

@@ -106,7 +106,7 @@ def test_labels_say_what_each_measure_is(compared):
     validated = set(table.index[table["cross_validated"]])
     assert validated == {m for m in METRICS if "linear" in m or m.endswith("-cv")}
     assert (compared.attrs["n_stimuli"], compared.attrs["simulated"]) == (N, 0)
-    made = json.loads(compared.attrs["made_with"])
+    made = json.loads(compared.attrs["provenance"])
     assert list(made["second"]) == ["wide", "middle"]
     assert set(made["first"]["small"]) >= {"sha256", "n_units"}
 
@@ -222,7 +222,7 @@ def test_folds_and_groups_are_followed(layers):
         angles = []
         for train, test in KFold(3, shuffle=True, random_state=1).split(np.unique(split)):
             places = [np.flatnonzero(np.isin(split, part)) for part in (train, test)]
-            fitted = cv.Procrustes().fit(x.split(*places), y.split(*places))
+            fitted = cv.Procrustes().fit(x.fold(*places), y.fold(*places))
             angles.append(np.arccos(fitted.score().similarity))
         found = value.sel(measure="procrustes-angle-cv").item()
         assert found == pytest.approx(np.mean(angles), abs=1e-9)

@@ -35,7 +35,7 @@ def test_every_fold_is_what_the_metric_gives_on_it(pair):
     scores = cv.score(source, target)
     x, y = source.data.values, np.mean(target.data.values, axis=2)
     for k, (train, test) in enumerate(KFold(5, shuffle=True, random_state=0).split(x)):
-        views = [Population(z).split(train, test) for z in (x, y)]
+        views = [Population(z).fold(train, test) for z in (x, y)]
         for name, metric in cv.METRICS.items():
             expected = metric().fit(*views).score()
             found = scores.sel(metric=name, source="layer", fold=k)
@@ -138,7 +138,7 @@ def test_each_stimulus_is_tested_once():
 def test_attrs_hold_what_is_needed_to_do_it_again(pair):
     source, target = pair
     scores = cv.score(source, target, [cv.Linear((0.1, 1.0))], folds=cv.Folds(3, seed=4))
-    made = json.loads(scores.attrs["made_with"])
+    made = json.loads(scores.attrs["provenance"])
     assert made["folds"] == {"n": 3, "seed": 4, "group": None}
     assert made["metrics"] == {"linear": {"metric": "Linear", "penalties": [0.1, 1.0]}}
     assert made["sources"]["layer"]["sha256"] == source.fingerprint()

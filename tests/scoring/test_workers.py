@@ -94,7 +94,7 @@ def cluster(tmp_path):
 
 
 def cells_of(study):
-    return {path.name: path.stat().st_mtime_ns for path in (study / "cells").glob("*.npz")}
+    return {path.name: path.stat().st_mtime_ns for path in (study / "pieces").glob("*.npz")}
 
 
 def wait_for(study, least, client):
@@ -166,8 +166,8 @@ def test_a_client_that_dies_goes_on_with_the_missing_cells(lab, cluster, tmp_pat
     client.communicate()
     before = cells_of(study)
     damaged = sorted(before)[0]
-    content = (study / "cells" / damaged).read_bytes()
-    (study / "cells" / damaged).write_bytes(content[: len(content) // 2])
+    content = (study / "pieces" / damaged).read_bytes()
+    (study / "pieces" / damaged).write_bytes(content[: len(content) // 2])
     same_table(run_client(folder, study, cluster[0]), expected)
     after = cells_of(study)
     assert len(after) == CELLS

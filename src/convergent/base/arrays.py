@@ -20,13 +20,8 @@ __all__ = [
     "to_numpy",
 ]
 
-
 Floats = NDArray[np.float64]
-
-
 Integers = NDArray[np.intp]
-
-
 Array = Any  # numpy array or torch tensor
 
 
@@ -76,8 +71,8 @@ def correlate_resampled(
         _, centred, length = centre(values)
         centred = to_numpy(centred)
         square = counts @ centred**2 - (counts @ centred) ** 2 / total
-        heard = (square > 1e-12 * to_numpy(length) ** 2) & (to_numpy(length) > 0)
-        sides.append((centred, np.sqrt(np.where(heard, square, 0.0))))
+        responsive = (square > 1e-12 * to_numpy(length) ** 2) & (to_numpy(length) > 0)
+        sides.append((centred, np.sqrt(np.where(responsive, square, 0.0))))
     (a, a_length), (b, b_length) = sides
     product = counts @ (a * b) - (counts @ a) * (counts @ b) / total
     lengths = a_length * b_length

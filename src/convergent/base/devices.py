@@ -18,7 +18,7 @@ __all__ = [
     "M_TRIM_THRESHOLD",
     "USUAL",
     "give_back",
-    "memory_kept",
+    "memory_cached",
     "on_device",
     "single_is_exact",
     "torch_device",
@@ -60,16 +60,12 @@ def single_is_exact(values: Any) -> bool:
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-
 EVERYTHING = 2**30
-
-
 USUAL = 2**25  # what glibc comes to by itself with large arrays
 
 
 @contextmanager
-def memory_kept() -> Iterator[None]:
+def memory_cached() -> Iterator[None]:
     """Let the allocator keep what is freed, until the end of a with; only glibc's can be told.
 
     A network makes and frees the same large activations with each batch. Given back, their pages

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Collection, Iterable
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
-__all__ = ["InputError", "check_numbers", "examples", "unknown"]
+__all__ = ["InputError", "check_numbers", "examples", "unknown", "warn"]
 
 
 class InputError(ValueError):
@@ -35,3 +38,20 @@ def check_numbers(**numbers: int) -> None:
         least = 0 if key in {"seed", "early"} else 1
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(f"{key}={value!r}: give a whole number from {least} up.")
+
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def warn(message: str) -> None:
+    """Warn the user, with the line of the user's own code that led here.
+
+    Parameters
+    ----------
+    message : str
+        What was found, what follows from it, and what to do.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -9,13 +9,12 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["T", "track"]
+__all__ = ["track"]
+
+_T = TypeVar("_T")
 
 
-T = TypeVar("T")
-
-
-def track(steps: Iterable[T], what: str, total: int, show: bool | None = None) -> Iterator[T]:
+def track(steps: Iterable[_T], what: str, total: int, show: bool | None = None) -> Iterator[_T]:
     """Pass the steps on, with a bar that says how far the work is.
 
     Parameters

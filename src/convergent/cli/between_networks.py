@@ -61,12 +61,8 @@ __all__ = [
     "trajectory",
 ]
 
-
 First = Annotated[str, typer.Argument(help="Network that is mapped: NAME, or NAME=CHECKPOINT.")]
-
-
 Second = Annotated[str, typer.Argument(help="Network that is predicted: the same.")]
-
 
 Shown = Annotated[
     str,
@@ -75,22 +71,18 @@ Shown = Annotated[
     ),
 ]
 
-
 LayersFirst = Annotated[
     str | None, typer.Option("--layers", help="Of the first, from first to last, with commas.")
 ]
-
 
 LayersSecond = Annotated[
     str | None,
     typer.Option(help="Of the second; as of the first where both are one network."),
 ]
 
-
 Resampled = Annotated[
     int, typer.Option("--bootstrap", help="Resamples of the stimuli, for intervals; 0 for none.")
 ]
-
 
 Refits = Annotated[
     int, typer.Option(help="Resamples in which maps are fitted anew; as many times slower.")

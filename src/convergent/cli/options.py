@@ -33,9 +33,7 @@ __all__ = [
     "recording_named",
 ]
 
-
 N_DRAWINGS = 600  # that are shown where no others are named
-
 
 app = typer.Typer(
     help="Does this network represent the world as that brain, or that other network, does?",
@@ -43,27 +41,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-
 EVERY_METRIC = ",".join(METRICS)
-
 
 # options that several commands have
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")
 ]
 
-
 BatchSize = Annotated[int, typer.Option(help="Stimuli shown at once.")]
-
-
 Device = Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")]
-
-
 MetricNames = Annotated[str, typer.Option(help="Names, with commas.")]
-
-
 NumberOfFolds = Annotated[int, typer.Option(help="Number of folds.")]
-
 
 Out = Annotated[
     Path | None,
@@ -73,9 +61,7 @@ Out = Annotated[
     ),
 ]
 
-
 Seed = Annotated[int, typer.Option(help="Draws the folds, and all resamples.")]
-
 
 Spatial = Annotated[
     str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}, positions-N.")

@@ -43,9 +43,7 @@ from .places import Place, check_positions, make_place
 
 __all__ = ["COLUMNS", "DEFAULT_STIMULI", "KINDS", "features"]
 
-
 DEFAULT_STIMULI = "virtual-cortex"
-
 
 KINDS = (
     "a network (NAME, or NAME=CHECKPOINT), a data set (NAME or NAME/SESSION), or a saved assembly"

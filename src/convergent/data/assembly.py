@@ -22,7 +22,6 @@ from .storage import read_array, write_array
 
 __all__ = ["POSITION", "Assembly", "align", "images_of", "open_assembly"]
 
-
 POSITION = ("image", "row", "column")  # labels of stimuli that are positions of an image
 
 
@@ -215,7 +214,7 @@ class Assembly:
         return Assembly(data)
 
     def by(self, label: str) -> dict[str, Assembly]:
-        """Split by a label, in the order in which its values first appear.
+        """PopulationFold by a label, in the order in which its values first appear.
 
         Parameters
         ----------

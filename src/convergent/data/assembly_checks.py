@@ -21,10 +21,7 @@ __all__ = [
     "row_blocks",
 ]
 
-
 DIMS = ("stimulus", "unit", "repeat", "time")
-
-
 BLOCK_BYTES = 64 * 2**20  # how much of an array is looked at in one go
 
 

@@ -15,7 +15,6 @@ from ..base.errors import InputError, examples, unknown
 
 __all__ = ["WORDS", "Card", "File", "Session", "read_card"]
 
-
 WORDS = {
     str: "a text",
     int: "a whole number",

@@ -23,7 +23,6 @@ from .stimuli import Stimuli
 
 __all__ = ["ROOT_VARIABLE", "card", "cards", "data_root", "fetch", "load", "present"]
 
-
 ROOT_VARIABLE = "CONVERGENT_DATA"
 
 

@@ -15,10 +15,7 @@ from .assembly import Assembly
 
 __all__ = ["AXES", "POSITIONS", "as_extracted", "by_position", "grid_side", "keeps_positions"]
 
-
 AXES = ("channel", "row", "column")
-
-
 POSITIONS = re.compile(r"positions(?:-([1-9][0-9]*))?")
 
 

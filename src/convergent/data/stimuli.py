@@ -21,7 +21,6 @@ from ..base.errors import InputError, examples, unknown
 
 __all__ = ["SUFFIXES", "Stimuli"]
 
-
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 

@@ -33,30 +33,18 @@ __all__ = [
     "write_zarr",
 ]
 
-
 # Chunks are read by blocks of units over all stimuli, and written by stimuli.
 COLUMN_BYTES = 64 * 2**20  # of a column of chunks: some units, all stimuli
-
-
 CHUNK_BYTES = 4 * 2**20
-
-
 CHUNK_ROW_BYTES = (2**10, 2**16)  # of one stimulus in a chunk, least and most
-
-
 CHUNK_STIMULI = (32, 512)  # in a chunk, least and most
-
 
 # Activations hardly shrink. On one core, of float32 draws from a normal distribution (and of the
 # same with negative ones set to zero, as by a ReLU), plain bytes are read at 930 (950) MB/s, with a
 # checksum at 830 (840), blosc-lz4 keeps 95 (91) % of the size at 700 (620), and zstd 92 (55) % at
 # 440 (370). Plain bytes with a checksum, then: damage is noticed when it is read.
 CODECS = (Crc32cCodec(),)
-
-
 CHECKSUM_BYTES = 4
-
-
 FORMAT = 1
 
 

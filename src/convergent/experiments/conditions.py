@@ -25,10 +25,7 @@ __all__ = [
     "same_stimuli",
 ]
 
-
 Layers = Mapping[str, Assembly]
-
-
 Levels = Mapping[Any, Layers]
 
 

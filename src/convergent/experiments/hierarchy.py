@@ -19,14 +19,13 @@ from ..data.assembly import Assembly
 from ..metrics.table import METRICS
 from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle
-from ..scoring.results import aggregate, kept_units
+from ..scoring.results import aggregate, included_units
 from ..scoring.score import score
 from ..statistics.aggregation import over_units
 from ..statistics.inference import spread
 from .conditions import check_design, depths
 
 __all__ = ["LEAST_LAYERS", "hierarchy"]
-
 
 LEAST_LAYERS = 2
 
@@ -159,7 +158,7 @@ def _how_sure(
     draws = {}
     for factor, name in (("stimuli", "r_draws"), ("refit", "r_refits")):
         values = scores[name].transpose(..., "metric", "source", "unit").values
-        parts = [over_units(values[..., units]) for units in kept_units(scores).values()]
+        parts = [over_units(values[..., units]) for units in included_units(scores).values()]
         draws[factor] = np.stack(parts, axis=-1).astype(np.float64)
     sure: dict[str, Any] = {}
     for side, other, axis in (("target", "source", 2), ("source", "target", 3)):

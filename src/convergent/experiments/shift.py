@@ -20,17 +20,14 @@ from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, draw_resamples
 from ..scoring.engine import Pairs, show
 from ..scoring.inputs import check_grids, group_labels
-from ..scoring.pair_scores import Cell
+from ..scoring.pair_scores import PairScores
 from ..scoring.tasks import Sweep
 from .conditions import Levels, accuracy_table, check_design, depths, same_stimuli
 from .summaries import aggregates, summarize
 
 __all__ = ["WAYS", "Cells", "shift"]
 
-
-Cells = dict[tuple[Any, ...], dict[str, Cell]]
-
-
+Cells = dict[tuple[Any, ...], dict[str, PairScores]]
 WAYS = ("transferred", "refitted")
 
 
@@ -149,7 +146,7 @@ def shift(
 
 def _both_ways(
     pairs: Pairs, sweep: Sweep, source: Sequence[Assembly], target: Sequence[Assembly]
-) -> dict[str, dict[str, Cell]]:
+) -> dict[str, dict[str, PairScores]]:
     """By way and metric, for the control alone, or for a distortion of it."""
     n, splits = len(source[0].stimuli), sweep.splits
     ways = {"control": splits}

@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from ..scoring.pair_scores import Cell
+from ..scoring.pair_scores import PairScores
 from ..scoring.tasks import Sweep
 from ..statistics.aggregation import FoldMean, over_units
 from ..statistics.inference import REFIT_SHARE, REFIT_SHARE_OF_DIFFERENCE, spread
@@ -15,12 +15,12 @@ from ..statistics.inference import REFIT_SHARE, REFIT_SHARE_OF_DIFFERENCE, sprea
 __all__ = ["aggregates", "summarize"]
 
 
-def aggregates(cell: Cell) -> dict[str, Any]:
+def aggregates(cell: PairScores) -> dict[str, Any]:
     """Median over units of the mean over folds: ``r``, and with resamples ``stimuli``, ``refit``.
 
     Parameters
     ----------
-    cell : Cell
+    cell : PairScores
         All units count.
     """
     found: dict[str, Any] = {"r": over_units(FoldMean.of(f.r for f in cell.folds)[None])[0]}

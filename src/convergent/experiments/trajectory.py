@@ -28,10 +28,7 @@ from .summaries import aggregates, summarize
 
 __all__ = ["AGAINST", "Runs", "share_of_final", "trajectory"]
 
-
 Runs = Mapping[str, Levels]
-
-
 AGAINST = ("same step", "final")
 
 

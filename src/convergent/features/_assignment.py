@@ -7,13 +7,10 @@ from scipy.optimize import linear_sum_assignment
 
 from ..base.arrays import Floats, Integers
 
-__all__ = ["MATCHINGS", "NOBODY", "bipartite", "partners", "semi"]
-
+__all__ = ["MATCHINGS", "NO_PARTNER", "bipartite", "partners", "semi"]
 
 MATCHINGS = ("bipartite", "semi")
-
-
-NOBODY = -1
+NO_PARTNER = -1
 
 
 def bipartite(weights: Floats) -> tuple[Integers, Integers]:
@@ -39,7 +36,7 @@ def bipartite(weights: Floats) -> tuple[Integers, Integers]:
     al. 2015, arXiv 1511.07543.
     """
     rows, columns = linear_sum_assignment(weights, maximize=True)
-    of_source, of_target = (np.full(size, NOBODY, dtype=np.intp) for size in weights.shape)
+    of_source, of_target = (np.full(size, NO_PARTNER, dtype=np.intp) for size in weights.shape)
     of_source[rows], of_target[columns] = columns, rows
     return of_source, of_target
 

@@ -18,10 +18,7 @@ from ..base.arrays import Floats, Integers
 
 __all__ = ["NO_CLUSTER", "ROUNDING", "Embedding", "Graph", "from_largest"]
 
-
 NO_CLUSTER = -1
-
-
 ROUNDING = 1e-7  # of a singular value
 
 

@@ -16,21 +16,11 @@ from ..scoring.jackknife import over_networks
 
 __all__ = ["CLAIMS", "FEW", "MORE_THAN_ONE", "OTHER_AXES", "SOME", "SPAN", "claims"]
 
-
 SOME = 0.1  # of the units, at the least, on either side of the line
-
-
 SPAN = 0.5**0.5  # canonical correlation of a shared subspace, at the least
-
-
 OTHER_AXES = 0.1  # by which single units match worse than what they span, at the least
-
-
 MORE_THAN_ONE = 0.02  # by which the r of few units exceeds that of one, at the least
-
-
 FEW = 0.5  # on the scale from one unit (0) to all (1): the root of their number, at the most
-
 
 CLAIMS = (
     "some features are reliably shared, and others are not",

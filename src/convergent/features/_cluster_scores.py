@@ -13,13 +13,12 @@ from sklearn.metrics import adjusted_rand_score
 from ..base.arrays import Floats, Integers
 from ..base.draws import random_rotation
 from ._bipartite_graph import NO_CLUSTER, Graph
-from ._edges import Edges, correlate_all
-from ._moments import Moments
+from ._cross_moments import CrossMoments
+from ._graph_edges import GraphEdges, correlate_all
 from ._subspaces import canonical_correlations, dimension, groups, matched, predicted
 from ._two_populations import SIDES, Pair
 
 __all__ = ["PAIRED", "halves_agree", "held_out_scores", "scores_of_each"]
-
 
 PAIRED = ("matched", "matched_rotated", "predicted")
 
@@ -62,7 +61,7 @@ def scores_of_each(
 
 
 def held_out_scores(
-    pair: Pair, k: int, rule: Edges, rotations: int, rng: np.random.Generator
+    pair: Pair, k: int, rule: GraphEdges, rotations: int, rng: np.random.Generator
 ) -> xr.Dataset:
     """The same on test stimuli, of clusters that are found on training stimuli: means by fold."""
     p, names = len(pair.source.units), ("canonical", *PAIRED)
@@ -87,7 +86,7 @@ def held_out_scores(
 
 
 def halves_agree(
-    pair: Pair, k: int, rule: Edges, halves: int, rotations: int, rng: np.random.Generator
+    pair: Pair, k: int, rule: GraphEdges, halves: int, rotations: int, rng: np.random.Generator
 ) -> Iterator[tuple[float, float]]:
     """Rand index and contrast of clusters of two halves; then the same of rotated axes."""
     x, y = (side.values for side in pair.sides)
@@ -108,7 +107,7 @@ def halves_agree(
 
 
 def _paired(
-    folds: Sequence[tuple[Moments, Moments]],
+    folds: Sequence[tuple[CrossMoments, CrossMoments]],
     x: Integers,
     y: Integers,
     rotations: int,

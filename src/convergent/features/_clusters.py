@@ -21,11 +21,10 @@ from ..data.assembly import Assembly
 from ..protocol.folds import Folds
 from ._bipartite_graph import NO_CLUSTER, Graph, from_largest
 from ._cluster_scores import PAIRED, halves_agree, held_out_scores, scores_of_each
-from ._edges import KINDS, Edges, chance_floor
+from ._graph_edges import KINDS, GraphEdges, chance_floor
 from ._two_populations import SIDES, Pair, pair_of
 
 __all__ = ["SEEDS", "cluster_table", "clusters"]
-
 
 SEEDS = 5  # of random starts of k-means
 
@@ -124,9 +123,9 @@ def clusters(
     rng = np.random.default_rng(seed)
     r = pair.moments.correlation
     if floor is None:
-        rule = Edges(edges, chance_floor(pair, edges, rng), len(pair.stimuli))
+        rule = GraphEdges(edges, chance_floor(pair, edges, rng), len(pair.stimuli))
     else:
-        rule = Edges(edges, floor, None)
+        rule = GraphEdges(edges, floor, None)
     graph = rule.graph(r, len(pair.stimuli))
     if graph.empty:
         warnings.warn(

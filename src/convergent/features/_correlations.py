@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from ..data.assembly import Assembly
-from ._assignment import NOBODY, bipartite
-from ._moments import correlation
+from ._assignment import NO_PARTNER, bipartite
+from ._cross_moments import correlation
 from ._two_populations import SIDES, pair_of
 
 __all__ = ["correlations"]
@@ -48,7 +48,7 @@ def correlations(source: Assembly, target: Assembly) -> xr.Dataset:
         pair.attrs,
     )
     partner = bipartite(r)[0]
-    rows = np.flatnonzero(partner != NOBODY)
+    rows = np.flatnonzero(partner != NO_PARTNER)
     rows = rows[np.argsort(-r[rows, partner[rows]], kind="stable")]
     own = {
         "source": (sums.source_covariance, sums.source_variance, rows),

@@ -103,7 +103,7 @@ def _soft(source: Assembly, target: Assembly, folds: Folds) -> tuple[float, floa
     numbers, shares = [], []
     one, other = (Population(side.values) for side in pair.sides)
     for train, test in pair.splits:
-        fitted = SoftMatching().fit(one.split(train, test), other.split(train, test))
+        fitted = SoftMatching().fit(one.fold(train, test), other.fold(train, test))
         plan, q = fitted.plan, len(fitted.target.units)
         squares = np.bincount(plan.target, (plan.mass * q) ** 2, minlength=q)
         numbers.append(np.mean(1 / squares))

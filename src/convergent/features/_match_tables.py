@@ -13,10 +13,7 @@ from ._two_populations import SIDES
 
 __all__ = ["CLASSES", "SHARED", "agreement", "match_summary", "unit_table"]
 
-
 SHARED = 0.5**0.5  # the correlation with a unit that tells half of another's variance
-
-
 CLASSES = ("shared", "partly shared", "unique", "unreliable", "silent")
 
 

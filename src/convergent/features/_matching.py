@@ -23,20 +23,15 @@ from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle, check_draws, draw_resamples
 from ..statistics.aggregation import FoldMean
 from ..statistics.inference import Spread, spread
-from ._assignment import MATCHINGS, NOBODY, partners
-from ._moments import correlation, covariance
+from ._assignment import MATCHINGS, NO_PARTNER, partners
+from ._cross_moments import correlation, covariance
 from ._mutual_information import binned_information
 from ._two_populations import SIDES, Pair, pair_of
 
 __all__ = ["MEASURES", "Measure", "Weigh", "match_units"]
 
-
 MEASURES = ("correlation", "absolute", "mutual-information")
-
-
 Weigh = Callable[[Floats, Floats], Floats]
-
-
 Measure = Literal["correlation", "absolute", "mutual-information"]
 
 
@@ -179,7 +174,7 @@ def _matched(
                 information.append(binned_information(x[train], y[train], x[test], y[test]))
         else:
             weights = rule.weigh(r_train)
-        partner = _heard_partners(pair, weights)
+        partner = _responsive_partners(pair, weights)
         sign = np.where(_of_pairs(r_train, partner) < 0, -1.0, 1.0)
         if rule.signed:
             sign = np.ones_like(sign)
@@ -192,7 +187,7 @@ def _matched(
         weights = (
             binned_information(x, y) if rule.weigh is None else rule.weigh(pair.moments.correlation)
         )
-        on_all = _heard_partners(pair, weights)
+        on_all = _responsive_partners(pair, weights)
     told = (
         np.stack([_of_pairs(one, two) for one, two in zip(information, partner, strict=True)])
         if information
@@ -220,18 +215,18 @@ def _correlations(pair: Pair, y: Floats, shuffled: bool) -> Iterator[tuple[Float
         yield of_each[0], of_each[1]
 
 
-def _heard_partners(pair: Pair, weights: Floats) -> Integers:
+def _responsive_partners(pair: Pair, weights: Floats) -> Integers:
     """Partners (matching, unit) without silent units, which have none and are nobody's."""
-    heard = [np.flatnonzero(~side.silent) for side in pair.sides]
-    found = partners(weights[np.ix_(*heard)])
+    responsive = [np.flatnonzero(~side.silent) for side in pair.sides]
+    found = partners(weights[np.ix_(*responsive)])
     p = len(pair.source.units)
-    result = np.full((len(MATCHINGS), p + len(pair.target.units)), NOBODY, dtype=np.intp)
-    ends = len(heard[0])
+    result = np.full((len(MATCHINGS), p + len(pair.target.units)), NO_PARTNER, dtype=np.intp)
+    ends = len(responsive[0])
     for mine, others, offset, part in (
-        (heard[0], heard[1], 0, found[:, :ends]),
-        (heard[1], heard[0], p, found[:, ends:]),
+        (responsive[0], responsive[1], 0, found[:, :ends]),
+        (responsive[1], responsive[0], p, found[:, ends:]),
     ):
-        result[:, offset + mine] = np.where(part == NOBODY, NOBODY, others[part])
+        result[:, offset + mine] = np.where(part == NO_PARTNER, NO_PARTNER, others[part])
     return result
 
 
@@ -241,7 +236,7 @@ def _of_pairs(values: Floats, partner: Integers) -> Floats:
     each = np.concatenate(
         [values[np.arange(p), partner[:, :p]], values[partner[:, p:], np.arange(q)]], axis=1
     )
-    return np.where(partner == NOBODY, np.nan, each)
+    return np.where(partner == NO_PARTNER, np.nan, each)
 
 
 def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
@@ -261,7 +256,7 @@ def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
             "r": (dims, found.test.swapaxes(0, 1)),
             "r_train": (dims, found.train.swapaxes(0, 1)),
             "partner": (("matching", "unit"), partner),
-            "same_partner": (("matching", "unit"), np.where(whole == NOBODY, np.nan, same)),
+            "same_partner": (("matching", "unit"), np.where(whole == NO_PARTNER, np.nan, same)),
             "ceiling": (("matching", "unit"), own * others),
             "mean": (("matching", "population"), _means(mean, coords["side"][1])),
         },

@@ -26,13 +26,8 @@ __all__ = [
     "mutual_information",
 ]
 
-
 FEWEST_BINS, MOST_BINS = 4, 16
-
-
 BLOCK_VALUES = 2**24  # of a table of counts, or of marks of bins
-
-
 ESTIMATORS = ("bins", "nearest-neighbours")
 
 

@@ -30,7 +30,6 @@ from ._sparse_prediction import LEAST_FOLDS, sparse_prediction, sparse_table
 
 __all__ = ["STEPS", "Overview", "overview"]
 
-
 STEPS = ("correlations", "matches", "sparse", "clusters", "partial", "locality")
 
 
@@ -142,8 +141,8 @@ def overview(
     for layer, step in track(work, "features", len(work), progress):
         done = steps[layer]
         make = partial(settings.make, step, layer, pairs[layer], done)
-        made_of = settings.made_of(step, pairs[layer])
-        done[step] = kept.dataset(made_of, make) if kept else make()
+        recipe = settings.recipe(step, pairs[layer])
+        done[step] = kept.dataset(recipe, make) if kept else make()
     layers = xr.concat(
         [_numbers(of).assign(target_layer=pairs[layer].goal) for layer, of in steps.items()],
         xr.Variable("layer", list(pairs)),
@@ -194,7 +193,7 @@ class _Settings:
         }
         return makers[step]()
 
-    def made_of(self, step: str, pair: _Compared) -> dict[str, Any]:
+    def recipe(self, step: str, pair: _Compared) -> dict[str, Any]:
         """All that decides on a step's result."""
         own = {
             "matches": [asdict(self.shuffle), asdict(self.bootstrap)],

@@ -18,11 +18,10 @@ from ..base.errors import InputError
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.folds import Folds
-from ._moments import Moments
+from ._cross_moments import CrossMoments
 from ._two_populations import Pair, pair_of
 
 __all__ = ["SHARES", "partial_matching", "partial_plan"]
-
 
 SHARES = tuple((np.arange(1, 21) / 20).tolist())
 
@@ -87,11 +86,11 @@ def partial_matching(
     units = sum(len(side.units) for side in pair.sides)
     mass = np.zeros((len(grid), units))
     for (number, (train, test)), i in track(steps, "partial matching", len(steps), progress):
-        plan, heard = _fitted(pair, train, float(grid[i]))
-        r_train[i, number] = (plan * train.correlation[heard]).sum() / grid[i]
-        r[i, number] = (plan * test.correlation[heard]).sum() / grid[i]
+        plan, responsive = _fitted(pair, train, float(grid[i]))
+        r_train[i, number] = (plan * train.correlation[responsive]).sum() / grid[i]
+        r[i, number] = (plan * test.correlation[responsive]).sum() / grid[i]
         for side, part in enumerate((plan.sum(1) * plan.shape[0], plan.sum(0) * plan.shape[1])):
-            place = heard[side].ravel() + side * len(pair.source.units)
+            place = responsive[side].ravel() + side * len(pair.source.units)
             mass[i, place] += part / folds.n
     found = xr.Dataset(
         {
@@ -124,7 +123,9 @@ def partial_plan(r: Floats, share: float) -> Floats:
     return np.asarray(ot.partial.partial_wasserstein(*masses, 1 - r, m=share))
 
 
-def _fitted(pair: Pair, train: Moments, share: float) -> tuple[Floats, tuple[NDArray[Any], ...]]:
+def _fitted(
+    pair: Pair, train: CrossMoments, share: float
+) -> tuple[Floats, tuple[NDArray[Any], ...]]:
     """Plan of the units that are not silent, and where they stand."""
-    heard = np.ix_(*(~side.silent for side in pair.sides))
-    return partial_plan(train.correlation[heard], share), heard
+    responsive = np.ix_(*(~side.silent for side in pair.sides))
+    return partial_plan(train.correlation[responsive], share), responsive

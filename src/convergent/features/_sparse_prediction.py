@@ -26,7 +26,7 @@ from ..data.assembly import Assembly
 from ..metrics.linear import Linear
 from ..metrics.population import Population
 from ..protocol.folds import Folds
-from ._moments import Moments
+from ._cross_moments import CrossMoments
 from ._two_populations import Pair, pair_of
 
 __all__ = [
@@ -43,25 +43,12 @@ __all__ = [
     "sparse_table",
 ]
 
-
 LARGE = 0.05  # a weight, in deviations of the target per deviation of the source
-
-
 MODELS = ("single", "lasso", "lasso-best", "ridge")
-
-
 LEAST_FOLDS = 3  # two are left to choose a penalty in
-
-
 PENALTIES = tuple(np.logspace(0, -2, 20).tolist())  # less takes long, and is seldom best
-
-
 TOLERANCE, MOST_ROUNDS = 3e-4, 5000  # duality gap, as a share of the variance
-
-
 LEAST_EXPLAINED = 0.01  # of the variance, by ridge: there are no shares of less
-
-
 SHORTEST = 1e-10  # of the longest axis of the sources: shorter ones are rounding
 
 
@@ -237,7 +224,7 @@ def effective_number(weights: Floats, axis: int = 0) -> Floats:
     return np.asarray(np.divide(size.sum(axis) ** 2, squares, out=unknown, where=squares > 0))
 
 
-def _weights(train: Moments, grid: Floats) -> tuple[Floats, int]:
+def _weights(train: CrossMoments, grid: Floats) -> tuple[Floats, int]:
     """Weights (penalty, source, target) of standardized units, and how many are not converged."""
     standard = train.standardized(train)
     products, across = standard.xx / train.n, standard.xy / train.n
@@ -271,7 +258,7 @@ class _HeldOut:
     r: Floats
 
 
-def _held_out(weights: Floats, test: Moments, train: Moments) -> _HeldOut:
+def _held_out(weights: Floats, test: CrossMoments, train: CrossMoments) -> _HeldOut:
     """Error and correlation of weights (..., source, target) of units standardized in training."""
     shown = test.standardized(train)
     n = test.n
@@ -285,15 +272,20 @@ def _held_out(weights: Floats, test: Moments, train: Moments) -> _HeldOut:
     spread = np.sqrt(np.maximum(square - mean**2, 0) * np.maximum(own - y**2, 0))
     rounding = 1e-9 * np.sqrt(square * own)
     r = np.divide(product - mean * y, spread, out=np.zeros_like(spread), where=spread > rounding)
-    heard = own - y**2 > 1e-12 * own
+    responsive = own - y**2 > 1e-12 * own
     return _HeldOut(
-        np.where(heard, error / np.where(own > 0, own, 1.0), np.nan),
-        np.where(heard, np.clip(r, -1, 1), np.nan),
+        np.where(responsive, error / np.where(own > 0, own, 1.0), np.nan),
+        np.where(responsive, np.clip(r, -1, 1), np.nan),
     )
 
 
 def _fold(
-    weights: Floats, grid: Floats, inner: Floats, train: Moments, test: Moments, ridge: _HeldOut
+    weights: Floats,
+    grid: Floats,
+    inner: Floats,
+    train: CrossMoments,
+    test: CrossMoments,
+    ridge: _HeldOut,
 ) -> xr.Dataset:
     """Choose penalties by the errors (fold, penalty, target) within, and predict a fold's test."""
     known = np.isfinite(inner).sum(0)  # a target may be silent in some folds
@@ -333,7 +325,7 @@ def _fold(
     )
 
 
-def _single(train: Moments) -> Floats:
+def _single(train: CrossMoments) -> Floats:
     """Weight (source, target) of the one source unit that correlates most in training."""
     r = train.correlation
     best = np.abs(r).argmax(0), np.arange(r.shape[1])
@@ -344,7 +336,7 @@ def _single(train: Moments) -> Floats:
 
 def _ridge(pair: Pair, number: int) -> _HeldOut:
     train, test = pair.splits[number]
-    source, target = (Population(side.values).split(train, test) for side in pair.sides)
+    source, target = (Population(side.values).fold(train, test) for side in pair.sides)
     fitted = Linear().fit(source, target)
     predicted, observed = to_numpy(fitted.predict()), to_numpy(target.responses[1])
     total = np.sum(observed**2, axis=0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..base.arrays import Floats, Integers
 from ..statistics.aggregation import FoldMean
 from ._assignment import bipartite
-from ._moments import Moments, correlation
+from ._cross_moments import CrossMoments, correlation
 
 __all__ = [
     "LEAST_AXIS",
@@ -24,14 +24,9 @@ __all__ = [
     "predicted",
 ]
 
-
 ROUNDING = 1e-12  # of a variance, in standardized units
-
-
 LEAST_AXIS = 0.01  # of the variance along the longest axis: shorter axes of a span are left out
-
-
-Fold = tuple[Moments, Moments]
+Fold = tuple[CrossMoments, CrossMoments]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +38,7 @@ class _Group:
     yy: Floats
 
     @classmethod
-    def of(cls, moments: Moments, x: Integers, y: Integers) -> _Group:
+    def of(cls, moments: CrossMoments, x: Integers, y: Integers) -> _Group:
         part = moments.of_units(x, y)
         # of silent units rounding would be left
         one, other = (v > 0 for v in (part.source_variance, part.target_variance))
@@ -63,7 +58,7 @@ class _Group:
         return correlation(self.xy, np.diagonal(self.xx), np.diagonal(self.yy))
 
     @property
-    def heard(self) -> NDArray[np.bool_]:
+    def responsive(self) -> NDArray[np.bool_]:
         """Pairs (a, b) of units that are not silent."""
         return np.asarray(np.outer(np.diagonal(self.xx) > 0, np.diagonal(self.yy) > 0))
 
@@ -117,7 +112,7 @@ def matched(folds: Sequence[tuple[_Group, _Group]], turn: Floats | None = None) 
         rows = np.flatnonzero(partner >= 0)
         pairs = rows, partner[rows]
         each = np.sign(r[pairs]) * test.correlation[pairs]
-        means.append(_mean(each[test.heard[pairs]]))
+        means.append(_mean(each[test.responsive[pairs]]))
     return float(FoldMean.of(means)[0])
 
 

@@ -16,20 +16,13 @@ from ..data.assembly import Assembly
 from ..protocol.folds import Folds, check_folds
 from ..scoring.inputs import aligned, check_complete, group_labels, named
 from ..statistics.reliability import split_half
-from ._moments import Moments
+from ._cross_moments import CrossMoments
 
 __all__ = ["MOST_UNITS", "SIDES", "UNRELIABLE", "Pair", "Side", "Splits", "pair_of"]
 
-
 SIDES = ("source", "target")
-
-
 MOST_UNITS = 2**13  # of a side: folds hold tables of all pairs of them, 0.5 GB each at this size
-
-
 UNRELIABLE = 0.1  # units that repeat less have no normalized correlation
-
-
 Splits = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
@@ -49,7 +42,7 @@ class Side:
     mean, sd : float array (p,)
         Of the responses as they were.
     reliability : float array (p,)
-        Split-half reliability of the mean over repeats; 1 where there are no repeats.
+        PopulationFold-half reliability of the mean over repeats; 1 where there are no repeats.
     """
 
     name: str
@@ -100,21 +93,21 @@ class Pair:
         return {"n_stimuli": len(self.stimuli)} | names
 
     @cached_property
-    def fold_moments(self) -> list[Moments]:
-        """Moments of the test stimuli of each fold."""
+    def fold_moments(self) -> list[CrossMoments]:
+        """CrossMoments of the test stimuli of each fold."""
         x, y = (side.values for side in self.sides)
-        return [Moments.of(x[test], y[test]) for _, test in self.splits]
+        return [CrossMoments.of(x[test], y[test]) for _, test in self.splits]
 
     @cached_property
-    def moments(self) -> Moments:
-        """Moments of all stimuli."""
+    def moments(self) -> CrossMoments:
+        """CrossMoments of all stimuli."""
         first, *rest = self.fold_moments
         for more in rest:
             first = first + more
         return first
 
-    def folds(self) -> Iterator[tuple[Moments, Moments]]:
-        """Moments of the training and of the test stimuli of each fold."""
+    def folds(self) -> Iterator[tuple[CrossMoments, CrossMoments]]:
+        """CrossMoments of the training and of the test stimuli of each fold."""
         return ((self.moments - test, test) for test in self.fold_moments)
 
 
@@ -177,8 +170,8 @@ def _side(side: str, name: str, assembly: Assembly) -> Side:
             f"all {len(sd)} units of the {side} {name!r} respond alike to all {len(values)} "
             "stimuli: there is nothing to match. Choose another layer, or other stimuli."
         )
-    heard = sd > 0
-    values = np.where(heard, values / np.where(heard, sd, 1.0), 0.0)
+    responsive = sd > 0
+    values = np.where(responsive, values / np.where(responsive, sd, 1.0), 0.0)
     reliability = np.ones(len(sd))
     if assembly.repeats > 1:
         trials = assembly.data.transpose("stimulus", "unit", "repeat").values

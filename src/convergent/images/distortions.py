@@ -51,28 +51,13 @@ __all__ = [
     "without_colour",
 ]
 
-
 Pixels = NDArray[np.float64]  # (height, width), or (height, width, 3)
-
-
 Level = float | str
-
-
 REFERENCE_SIDE = 224  # of the images that sizes in pixels are given for
-
-
 LUMA = np.array([0.2125, 0.7154, 0.0721])  # of encoded values (Rec. 709)
-
-
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear light (sRGB)
-
-
 BACKGROUND = 0.4423  # mean of the images of Geirhos et al. 2018: what filters see outside
-
-
 NOISE_CONTRAST = 30  # percent, of images with uniform noise, which would be clipped otherwise
-
-
 FINEST, FACTOR = 2**-0.5, 2**0.5  # scales of an eidolon, in pixels and from one to the next
 
 
@@ -170,7 +155,7 @@ def eidolon(
 
 
 def edges(image: Image.Image) -> Pixels:
-    """Edges of an image, dark on white: the gradient of its luma, at the finest scale.
+    """GraphEdges of an image, dark on white: the gradient of its luma, at the finest scale.
 
     Parameters
     ----------
@@ -223,10 +208,7 @@ def _at_low_contrast(image: Pixels) -> Pixels:
 
 
 REACHES = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-
-
 NOISE_WIDTHS = (0, 0.03, 0.05, 0.1, 0.2, 0.35, 0.6, 0.9)
-
 
 DISTORTIONS: Mapping[str, Distortion] = {
     "colour": Distortion(("colour", "grey"), "", without_colour, _as_it_is, colour=True),

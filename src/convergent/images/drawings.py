@@ -29,28 +29,13 @@ __all__ = [
     "drawings",
 ]
 
-
 FINER = 3  # drawn at so many times the size and averaged, so that edges are smooth
-
-
 LEAST_SIZE = 16
-
-
 BEHIND, BEFORE = (2, 7), (0, 3)  # pieces of clutter behind a shape, and before it
-
-
 RADIUS = (0.3, 0.46)  # of a shape, in widths of the image
-
-
 CLUTTER_RADIUS = (0.05, 0.22), (0.03, 0.09)  # of pieces behind, and before
-
-
 TURN = 0.5  # to either side at most, in radians
-
-
 GRAIN = (3, 18), (8, 25)  # deviation of the grain of pieces, and of the ground, of 255
-
-
 TEXTURES = 3  # kinds of grain in an image
 
 
@@ -290,6 +275,5 @@ _OUTLINES: dict[str, Callable[[], Floats]] = {
     "star": _star,
     "triangle": partial(_regular, 3),
 }  # fmt: skip
-
 
 CATEGORIES = tuple(_OUTLINES)

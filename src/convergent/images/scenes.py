@@ -9,9 +9,7 @@ from ..base.errors import InputError
 
 __all__ = ["LEAVES", "SKY_GROUND", "natural_images", "power_law_noise"]
 
-
 LEAVES = 50  # shapes in an image, from behind to in front
-
 
 SKY_GROUND = (
     (0.55, 0.68, 0.85),

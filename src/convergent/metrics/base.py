@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .population import Split
+from .population import PopulationFold
 
 __all__ = ["FittedMap", "FoldScore", "Metric"]
 
@@ -49,5 +49,5 @@ class FittedMap(Protocol):
 class Metric(Protocol):
     """A way to map a source on a target: hyper-parameters, and a fit on one fold."""
 
-    def fit(self, source: Split, target: Split) -> FittedMap:
+    def fit(self, source: PopulationFold, target: PopulationFold) -> FittedMap:
         """Fit the map on the training stimuli of a fold."""

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from ..base.errors import InputError
 from .base import FittedMap, FoldScore, Metric
-from .population import Split
+from .population import PopulationFold
 from .table import as_metric, metric_name
 
 __all__ = ["HELD_OUT", "CircularShifts", "CircularShiftsMap", "shifted_places"]
-
 
 HELD_OUT = 0.25  # of the training images, to choose the shift by
 
@@ -66,12 +65,12 @@ class CircularShifts:
         """The inner metric's name, and ``-shifted``."""
         return f"{metric_name(self.inner)}-shifted"
 
-    def fit(self, source: Split, target: Split) -> CircularShiftsMap:
+    def fit(self, source: PopulationFold, target: PopulationFold) -> CircularShiftsMap:
         """Choose the shift and fit the map, on the training stimuli of a fold.
 
         Parameters
         ----------
-        source, target : Split
+        source, target : PopulationFold
             The two populations under the same split: whole images, the positions of each together,
             row by row.
 
@@ -88,7 +87,7 @@ class CircularShifts:
         moved = _moved(source, (row, column), self.grid)
         return CircularShiftsMap(self.inner.fit(moved, target), (row, column), held_out)
 
-    def _held_out(self, source: Split, target: Split) -> NDArray[np.float64]:
+    def _held_out(self, source: PopulationFold, target: PopulationFold) -> NDArray[np.float64]:
         """Mean score over units (rows, columns) of each shift, on training images held out."""
         places = self.grid[0] * self.grid[1]
         images = len(source.train) // places
@@ -105,7 +104,7 @@ class CircularShifts:
             for image in (np.sort(drawn[most:]), np.sort(drawn[:most]))
         ]
         x, y = (
-            side.population.split(*(side.train[part] for part in rows)) for side in (source, target)
+            side.population.fold(*(side.train[part] for part in rows)) for side in (source, target)
         )
         scores = np.full(self.grid, -np.inf)  # where no unit has a score
         for shift in np.ndindex(*self.grid):
@@ -173,7 +172,7 @@ def shifted_places(shift: tuple[int, ...], grid: tuple[int, int]) -> NDArray[np.
     return np.roll(np.arange(grid[0] * grid[1]).reshape(grid), shift, axis=(0, 1)).ravel()
 
 
-def _moved(split: Split, shift: tuple[int, ...], grid: tuple[int, int]) -> Split:
+def _moved(split: PopulationFold, shift: tuple[int, ...], grid: tuple[int, int]) -> PopulationFold:
     """A population with its maps shifted; what was derived of it is not derived anew."""
     if not any(shift):
         return split

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ..base.arrays import Array, to_numpy
 from ..base.errors import InputError
-from .population import Population, Split
+from .population import Population, PopulationFold
 from .procrustes import nuclear_norm
 from .references import check_stimuli, kept
 from .soft_matching import SoftMatching
@@ -32,7 +32,6 @@ __all__ = [
     "permutation",
     "soft_matching",
 ]
-
 
 LEAST_STIMULI = 3  # with two, all populations have the same shape
 
@@ -209,10 +208,10 @@ def chord(cosine: float) -> float:
     return float(np.sqrt(2 - 2 * np.clip(cosine, -1.0, 1.0)))
 
 
-def _whole(population: Population) -> Split:
+def _whole(population: Population) -> PopulationFold:
     """The population with every stimulus on both sides of the split."""
     everything = np.arange(population.n_stimuli)
-    return population.split(everything, everything)
+    return population.fold(everything, everything)
 
 
 @kept

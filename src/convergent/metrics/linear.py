@@ -13,7 +13,7 @@ from ..base.arrays import Array, correlate, correlate_resampled, to_numpy
 from ..base.devices import single_is_exact
 from ..base.errors import InputError
 from .base import FoldScore
-from .population import Split
+from .population import PopulationFold
 
 __all__ = [
     "DOUBLE",
@@ -25,10 +25,7 @@ __all__ = [
     "ridge_leave_one_out",
 ]
 
-
 ROWS_AT_ONCE = 1024
-
-
 TARGETS_AT_ONCE = 128  # whose left-out errors are made at once
 
 
@@ -42,8 +39,6 @@ class _Precision:
 
 
 SINGLE = _Precision("float32", 2.0**-24, 1e-5)
-
-
 DOUBLE = _Precision("float64", 2.0**-53, 1e-14)
 
 
@@ -80,12 +75,12 @@ class Linear:
                 f"penalties must be positive numbers, at least one; got {self.penalties}."
             )
 
-    def fit(self, source: Split, target: Split) -> LinearMap:
+    def fit(self, source: PopulationFold, target: PopulationFold) -> LinearMap:
         """Fit the map on the training stimuli of a fold.
 
         Parameters
         ----------
-        source, target : Split
+        source, target : PopulationFold
             The two populations under the same split.
         """
         fitted = LinearMap(source, target, self.penalties)
@@ -100,14 +95,14 @@ class LinearMap:
 
     Attributes
     ----------
-    source, target : Split
+    source, target : PopulationFold
         What it is fitted on.
     candidates : tuple of float
         Relative penalties to choose from.
     """
 
-    source: Split
-    target: Split
+    source: PopulationFold
+    target: PopulationFold
     candidates: tuple[float, ...]
 
     def fit_all(self) -> None:

@@ -31,24 +31,16 @@ __all__ = [
     "SMALL_BYTES",
     "Coordinates",
     "Population",
-    "Split",
+    "PopulationFold",
 ]
 
-
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
-
-
 SMALL_BYTES = 64 * 2**20  # of float64 values that are handled whole
-
-
 SLAB_BYTES = 128 * 2**20  # read from disk at once, at the most
-
 
 # Axes shorter than these, relative to the longest, are rounding error: eigenvalues of a Gram matrix
 # are squares, so half of the digits are lost there.
 SHORTEST_FROM_GRAM = 1e-6
-
-
 SHORTEST_FROM_UNITS = 1e-12
 
 
@@ -180,7 +172,7 @@ class Population:
                 total += block @ block.T
         return _complete(total)
 
-    def split(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
+    def fold(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> PopulationFold:
         """The population as one fold shows it.
 
         Parameters
@@ -188,11 +180,11 @@ class Population:
         train, test : int arrays
             Positions of the fold's stimuli.
         """
-        return Split(self, train, test)
+        return PopulationFold(self, train, test)
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class PopulationFold:
     """A population under one split of the stimuli; what is derived from it is computed once."""
 
     population: Population
@@ -231,7 +223,7 @@ class Split:
         xp = array_api.array_namespace(parts[0][0])
         return xp.concat([part[0] for part in parts]), xp.concat([part[2] for part in parts])
 
-    def reordered(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> Split:
+    def reordered(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> PopulationFold:
         """The same stimuli in another order, with what was derived from them.
 
         Parameters
@@ -239,7 +231,7 @@ class Split:
         train, test : int arrays
             Which of the training (and test) stimuli takes each place, as positions among them.
         """
-        other = Split(self.population, self.train[train], self.test[test])
+        other = PopulationFold(self.population, self.train[train], self.test[test])
         axes = self.coordinates
         vars(other)["coordinates"] = Coordinates(
             take(axes.left, train), axes.singular, take(axes.test, test), axes.test_norm

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Array, correlate, correlate_resampled
 from .base import FoldScore
-from .population import Split
+from .population import PopulationFold
 
 __all__ = ["Procrustes", "ProcrustesMap", "nuclear_norm", "rotation"]
 
@@ -28,12 +28,12 @@ class Procrustes:
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
 
-    def fit(self, source: Split, target: Split) -> ProcrustesMap:
+    def fit(self, source: PopulationFold, target: PopulationFold) -> ProcrustesMap:
         """Fit the map on the training stimuli of a fold.
 
         Parameters
         ----------
-        source, target : Split
+        source, target : PopulationFold
             The two populations under the same split.
         """
         x, y = source.coordinates, target.coordinates
@@ -48,7 +48,7 @@ class ProcrustesMap:
 
     Attributes
     ----------
-    source, target : Split
+    source, target : PopulationFold
         What it was fitted on.
     rotation : array (r_source, r_target)
         From the source's principal axes to the target's.
@@ -56,8 +56,8 @@ class ProcrustesMap:
         Factor that brings the turned source closest to the target.
     """
 
-    source: Split
-    target: Split
+    source: PopulationFold
+    target: PopulationFold
     rotation: Array
     scale: float
 

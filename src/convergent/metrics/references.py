@@ -33,10 +33,7 @@ __all__ = [
     "rsa",
 ]
 
-
 T = TypeVar("T")
-
-
 Vector = NDArray[np.float64]
 
 
@@ -279,8 +276,10 @@ def _alike(population: Population, origin: Array) -> Array:
             "units (or stimuli) that were recorded throughout."
         )
     squares = xp.linalg.diagonal(inner)
-    heard = squares > 1e-24 * raw  # less is rounding
-    share = xp.where(heard, 1 / xp.sqrt(xp.where(heard, squares, xp.ones_like(squares))), 0.0)
+    responsive = squares > 1e-24 * raw  # less is rounding
+    share = xp.where(
+        responsive, 1 / xp.sqrt(xp.where(responsive, squares, xp.ones_like(squares))), 0.0
+    )
     return inner * share * share[:, None]
 
 
@@ -329,12 +328,10 @@ COMPARISONS: dict[str, Callable[[Vector, Vector], float]] = {
     "cosine": _cosine,
 }
 
-
 RDMS: dict[str, Callable[[Population], Any]] = {
     "euclidean": _squared_distances,
     "correlation": _correlation_distances,
 }
-
 
 REFERENCES: dict[str, Callable[[Population, Population], float]] = {
     "cka": cka,

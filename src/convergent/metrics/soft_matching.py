@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 from ..base.arrays import Array, centre, correlate, correlate_resampled, to_numpy
 from ..base.errors import InputError
 from .base import FoldScore
-from .population import BLOCK_BYTES, Split
+from .population import BLOCK_BYTES, PopulationFold
 from .transport import Plan, transport_plan
 
 __all__ = ["HELD_BYTES", "REFITTED_PAIRS", "SoftMatching", "SoftMatchingMap", "Units"]
 
-
 HELD_BYTES = 512 * 2**20  # of responses: more are read again in every round
-
-
 REFITTED_PAIRS = 100_000  # of units: above, a resample keeps the plan
-
-
 Units = slice | NDArray[np.intp]
 
 
@@ -59,15 +54,15 @@ class SoftMatching:
         if self.unit_score not in ("pairwise", "barycentric"):
             raise InputError(f"unit_score is 'pairwise' or 'barycentric', not {self.unit_score!r}.")
 
-    def fit(self, source: Split, target: Split) -> SoftMatchingMap:
+    def fit(self, source: PopulationFold, target: PopulationFold) -> SoftMatchingMap:
         """Fit the plan on the training stimuli of a fold, without silent units.
 
         Parameters
         ----------
-        source, target : Split
+        source, target : PopulationFold
             The two populations under the same split.
         """
-        x, y = _heard(source), _heard(target)
+        x, y = _responsive(source), _responsive(target)
         return SoftMatchingMap(x, y, _best_plan(x, y), self.unit_score)
 
 
@@ -83,8 +78,8 @@ class SoftMatchingMap:
         Who is whose partner, as positions among those units.
     """
 
-    source: _HeardUnits
-    target: _HeardUnits
+    source: _ResponsiveUnits
+    target: _ResponsiveUnits
     plan: Plan
     unit_score: Literal["pairwise", "barycentric"]
 
@@ -161,10 +156,10 @@ class SoftMatchingMap:
     def _resample_held_out(self, test: NDArray[np.float64]) -> NDArray[np.float64]:
         """Unit scores (B, q) under the plan, in resamples of the test stimuli."""
         observed = self._observed()
-        heard = ~np.isnan(self.score().r)
+        responsive = ~np.isnan(self.score().r)
         if self.unit_score == "barycentric":
             r = correlate_resampled(self.predict(), observed, test)
-            return np.where(heard, r, np.nan)
+            return np.where(responsive, r, np.nan)
         total = np.zeros((len(test), observed.shape[1]))
         for pairs in _blocks(len(self.plan.mass), max(test.shape)):
             shown = to_numpy(self.source.test_responses(self.plan.source[pairs]))
@@ -173,10 +168,12 @@ class SoftMatchingMap:
             where = (np.arange(len(partner)), partner)
             shape = (len(partner), observed.shape[1])
             total += alike @ scipy.sparse.csr_array((self.plan.mass[pairs], where), shape=shape)
-        return np.where(heard, total * len(self.target.units), np.nan)
+        return np.where(responsive, total * len(self.target.units), np.nan)
 
 
-def _best_plan(x: _HeardUnits, y: _HeardUnits, counts: NDArray[np.float64] | None = None) -> Plan:
+def _best_plan(
+    x: _ResponsiveUnits, y: _ResponsiveUnits, counts: NDArray[np.float64] | None = None
+) -> Plan:
     """The plan for the training stimuli, each counted so often.
 
     The side with fewer units is held; the other is, too, unless it is large.
@@ -196,10 +193,10 @@ def _blocks(length: int, width: int) -> Iterator[slice]:
 
 
 @dataclass(frozen=True, eq=False)
-class _HeardUnits:
+class _ResponsiveUnits:
     """The units of a population that vary over the training stimuli, and how they do."""
 
-    split: Split
+    split: PopulationFold
     units: NDArray[np.intp]
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
@@ -230,8 +227,8 @@ class _HeardUnits:
             length = xp.sum(block**2, axis=0) ** 0.5
             # a unit may be silent in these stimuli, but for rounding
             usual = xp.asarray(self.deviation[which], device=array_api.device(block))
-            heard = length > 1e-12 * counts.sum() ** 0.5 * usual
-            return xp.where(heard, block / xp.where(heard, length, 1.0), 0.0)
+            responsive = length > 1e-12 * counts.sum() ** 0.5 * usual
+            return xp.where(responsive, block / xp.where(responsive, length, 1.0), 0.0)
         _, centred, length = centre(block)
         return centred / length
 
@@ -240,8 +237,8 @@ class _HeardUnits:
         return self.split.population.columns(self.units[which], self.split.test)
 
 
-def _heard(split: Split) -> _HeardUnits:
+def _responsive(split: PopulationFold) -> _ResponsiveUnits:
     """Set silent units aside."""
     mean, length = map(to_numpy, split.variation)
     units = np.flatnonzero(length > 0)
-    return _HeardUnits(split, units, mean[units], length[units] / len(split.train) ** 0.5)
+    return _ResponsiveUnits(split, units, mean[units], length[units] / len(split.train) ** 0.5)

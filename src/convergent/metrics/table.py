@@ -10,7 +10,6 @@ from .soft_matching import SoftMatching
 
 __all__ = ["METRICS", "as_metric", "metric_name", "named_metrics"]
 
-
 METRICS: dict[str, type[Metric]] = {
     "linear": Linear,
     "procrustes": Procrustes,

@@ -43,37 +43,16 @@ __all__ = [
     "transport_plan",
 ]
 
-
 WHOLE_PAIRS = 2**16  # no more are all given to the solver at once
-
-
 GROUPS = 6  # the best partner of a unit in each of so many groups is a candidate
-
-
 ADDED = 8  # pairs of one unit that are added in a round, at most
-
-
 BLOCK_PAIRS = 2**20  # correlations looked at in one go: they stay in the cache
-
-
 MADE_PAIRS = 2**23  # made in one go where they are not kept: products of larger blocks are faster
-
-
 HELD_BYTES = 512 * 2**20  # smaller matrices of correlations are kept, larger ones made anew
-
-
 DOUBTFUL = 1 / 32  # of a block: above, it is made in double precision as a whole
-
-
 TOLERANCE = 1e-9  # of a correlation: a left-out pair that would gain less is no violation
-
-
 JITTER = 1e-6  # of a correlation: pairs that tie are taken in random order
-
-
 LARGEST_VIOLATION = 1e-8
-
-
 ROUNDS = 200  # rounding keeps prices from closing where this is not enough
 
 
@@ -185,8 +164,6 @@ def transport_plan(x: Array | Columns, y: Array) -> Plan:
 
 
 Prices = tuple[Floats, Floats]  # of each source and each target unit
-
-
 Solved = tuple[Any, Prices, "_Candidates", float, int]  # with the greatest gain left, and rounds
 
 

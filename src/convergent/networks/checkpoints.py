@@ -10,7 +10,6 @@ from ..base.errors import InputError, examples
 
 __all__ = ["NUMBER", "checkpoints"]
 
-
 NUMBER = r"(\d+(?:\.\d+)?)"
 
 

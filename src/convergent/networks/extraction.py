@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
+from ..base.compute import Compute, ComputeSettings
 from ..base.devices import torch_device
 from ..base.errors import InputError, unknown
-from ..base.study import Study, as_study
+from ..base.hashing import recipe
+from ..base.study import Study
 from ..data.assembly import Assembly
 from ..data.positions import as_extracted
 from ..data.stimuli import Stimuli
@@ -29,10 +32,8 @@ def extract(
     *,
     spatial: str = "mean",
     batch_size: int = 32,
-    device: str | None = None,
-    progress: bool | None = None,
     store: str | os.PathLike[str] | None = None,
-    study: Study | str | os.PathLike[str] | None = None,
+    **compute: Unpack[ComputeSettings],
 ) -> dict[str, Assembly]:
     """Show stimuli to a network and keep the activations of some layers.
 
@@ -52,18 +53,15 @@ def extract(
         each the mean of its part of a map, so that layers of any map size share them.
     batch_size : int
         Stimuli shown at once.
-    device : str, optional
-        Where to run (``"cuda"``); where left out, where the network is.
-    progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
     store : path, optional
         A folder to write to as the stimuli are shown, for layers larger than memory. If it is
         there, and what it holds follows from the same weights, stimuli (pixel by pixel) and
         ``spatial``, only what is missing is extracted: an interrupted extraction continues, and
         further layers are added. One extraction at a time may write to a store.
-    study : Study or path, optional
-        In place of ``store``: a store within the study, found by the weights, structure and code of
-        the network, the stimuli as they are after preprocessing, ``spatial`` and the device.
+    **compute
+        ``device``, ``study`` and ``progress``, as for `Compute`. In a study the activations lie in
+        a store of its own, found by the weights, structure and code of the network, the stimuli as
+        they are after preprocessing, ``spatial`` and the device.
 
     Returns
     -------
@@ -90,8 +88,9 @@ def extract(
     check_layers(network, layers)
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}: show at least one stimulus at once.")
+    asked = Compute(**compute)
     treat = treatment(spatial)
-    place = torch_device(device) if device else home_device(network)
+    place = torch_device(asked.device) if asked.device else home_device(network)
     run = partial(
         show_in_batches,
         network,
@@ -99,13 +98,13 @@ def extract(
         treat=treat,
         batch_size=batch_size,
         place=place,
-        progress=progress,
+        progress=asked.progress,
     )
     about = {**network.about, "spatial": spatial, "weights_sha256": network.weights_sha256()}
-    if study is not None:
+    if asked.study is not None:
         if store is not None:
             raise InputError("both store and study are given: a study has stores of its own.")
-        store = _store_of(as_study(study), network, stimuli, spatial, device)
+        store = _store_of(asked.study, network, stimuli, spatial, asked.device)
     if store is not None:
         content = content_of(network, stimuli, about, place)
         return extract_to(Path(store), content, stimuli, layers, about, run)
@@ -126,13 +125,15 @@ def _store_of(
 ) -> Path:
     """The store of a study that holds these activations."""
     return study.layers(
-        {
-            "network": network.fingerprint(),
-            "inputs": inputs_fingerprint(network, stimuli),
-            "stimuli": list(stimuli.names),
-            "spatial": spatial,
-            "device": torch_device(device).type if device else "as it is",
-        }
+        recipe(
+            "activations",
+            ("networks",),
+            network=network.fingerprint(),
+            inputs=inputs_fingerprint(network, stimuli),
+            stimuli=list(stimuli.names),
+            spatial=spatial,
+            device=torch_device(device).type if device else "as it is",
+        )
     )
 
 

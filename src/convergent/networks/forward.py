@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..base.devices import memory_kept
+from ..base.devices import memory_cached
 from ..base.errors import InputError, examples
 from ..base.progress import track
 from ..data.stimuli import Stimuli
@@ -98,7 +98,7 @@ def show_in_batches(
     try:
         network.module.to(place)
         watched = _watched(network.module, list(finished), put)
-        with _channels_last(network.module), memory_kept(), watched as look:
+        with _channels_last(network.module), memory_cached(), watched as look:
             for batch, ends in track(batches, what, -(-n // batch_size), progress):
                 stop = first + filled + len(batch)
                 missing = {layer for layer, rows in finished.items() if rows * height < stop}

@@ -31,13 +31,8 @@ __all__ = [
     "scaled",
 ]
 
-
 LITE_SIZES = {0: 224, 1: 240, 2: 260}
-
-
 LITE_DEFAULTS = ("_conv_stem", "_blocks.2", "_blocks.5", "_blocks.8", "_blocks.11", "_blocks.14")
-
-
 CALIBRATION_IMAGES = 32  # shown to an untrained network to set its batch statistics
 
 
@@ -189,7 +184,6 @@ NETWORKS: dict[str, Callable[[bool], Network]] = {
     **{f"efficientnet-lite{version}": partial(_lite, version) for version in LITE_SIZES},
     **{name: partial(_small, name) for name in SMALL},
 }
-
 
 FAMILIES: dict[str, Callable[[str, bool], Network]] = {"torchvision": _torchvision, "timm": _timm}
 

@@ -12,7 +12,6 @@ from ..data.positions import grid_side
 
 __all__ = ["SPATIAL", "Treatment", "treatment"]
 
-
 Treatment = Callable[[torch.Tensor, str], torch.Tensor]  # of a layer's output, with its name
 
 

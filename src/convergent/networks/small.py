@@ -26,18 +26,10 @@ __all__ = [
     "shown",
 ]
 
-
 SIZE = 64  # height and width of what they are shown, in pixels
-
-
 STEM = 16  # channels
-
-
 BLOCKS = ((16, 1), (32, 2), (64, 2), (64, 1))  # channels, and stride of the first convolution
-
-
 SMALL = {"small-plain": False, "small-residual": True}  # whether there are skip connections
-
 
 SMALL_LAYERS = (
     "stem",

@@ -35,25 +35,12 @@ __all__ = [
     "train",
 ]
 
-
 BATCH_SIZE = 32
-
-
 N_IMAGES, N_HELD_OUT = 8_000, 1_600  # drawings that are learned from, and that are not
-
-
 HELD_OUT_SEED = 1
-
-
 LEAST_CLASSES = 2
-
-
 CALIBRATION_IMAGES = 512  # shown to set batch statistics
-
-
 WEIGHT_DECAY = 0.02
-
-
 WARM_UP = 0.02  # share of all steps in which the learning rate rises
 
 

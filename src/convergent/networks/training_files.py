@@ -26,10 +26,7 @@ __all__ = [
     "write_settings",
 ]
 
-
 COLUMNS = {"epoch": float, "step": int, "images_seen": int, "loss": float, "accuracy": float}
-
-
 LOG, SETTINGS, STATE = "log.csv", "settings.json", "state.pt"
 
 

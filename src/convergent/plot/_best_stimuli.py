@@ -18,7 +18,6 @@ from ._figure import Picture
 
 __all__ = ["SHOWN", "best_stimuli"]
 
-
 SHOWN = 6  # units, where none are named
 
 
@@ -71,7 +70,7 @@ def best_stimuli(
         units = [str(order[place]) for place in places]
     for unit in units:
         if unit not in table.index:
-            raise unknown("source unit that is heard", unit, list(table.index))
+            raise unknown("responsive source unit", unit, list(table.index))
     partner, r = ({str(u): v for u, v in table[name].items()} for name in ("partner", "r"))
     best = [find_best(side, k) for side in align(source, target)]
     figure = Picture(figsize=(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6), layout="constrained")

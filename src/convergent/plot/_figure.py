@@ -24,7 +24,6 @@ __all__ = [
     "short_name",
 ]
 
-
 # Okabe and Ito's colours, told apart with any colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 

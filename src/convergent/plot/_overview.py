@@ -10,12 +10,8 @@ from ._figure import COLOURS, Picture, add_headline, add_legend_above, by_layer,
 
 __all__ = ["KINDS", "MODELS", "UNKNOWN", "locality", "overview"]
 
-
 KINDS = {"shared": COLOURS[0], "partly shared": COLOURS[5], "unique": COLOURS[1]}
-
-
 UNKNOWN = {"unreliable": "0.7", "silent": "0.85"}
-
 
 MODELS = {
     "single": ("one unit", COLOURS[1]),
@@ -81,7 +77,7 @@ def overview(found: Overview) -> Picture:
         kinds.bar(np.arange(len(layers)), share, 0.7, bottom=base, color=colour, label=kind)
         base += share
     label_layers(kinds, layers)
-    kinds.set_ylabel("share of the units that are heard")
+    kinds.set_ylabel("share of the responsive units")
     kinds.set_ylim(0, 1)
     add_legend_above(kinds)
     by_layer(

@@ -9,16 +9,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from ..base.errors import InputError
-from ..scoring.results import kept_units
+from ..scoring.results import included_units
 from ..scoring.tables import best, summary
 from ._figure import COLOURS, Picture
 
 __all__ = ["PANELS_IN_A_ROW", "SAME_CEILING", "scores"]
 
-
 PANELS_IN_A_ROW = 4
-
-
 SAME_CEILING = 1e-6
 
 
@@ -157,7 +154,7 @@ def _bars(results: xr.Dataset, rows: pd.DataFrame, metric: str, target: str) -> 
         return np.asarray(rows[["r_low", "r_high"]].to_numpy().T)
     if "unit" not in results.dims:
         return None
-    r = results["r"].sel(metric=metric).isel(unit=kept_units(results)[target])
+    r = results["r"].sel(metric=metric).isel(unit=included_units(results)[target])
     if not r.sizes["unit"]:
         return None
     quartiles = r.mean("fold", skipna=True).quantile([0.25, 0.75], "unit", skipna=True)

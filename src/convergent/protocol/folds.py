@@ -13,10 +13,7 @@ from ..base.errors import InputError
 
 __all__ = ["LARGEST_GROUP", "LEAST_TEST_STIMULI", "Folds", "check_folds"]
 
-
 LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
-
-
 LARGEST_GROUP = 1.5  # folds; a larger group would leave the folds too unequal
 
 

@@ -23,10 +23,7 @@ __all__ = [
     "unit_counts",
 ]
 
-
 OVER = ("stimuli", "units", "subjects")
-
-
 Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 

@@ -18,7 +18,6 @@ from ..plot._figure import Picture
 
 __all__ = ["LAYER", "PAGE", "features_page", "layer_figures"]
 
-
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>
@@ -35,7 +34,6 @@ The claims are those of Li et al. 2015, arXiv 1511.07543.</p>
 {layers}
 </body></html>
 """
-
 
 LAYER = """<h2>{layer}</h2>
 {matches}

@@ -16,7 +16,6 @@ from ..scoring.tables import summary
 
 __all__ = ["PAGE", "report"]
 
-
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>
@@ -33,7 +32,7 @@ reliability.</p>
 {picture}
 {table}
 <h2>To do it again</h2>
-<pre>{made_with}</pre>
+<pre>{provenance}</pre>
 </body></html>
 """
 
@@ -60,7 +59,7 @@ def report(scores: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         n=scores.attrs["n_stimuli"],
         picture=picture.getvalue()[picture.getvalue().index("<svg") :],
         table=summary(scores).to_html(index=False, border=0, float_format="{:.3f}".format),
-        made_with=html.escape(json.dumps(json.loads(scores.attrs["made_with"]), indent=1)),
+        provenance=html.escape(json.dumps(json.loads(scores.attrs["provenance"]), indent=1)),
     )
     path = Path(path)
     write_whole(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))

@@ -13,17 +13,16 @@ from ..base.progress import track
 from ..data.assembly import Assembly
 from ..metrics.distances import angle, angular, chord, euclidean, soft_matching
 from ..metrics.linear import Linear
-from ..metrics.population import Population, Split
+from ..metrics.population import Population, PopulationFold
 from ..metrics.procrustes import Procrustes
 from ..metrics.references import REFERENCES
 from ..metrics.soft_matching import SoftMatching
 from ..protocol.folds import Folds, check_folds
 from ..statistics.aggregation import FoldMean, median
 from .inputs import aligned, complete_population, group_labels, named
-from .provenance import fingerprints, made_with
+from .provenance import hashes_of, provenance
 
 __all__ = ["MEASURES", "OF_REFERENCES", "Views", "compare"]
-
 
 # name: kind, role, cross-validated
 MEASURES = {
@@ -37,11 +36,8 @@ MEASURES = {
     "soft-matching-distance-cv": ("distance", "metric", True),
 }
 
-
 OF_REFERENCES = ("similarity", "reference", False)
-
-
-Views = list[Split]  # of one population, a fold each
+Views = list[PopulationFold]  # of one population, a fold each
 
 
 def compare(
@@ -98,7 +94,7 @@ def compare(
     n = len(populations[0].stimuli)
     splits = folds.split(n, group_labels(folds.group, populations))
     held = {name: complete_population(name, others[name], device) for name in others}
-    views = {name: [held[name].split(*split) for split in splits] for name in others}
+    views = {name: [held[name].fold(*split) for split in splits] for name in others}
     measures = MEASURES | dict.fromkeys(chosen, OF_REFERENCES)
     values = np.full((len(measures), len(ones), len(others)), np.nan)
     steps = [(i, j) for i in range(len(ones)) for j in range(len(others))]
@@ -106,7 +102,7 @@ def compare(
         name, partner = list(ones)[i], list(others)[j]
         if j == 0:  # each is read once, and forgotten before the next
             population = complete_population(name, ones[name], device)
-            own = [population.split(*split) for split in splits]
+            own = [population.fold(*split) for split in splits]
         found = _in_sample(population, held[partner]) | _over_folds(own, views[partner])
         found |= {called: REFERENCES[called](population, held[partner]) for called in chosen}
         values[:, i, j] = [found[called] for called in measures]
@@ -122,9 +118,10 @@ def compare(
             "cross_validated": ("measure", list(cross_validated)),
         },
         attrs={
-            "made_with": made_with(
-                {"folds": asdict(folds)},
-                fingerprints(first=ones, second=others),
+            **provenance(
+                "compare",
+                hashes_of(first=ones, second=others),
+                settings={"folds": asdict(folds)},
                 first=ones,
                 second=others,
             ),

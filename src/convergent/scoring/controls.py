@@ -13,7 +13,6 @@ from ..data.assembly import Assembly, images_of
 
 __all__ = ["Populations", "rotated", "shuffled"]
 
-
 # an Assembly, a dict of layers, one (by level or step) of these, or one (by run) of these
 Populations = TypeVar("Populations", bound=Assembly | Mapping[Any, Any])
 

@@ -15,15 +15,14 @@ import dask.array
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.hashing import code_of
+from ..base.hashing import code_of, parameters
 from ..base.progress import track
 from ..base.study import Study
 from ..data.assembly import Assembly
 from ..metrics.base import Metric
-from ..metrics.population import Population, Split
+from ..metrics.population import Population, PopulationFold
 from ..protocol.resampling import Resamples
-from .pair_scores import Cell, RunningCell
-from .provenance import parameters
+from .pair_scores import PairScores, RunningPairScores
 from .tasks import TILE_TARGETS, Aim, Finished, Key, Sweep, Task, fit_rounds, tiles_of
 from .workers import TASKS_OF_WORKER, active_client, on_workers
 
@@ -37,7 +36,7 @@ def run(
     study: Study | None,
     fingerprints: Mapping[str, str],
     progress: bool | None,
-) -> dict[Key, Cell]:
+) -> dict[Key, PairScores]:
     """Cells of every metric, source and target.
 
     Parameters
@@ -55,10 +54,10 @@ def run(
     progress : bool or None
         Draw a progress bar; only in a terminal where None.
     """
-    cells: dict[Key, Cell] = {}
+    cells: dict[Key, PairScores] = {}
 
-    def made_of(key: Key) -> dict[str, Any]:
-        return sweep.made_of(key[0], fingerprints[key[1]], aims[key[2]])
+    def recipe(key: Key) -> dict[str, Any]:
+        return sweep.recipe(key[0], fingerprints[key[1]], aims[key[2]])
 
     client = active_client()
     most = TILE_TARGETS
@@ -72,9 +71,9 @@ def run(
             for target in tile:
                 for metric in sweep.metrics:
                     key = (metric, source, target)
-                    known = study and study.recall(made_of(key))
+                    known = study and study.recall(recipe(key))
                     if known:
-                        cells[key] = Cell.from_arrays(known)
+                        cells[key] = PairScores.from_arrays(known)
                     else:
                         task = tasks.setdefault((number, source), Task(source, number))
                         task.missing[target].append(metric)
@@ -86,7 +85,7 @@ def run(
     for finished in track(rounds, "scoring", len(tasks) * sweep.steps, progress):
         for key, cell in finished.items():
             if study:
-                study.keep(made_of(key), cell.arrays())
+                study.keep(recipe(key), cell.arrays())
             cells[key] = cell
     # in the order of the input, whatever the order of the work
     return {
@@ -105,7 +104,7 @@ def _here(
 ) -> Iterator[Finished]:
     """Do the tasks one after the other; pauses after each round of fits."""
     number = -1
-    views: dict[str, list[Split]] = {}
+    views: dict[str, list[PopulationFold]] = {}
     last = {task.tile: task for task in tasks}
     for task in tasks:
         if task.tile != number:
@@ -129,12 +128,12 @@ class Shown:
     ----------
     prints : list of str
         SHA-256 of the assemblies that it consists of; empty where nothing is kept.
-    views : list of Split
+    views : list of PopulationFold
         One a fold.
     """
 
     prints: Sequence[str]
-    views: Sequence[Split]
+    views: Sequence[PopulationFold]
 
 
 def show(population: Population, splits: Splits, prints: Sequence[str] = ()) -> Shown:
@@ -149,7 +148,7 @@ def show(population: Population, splits: Splits, prints: Sequence[str] = ()) -> 
     prints : list of str
         SHA-256 of what the population consists of.
     """
-    return Shown(prints, [population.split(*split) for split in splits])
+    return Shown(prints, [population.fold(*split) for split in splits])
 
 
 class Pairs:
@@ -183,7 +182,7 @@ class Pairs:
 
     def cells(
         self, source: Shown, target: Shown, way: str = "", resamples: Resamples | None = None
-    ) -> dict[str, Cell]:
+    ) -> dict[str, PairScores]:
         """Scores of a pair, by metric.
 
         Parameters
@@ -196,17 +195,17 @@ class Pairs:
             In place of the sweep's, where stimuli stand in several places.
         """
         resamples = self._sweep.resamples if resamples is None else resamples
-        found: dict[str, Cell] = {}
+        found: dict[str, PairScores] = {}
         missing: dict[str, dict[str, Any]] = {}
         for name, metric in self._sweep.metrics.items():
-            made_of = self._made_of(way, metric, source, target) if self._study else {}
-            known = self._study and self._study.recall(made_of)
+            recipe = self._recipe(way, metric, source, target) if self._study else {}
+            known = self._study and self._study.recall(recipe)
             if known:
-                found[name] = Cell.from_arrays(known)
+                found[name] = PairScores.from_arrays(known)
             else:
-                missing[name] = made_of
+                missing[name] = recipe
         everything = np.arange(target.views[0].population.n_units)
-        running = {name: RunningCell(everything, resamples) for name in missing}
+        running = {name: RunningPairScores(everything, resamples) for name in missing}
         for x, y in zip(source.views, target.views, strict=True):
             for name, cell in running.items():
                 cell.add(self._sweep.metrics[name].fit(x, y), (x.train, x.test))
@@ -216,7 +215,7 @@ class Pairs:
                 self._study.keep(missing[name], found[name].arrays())
         return {name: found[name] for name in self._sweep.metrics}
 
-    def _made_of(self, way: str, metric: Metric, source: Shown, target: Shown) -> dict[str, Any]:
+    def _recipe(self, way: str, metric: Metric, source: Shown, target: Shown) -> dict[str, Any]:
         return self._sweep.drawn | {
             "kind": self._kind,
             "way": way,

@@ -41,25 +41,12 @@ __all__ = [
     "forecast_sizes",
 ]
 
-
 BASE_BYTES = 600 * 2**20  # Python, numpy, torch and what they import
-
-
 PROBE = 1024  # side of the matrices that the machine is timed with
-
-
 FEW_AXES = 8  # products that stand for all penalties
-
-
 ROUNDS = 7  # in which soft matching prices all pairs
-
-
 SIMPLEX = 1.0e-6  # seconds a candidate pair and round
-
-
 PASSES = 1  # over all pairs of units, in a round
-
-
 READING_PASSES = 6  # over all responses: looked at, hashed, made double, centred
 
 
@@ -199,8 +186,6 @@ def forecast_sizes(
 
 
 Sizes = Any  # arrays of numbers of units
-
-
 Rates = Mapping[str, float]
 
 

@@ -10,7 +10,6 @@ from scipy import stats
 
 __all__ = ["LEAST_SEEDS", "over_networks"]
 
-
 LEAST_SEEDS = 3  # without one of them, two are left, and so a pair
 
 

@@ -14,17 +14,14 @@ from ..metrics.base import FittedMap, FoldScore
 from ..protocol.resampling import Resamples
 from ..statistics.aggregation import FoldMean, over_units
 
-__all__ = ["OF_FOLDS", "RESAMPLED", "Cell", "RunningCell"]
-
+__all__ = ["OF_FOLDS", "RESAMPLED", "PairScores", "RunningPairScores"]
 
 OF_FOLDS = ("r", "similarity", "silent_source", "silent_target")
-
-
 RESAMPLED = ("held_out", "refitted", "shuffled")
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class PairScores:
     """All that is known of one (metric, source, target).
 
     Attributes
@@ -51,7 +48,7 @@ class Cell:
         return kept | {name: array for name, array in resampled.items() if array is not None}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Cell:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PairScores:
         """From what `arrays` gave."""
         folds = [
             FoldScore(r, float(similarity), int(source), int(target))
@@ -62,7 +59,7 @@ class Cell:
         return cls(folds, *(arrays.get(name) for name in RESAMPLED))
 
 
-class RunningCell:
+class RunningPairScores:
     """Scores of one (metric, source, target), gathered fold by fold."""
 
     def __init__(self, kept: NDArray[np.intp], resamples: Resamples) -> None:
@@ -85,7 +82,7 @@ class RunningCell:
         """Take in one fold of the i-th shuffle."""
         self._shuffled[i].add(fitted.score().r)
 
-    def done(self) -> Cell:
+    def done(self) -> PairScores:
         """What the result keeps."""
         held_out = refitted = shuffled = None
         if self._counts is not None:
@@ -93,4 +90,4 @@ class RunningCell:
         if self._shuffled:
             each = np.stack([running.mean() for running in self._shuffled.values()])
             shuffled = over_units(each[:, self._kept])
-        return Cell(self._folds, held_out, refitted, shuffled)
+        return PairScores(self._folds, held_out, refitted, shuffled)

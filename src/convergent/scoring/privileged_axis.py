@@ -20,7 +20,6 @@ from .tables import summary
 
 __all__ = ["HELD_BYTES", "privileged_axis"]
 
-
 HELD_BYTES = 2**28  # rotated copies that are scored together
 
 

@@ -10,19 +10,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..statistics.aggregation import FoldMean, median
-from .pair_scores import Cell
+from .pair_scores import PairScores
 from .targets import Goal, TargetUnits
 
-__all__ = ["BY_CELL_UNIT", "BY_UNIT", "aggregate", "kept_units", "label"]
-
+__all__ = ["BY_CELL_UNIT", "BY_UNIT", "aggregate", "included_units", "label"]
 
 BY_UNIT = ("metric", "source", "fold", "unit")
-
-
 BY_CELL_UNIT = ("metric", "source", "unit")
 
 
-def label(cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal]) -> xr.Dataset:
+def label(
+    cells: Mapping[tuple[str, str, str], PairScores], goals: Mapping[str, Goal]
+) -> xr.Dataset:
     """Put the results of all folds in one labelled dataset.
 
     Parameters
@@ -81,7 +80,7 @@ def label(cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal])
 
 
 def _resampled(
-    cells: Mapping[tuple[str, str, str], Cell], goals: Mapping[str, Goal], by_unit: _Units
+    cells: Mapping[tuple[str, str, str], PairScores], goals: Mapping[str, Goal], by_unit: _Units
 ) -> dict[str, Any]:
     """What the bootstrap drew, as variables; none where there was none."""
     variables: dict[str, Any] = {}
@@ -174,7 +173,7 @@ def _unit_labels(targets: Mapping[str, TargetUnits]) -> dict[str, Any]:
     return {"unit": names, "target": ("unit", owner), "excluded": ("unit", excluded)}
 
 
-def kept_units(scores: xr.Dataset) -> dict[str, NDArray[np.intp]]:
+def included_units(scores: xr.Dataset) -> dict[str, NDArray[np.intp]]:
     """Positions along ``unit`` of those that count in the aggregate, by target."""
     owner, counts = scores["target"].values, scores["excluded"].values == ""
     return {
@@ -194,7 +193,7 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
     if "unit" not in scores.dims:
         return scores
     names = scores["target_population"].values
-    kept = list(kept_units(scores).values())
+    kept = list(included_units(scores).values())
     totals = np.array([(scores["target"].values == name).sum() for name in names])
     data: dict[str, Any] = {}
     for name in ("r", "normalized", "explained_variance"):

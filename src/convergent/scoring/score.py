@@ -11,6 +11,7 @@ import dask
 import xarray as xr
 
 from ..base.errors import InputError
+from ..base.hashing import parameters
 from ..base.study import Study, as_study
 from ..data.assembly import Assembly
 from ..metrics.table import METRICS, named_metrics
@@ -18,7 +19,7 @@ from ..protocol.folds import Folds, check_folds
 from ..protocol.resampling import Bootstrap, Shuffle, check_draws, draw_resamples
 from .engine import run
 from .inputs import aligned, check_complete, check_grids, group_labels, named
-from .provenance import fingerprints, made_with, parameters
+from .provenance import hashes_of, provenance
 from .results import aggregate, label
 from .targets import check_ceiling, check_subjects, prepare
 from .tasks import Sweep
@@ -127,7 +128,7 @@ def score(
     with dask.config.set(scheduler="threads"):  # what is read here is not sent for
         for name, assembly in sources.items():
             check_complete(name, assembly)
-        prints = fingerprints(sources=sources, targets=targets)
+        prints = hashes_of(sources=sources, targets=targets)
         goals = {
             name: prepare(
                 name, assembly, sweep, ceiling, min_reliability, kept_in, prints["targets"][name]
@@ -156,5 +157,5 @@ def score(
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
-        made_with=made_with(settings, prints, sources=sources, targets=targets),
+        **provenance("score", prints, settings=settings, sources=sources, targets=targets),
     )

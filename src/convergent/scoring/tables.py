@@ -22,20 +22,13 @@ from ..statistics.inference import (
     p_permutation,
     spread,
 )
-from .results import aggregate, kept_units
+from .results import aggregate, included_units
 
 __all__ = ["CELL", "VALUES", "Drawn", "Value", "against", "best", "differences", "summary"]
 
-
 CELL = ("metric", "source", "target")
-
-
 Value = Literal["r", "normalized"]
-
-
 VALUES = ("r", "normalized")
-
-
 Drawn = tuple[NDArray[np.floating], NDArray[np.float64] | None]  # scores, how often units count
 
 
@@ -265,7 +258,7 @@ class _Resampled:
             )
         self._scores = scores
         self._n_folds = scores.sizes["fold"]
-        self._kept = kept_units(scores)
+        self._kept = included_units(scores)
         self.labels = {
             "metric": [str(name) for name in scores["metric"].values],
             "source": [str(name) for name in scores["source"].values],

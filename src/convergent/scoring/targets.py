@@ -12,16 +12,15 @@ from dask.base import compute
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples, unknown
-from ..base.hashing import code_of
+from ..base.hashing import code_of, parameters
 from ..base.study import Study
 from ..data.assembly import Assembly
 from ..protocol.resampling import Bootstrap, unit_counts
-from ..statistics.ceilings import CEILINGS, Ceiling, Recorded
+from ..statistics.ceilings import CEILINGS, NEED_REPEATS, Ceiling, Recorded
 from ..statistics.reliability import RELIABILITIES, Reliability
-from .provenance import parameters
 from .tasks import Aim, Sweep
 
-__all__ = ["NEED_REPEATS", "Goal", "TargetUnits", "check_ceiling", "check_subjects", "prepare"]
+__all__ = ["Goal", "TargetUnits", "check_ceiling", "check_subjects", "prepare"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +112,15 @@ def prepare(
         )
     possible = Ceiling(np.full((len(sweep.metrics), len(units.scored)), np.nan), None)
     if ceiling is not None:
-        made_of = _made_of(sweep, aim, ceiling, subjects)
-        known = study and study.recall(made_of)
+        recipe = _recipe(sweep, aim, ceiling, subjects)
+        known = study and study.recall(recipe)
         if known:
             possible = Ceiling(known["r"], known.get("resampled"))
         else:
             possible = _ceiling(sweep, aim, ceiling, trials, estimate, reliability, subjects)
             if study:
                 found = {k: v for k, v in vars(possible).items() if v is not None}
-                study.keep(made_of, found)
+                study.keep(recipe, found)
         possible = _positive(possible, name, list(sweep.metrics), units)
     bootstrap, counts = resamples.bootstrap, None
     drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
@@ -134,7 +133,7 @@ def prepare(
     return Goal(units, aim, possible, counts, drawn)
 
 
-def _made_of(sweep: Sweep, aim: Aim, ceiling: str, subjects: NDArray[Any] | None) -> dict[str, Any]:
+def _recipe(sweep: Sweep, aim: Aim, ceiling: str, subjects: NDArray[Any] | None) -> dict[str, Any]:
     """All that decides on a ceiling, as plain values."""
     return sweep.drawn | {
         "kind": "ceiling",
@@ -258,9 +257,6 @@ def _positive(ceiling: Ceiling, name: str, metrics: Sequence[str], units: Target
         )
     draws = ceiling.resampled
     return Ceiling(r, None if draws is None else np.where(draws > 0, draws, np.nan))
-
-
-NEED_REPEATS = (*RELIABILITIES, "attainable")
 
 
 def check_ceiling(ceiling: str | None, targets: Mapping[str, Assembly]) -> None:

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.hashing import code_of
+from ..base.hashing import code_of, parameters
 from ..data.assembly import Assembly
 from ..metrics.base import Metric
-from ..metrics.population import Population, Split
+from ..metrics.population import Population, PopulationFold
 from ..protocol.resampling import Resamples
 from .inputs import complete_population
-from .pair_scores import Cell, RunningCell
-from .provenance import parameters
+from .pair_scores import PairScores, RunningPairScores
 
 __all__ = [
     "TILE_BYTES",
@@ -36,13 +35,8 @@ __all__ = [
     "tiles_of",
 ]
 
-
 TILE_TARGETS = 8  # what an interruption costs at the most, for one source
-
-
 TILE_BYTES = 2**30  # of the geometry of targets, held at once
-
-
 Key = tuple[str, str, str]  # metric, source, target
 
 
@@ -110,12 +104,12 @@ class Sweep:
             "device": self.device.split(":")[0],
         }
 
-    def views(self, aim: Aim) -> list[Split]:
+    def views(self, aim: Aim) -> list[PopulationFold]:
         """A target under each fold, with nothing derived yet."""
         population = Population(aim.values, self.device)
-        return [population.split(*split) for split in self.splits]
+        return [population.fold(*split) for split in self.splits]
 
-    def made_of(self, metric: str, source: str, aim: Aim) -> dict[str, Any]:
+    def recipe(self, metric: str, source: str, aim: Aim) -> dict[str, Any]:
         """All that decides on a cell, as plain values; source is the fingerprint of one."""
         return self.drawn | {
             "kind": "cell",
@@ -158,7 +152,7 @@ def tiles_of(sweep: Sweep, aims: Mapping[str, Aim], most: int) -> list[list[str]
     return tiles
 
 
-Finished = dict[Key, Cell]
+Finished = dict[Key, PairScores]
 
 
 def fit_rounds(
@@ -166,7 +160,7 @@ def fit_rounds(
     task: Task,
     assembly: Assembly,
     aims: Mapping[str, Aim],
-    views: Mapping[str, list[Split]],
+    views: Mapping[str, list[PopulationFold]],
     is_last: bool = False,
 ) -> Iterator[Finished]:
     """Fit fold after fold; the cells come with the last.
@@ -176,13 +170,13 @@ def fit_rounds(
     population = complete_population(task.source, assembly, sweep.device)
     orders = sweep.resamples.orders
     running = {
-        (metric, target): RunningCell(aims[target].kept, sweep.resamples)
+        (metric, target): RunningPairScores(aims[target].kept, sweep.resamples)
         for target, missing in task.missing.items()
         for metric in missing
     }
     left = count(sweep.steps - 1, -1)
     for k, split in enumerate(sweep.splits):
-        view = population.split(*split)  # the source's geometry, a fold at a time
+        view = population.fold(*split)  # the source's geometry, a fold at a time
         for (metric, target), cell in running.items():
             cell.add(sweep.metrics[metric].fit(view, views[target][k]), split)
         if next(left):
@@ -195,11 +189,11 @@ def fit_rounds(
             if next(left):
                 yield {}
         for target in task.missing if is_last else ():
-            views[target][k] = views[target][k].population.split(*split)
+            views[target][k] = views[target][k].population.fold(*split)
     yield {(metric, task.source, target): cell.done() for (metric, target), cell in running.items()}
 
 
-def shuffled_fold(view: Split, order: NDArray[np.intp]) -> Split:
+def shuffled_fold(view: PopulationFold, order: NDArray[np.intp]) -> PopulationFold:
     """A fold in which stimuli have changed places."""
     place = np.empty(len(order), dtype=np.intp)
     positions = []

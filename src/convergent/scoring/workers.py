@@ -12,15 +12,12 @@ import numpy as np
 
 from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
-from ..metrics.population import Split
+from ..metrics.population import PopulationFold
 from .tasks import Aim, Finished, Sweep, Task, Tile, fit_rounds
 
 __all__ = ["SENT_BYTES", "TASKS_OF_WORKER", "active_client", "on_workers"]
 
-
 TASKS_OF_WORKER = 4  # at least, where the work allows it
-
-
 SENT_BYTES = 2**30  # what lies in memory and is larger, all in all, is not sent to workers
 
 
@@ -97,7 +94,7 @@ def _submitted(
 
 
 # geometry of the tiles that a worker holds: it serves the tasks that follow, and goes with the tile
-_views: WeakKeyDictionary[Tile, dict[str, list[Split]]] = WeakKeyDictionary()
+_views: WeakKeyDictionary[Tile, dict[str, list[PopulationFold]]] = WeakKeyDictionary()
 
 
 def _do(sweep: Sweep, task: Task, source: Assembly, tile: Tile) -> Finished:

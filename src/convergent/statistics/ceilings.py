@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from ..base.errors import InputError
 from ..metrics.base import Metric
-from ..metrics.population import Population, Split
+from ..metrics.population import Population, PopulationFold
 from .aggregation import FoldMean
-from .reliability import Reliability
+from .reliability import RELIABILITIES, Reliability
 from .signal_noise import signal_and_noise
 
 __all__ = [
     "CEILINGS",
+    "NEED_REPEATS",
     "SIMULATIONS",
     "Ceiling",
     "Recorded",
@@ -30,7 +31,6 @@ __all__ = [
     "inter_subject",
     "self_match",
 ]
-
 
 SIMULATIONS = 20
 
@@ -41,7 +41,7 @@ class Recorded:
 
     Attributes
     ----------
-    views : list of Split
+    views : list of PopulationFold
         The mean responses under each fold.
     trials : float array (n, q, repeats) or None
         Single trials of the same units; None where there are no repeats.
@@ -55,7 +55,7 @@ class Recorded:
         How often each stimulus counts, in each of those resamples.
     """
 
-    views: Sequence[Split]
+    views: Sequence[PopulationFold]
     trials: NDArray[np.floating] | None
     reliability: Reliability
     resampled: Reliability | None
@@ -232,6 +232,7 @@ CEILINGS: dict[str, Callable[[Recorded, Mapping[str, Metric]], Ceiling]] = {
     "self": self_match,
     "attainable": attainable,
 }
+NEED_REPEATS = (*RELIABILITIES, "attainable")
 
 
 def _across_folds(
@@ -245,8 +246,8 @@ def _across_folds(
     scores, draws = FoldMean(), FoldMean()
     counts = like.counts if resample else None
     for view in like.views:
-        y = target.split(view.train, view.test)
-        x = y if source is target else source.split(view.train, view.test)
+        y = target.fold(view.train, view.test)
+        x = y if source is target else source.fold(view.train, view.test)
         maps = [metric.fit(x, y) for metric in metrics.values()]
         scores.add(np.array([fitted.score().r for fitted in maps]))
         if counts is not None:

@@ -21,14 +21,9 @@ __all__ = [
     "spread",
 ]
 
-
 # of what refits add to the variance; tests/calibration measures what is needed
 REFIT_SHARE = 0.4
-
-
 REFIT_SHARE_OF_DIFFERENCE = 0.2
-
-
 ROUNDING = 1e-9
 
 

@@ -21,10 +21,7 @@ __all__ = [
     "split_half",
 ]
 
-
 UNITS_AT_ONCE = 512
-
-
 CORRELATED_AT_ONCE = 2**22  # resamples x units
 
 
@@ -50,7 +47,7 @@ def split_half(
     seed: int = 0,
     weights: NDArray[np.float64] | None = None,
 ) -> Reliability:
-    r"""Split-half reliability of each unit, corrected to the full number of repeats.
+    r"""PopulationFold-half reliability of each unit, corrected to the full number of repeats.
 
     The correlation h between means of random halves, averaged over many splits, is corrected by
     Spearman and Brown's formula, :math:`c = 2h / (1 + h)` for equal halves. With :math:`k_s`
@@ -136,7 +133,6 @@ RELIABILITIES: dict[str, Callable[..., Reliability]] = {
     "split-half": split_half,
     "repeat-variance": repeat_variance,
 }
-
 
 Weights = NDArray[np.float64]
 

@@ -19,13 +19,13 @@ PICTURES = [
 
 
 @pytest.mark.slow
-def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch, cells_done):
-    cells_done.most = 2000
+def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch, pairs_done):
+    pairs_done.most = 2000
     with pytest.raises(KeyboardInterrupt):
         findings(tmp_path, REDUCED, progress=False)
     kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nc")}
     assert kept
-    cells_done.most = np.inf
+    pairs_done.most = np.inf
     monkeypatch.setattr(sys, "argv", ["convergent", "findings", "--reduced", f"--out={tmp_path}"])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
@@ -41,9 +41,9 @@ def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch, cells_don
         assert shift["level_name"].values.tolist() == [["30", "5"], ["3", "15"]]
         assert shift.sizes["pair"] == len(REDUCED.pairs)
         assert np.isfinite(shift["r"]).all()
-    cells_done.count = 0
+    pairs_done.count = 0
     again = findings(tmp_path, REDUCED, progress=False)
-    assert not cells_done.count
+    assert not pairs_done.count
     assert again.verdicts["finding"].tolist() == table["finding"].tolist()
     for figure in plot.findings(again).values():
         assert "not decided" in " ".join(figure.get_suptitle().split())

@@ -21,16 +21,9 @@ from ..assembly import Assembly
 
 __all__ = ["AXES", "DAMAGE", "SAME_PLACE", "File", "from_nifti", "to_nifti"]
 
-
 File = str | os.PathLike[str]
-
-
 AXES = ("voxel_i", "voxel_j", "voxel_k")
-
-
 DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
-
-
 SAME_PLACE = 1e-3  # mm: headers keep affines in single precision
 
 

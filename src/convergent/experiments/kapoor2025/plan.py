@@ -95,7 +95,6 @@ class Plan:
 
 FULL = Plan()
 
-
 REDUCED = Plan(  # to see that all of it runs
     seeds=1,
     epochs=2,

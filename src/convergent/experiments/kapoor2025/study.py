@@ -34,10 +34,7 @@ from .verdicts import verdicts
 
 __all__ = ["Findings", "Layers", "Pair", "findings"]
 
-
 Layers = dict[str, Assembly]
-
-
 Pair = tuple[str, str]
 
 
@@ -280,7 +277,7 @@ class _Work:
         )
 
     def _step(self, name: str, make: Callable[[], xr.Dataset], levels: Sequence[Any]) -> xr.Dataset:
-        made_of: Mapping[str, Any] = {
+        recipe: Mapping[str, Any] = {
             "kind": f"findings: {name}",
             "networks": self._prints,
             "pairs": [[*pair, group] for pair, group in self._plan.pairs.items()],
@@ -289,7 +286,7 @@ class _Work:
             "levels": [str(level) for level in levels],
             "device": self._device,
         }
-        return self._study.dataset(made_of, make)
+        return self._study.dataset(recipe, make)
 
 
 def _in_memory(stimuli: Stimuli) -> Stimuli:

@@ -26,21 +26,12 @@ __all__ = [
     "verdicts",
 ]
 
-
 # what is asked of each finding; set before any result was seen. That alignment against the other's
 # end is asked as well, and that chance has no interval, came later, and changed no verdict
 NEARLY_AS_HIGH = 0.8  # of linear
-
-
 FAR_ABOVE = 0.5  # chance, as a share of the score, at the most
-
-
 CORRESPOND = 0.5  # rank correlation of depths, at the least
-
-
 MOST = 0.5  # share of the final alignment, at the least
-
-
 STILL_CLIMBS = 0.05  # accuracy gained after the first epoch, at the least
 
 

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Floats
 
-__all__ = ["SILENT", "Moments", "correlation", "covariance"]
-
+__all__ = ["SILENT", "CrossMoments", "correlation", "covariance"]
 
 SILENT = 1e-10  # of a unit's mean square: less variance than this is rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class CrossMoments:
     """Sums over some stimuli of two populations, of their squares and products.
 
     Attributes
@@ -41,26 +40,26 @@ class Moments:
     yy: Floats
 
     @classmethod
-    def of(cls, x: Floats, y: Floats) -> Moments:
-        """Moments of responses (n, p) and (n, q), of means near 0 (else digits are lost)."""
+    def of(cls, x: Floats, y: Floats) -> CrossMoments:
+        """CrossMoments of responses (n, p) and (n, q), of means near 0 (else digits are lost)."""
         return cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y, y.T @ y)
 
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(
+    def __add__(self, other: CrossMoments) -> CrossMoments:
+        return CrossMoments(
             self.n + other.n,
             *(getattr(self, name) + getattr(other, name) for name in ("x", "y", "xx", "xy", "yy")),
         )
 
-    def __sub__(self, other: Moments) -> Moments:
-        return Moments(
+    def __sub__(self, other: CrossMoments) -> CrossMoments:
+        return CrossMoments(
             self.n - other.n,
             *(getattr(self, name) - getattr(other, name) for name in ("x", "y", "xx", "xy", "yy")),
         )
 
-    def of_units(self, x: NDArray[np.intp], y: NDArray[np.intp]) -> Moments:
+    def of_units(self, x: NDArray[np.intp], y: NDArray[np.intp]) -> CrossMoments:
         """Those of some source and some target units."""
         products = self.xx[np.ix_(x, x)], self.xy[np.ix_(x, y)], self.yy[np.ix_(y, y)]
-        return Moments(self.n, self.x[x], self.y[y], *products)
+        return CrossMoments(self.n, self.x[x], self.y[y], *products)
 
     @property
     def source_covariance(self) -> Floats:
@@ -92,7 +91,7 @@ class Moments:
         """Pearson r of each source unit with each target unit, (p, q); 0 where one is silent."""
         return correlation(self.covariance, self.source_variance, self.target_variance)
 
-    def standardized(self, train: Moments) -> Moments:
+    def standardized(self, train: CrossMoments) -> CrossMoments:
         """The same of responses less their means in ``train``, in their deviations there.
 
         Units that are silent there are 0.
@@ -114,7 +113,7 @@ class Moments:
             shifted = sums - np.multiply.outer(one, other_mean) - np.multiply.outer(one_mean, other)
             return np.asarray(shifted + self.n * np.multiply.outer(one_mean, other_mean))
 
-        return Moments(
+        return CrossMoments(
             self.n,
             (self.x - self.n * x) * x_scale,
             (self.y - self.n * y) * y_scale,

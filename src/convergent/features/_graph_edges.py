@@ -8,23 +8,18 @@ import numpy as np
 
 from ..base.arrays import Floats, Integers
 from ._bipartite_graph import Graph
-from ._moments import correlation
+from ._cross_moments import correlation
 from ._two_populations import Pair
 
-__all__ = ["CHANCE", "EXCHANGES", "KINDS", "Edges", "chance_floor", "correlate_all"]
-
+__all__ = ["CHANCE", "EXCHANGES", "KINDS", "GraphEdges", "chance_floor", "correlate_all"]
 
 KINDS = ("absolute", "positive")
-
-
 CHANCE = 0.95  # of units without counterpart that have no edge
-
-
 EXCHANGES = 3  # of stimuli, to find how strong their best correlation is
 
 
 @dataclass(frozen=True)
-class Edges:
+class GraphEdges:
     """Which correlations tie units: above chance, which falls with the root of the stimuli."""
 
     kind: str
@@ -53,8 +48,8 @@ def correlate_all(x: Floats, y: Floats) -> Floats:
     n = len(x)
     x, y = x - x.mean(0), y - y.mean(0)
     variances = [(side**2).sum(0) / n for side in (x, y)]
-    heard = [np.where(variance > 1e-12, variance, 0.0) for variance in variances]
-    return correlation(x.T @ y / n, *heard)
+    responsive = [np.where(variance > 1e-12, variance, 0.0) for variance in variances]
+    return correlation(x.T @ y / n, *responsive)
 
 
 def _order(pair: Pair, rng: np.random.Generator) -> Integers:
