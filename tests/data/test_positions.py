@@ -321,7 +321,9 @@ def test_another_group_keeps_images_together_too(pair):
     np.testing.assert_array_equal(groups, source.data["scene"])
     scores = cv.score(source, target, "linear", folds=cv.Folds(3, group="scene"), ceiling=None)
     assert json.loads(scores.attrs["provenance"])["folds"]["group"] == "scene"
-    with pytest.raises(cv.InputError, match=r"'row' parts positions of the same image \('img 1',"):
+    with pytest.raises(
+        cv.InputError, match=r"'row' separates positions of the same image \('img 1',"
+    ):
         cv.score(source, target, folds=cv.Folds(2, group="row"), ceiling=None)
     with pytest.raises(cv.InputError, match="'scenes': did you mean 'scene'"):
         cv.score(source, target, folds=cv.Folds(2, group="scenes"), ceiling=None)

@@ -161,5 +161,5 @@ def test_chance_is_what_the_substitute_gives(two):
         np.testing.assert_allclose(same, found["r"].sel(metric=metric), atol=1e-6)
     matched = found["r_chance"].sel(chance="rotated", metric="soft-matching")
     assert (matched < found["r"].sel(metric="soft-matching")).all()
-    with pytest.raises(cv.InputError, match="chance 'untrained' has layers"):
+    with pytest.raises(cv.InputError, match="control 'untrained' has layers"):
         hierarchy(source, target, METRICS, chance={"untrained": {"layer0": source["layer0"]}})

@@ -16,7 +16,7 @@ from convergent import CircularShifts, Linear, Population, Procrustes, SoftMatch
 from convergent.base.hashing import parameters
 from convergent.metrics.circular_shifts import shifted_places
 from convergent.metrics.table import named_metrics
-from convergent.scoring.tasks import shuffled_fold as _shuffled
+from convergent.scoring.tasks import exchanged
 
 GRID = (2, 3)
 PLACES = 6
@@ -159,10 +159,10 @@ def test_folds_need_not_be_in_one_piece_and_images_may_change_places(metric):
     source, target = views(x, rolled(x, (1, 2)), train, test)
     fitted = CircularShifts(METRICS[metric], GRID).fit(source, target)
     assert fitted.shift == (1, 2)
-    exchanged = _shuffled(target, order.ravel())
+    other = exchanged(target, order.ravel())
     again = rolled(x, (1, 2)).reshape(-1, 8)[order.ravel()].reshape(x.shape)
     expected = CircularShifts(METRICS[metric], GRID).fit(*views(x, again, train, test))
-    found = CircularShifts(METRICS[metric], GRID).fit(source, exchanged)
+    found = CircularShifts(METRICS[metric], GRID).fit(source, other)
     assert found.shift == expected.shift
     np.testing.assert_allclose(found.score().r, expected.score().r, atol=1e-8)
 

@@ -37,7 +37,7 @@ def test_a_shift_names_its_layers_ways_and_levels():
     assert {"linear", "procrustes", "kind of picture"} <= set(texts(figure))
     assert [text.get_text() for text in figure.axes[-1].get_xticklabels()] == ["photo", "sketch"]
     line = figure.axes[0].lines[0].get_ydata()
-    drop = found["drop"].isel(metric=0, way=0, level=0, layer=0)
+    drop = found["drop"].isel(metric=0, map=0, level=0, layer=0)
     np.testing.assert_allclose(line, [1, 1 - float(drop)])
 
 

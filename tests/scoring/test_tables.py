@@ -8,8 +8,6 @@ from scipy import stats
 
 import convergent as cv
 from convergent.statistics.inference import (
-    REFIT_SHARE,
-    REFIT_SHARE_OF_DIFFERENCE,
     holm,
     p_permutation,
     spread,
@@ -90,17 +88,17 @@ def median_of(values, counts=None):
     return np.array([np.median(np.repeat(*row)) for row in zip(values, counts, strict=True)])
 
 
-def by_hand(kind, found, draws, refits, counts, share=REFIT_SHARE):
+def by_hand(kind, found, draws, refits, counts, share="score"):
     """The aggregate and its spread, with what is random."""
     resampled = {}
     name = "subjects" if kind == "subjects" else "units"
     if draws is not None:
-        resampled |= {"stimuli": median_of(draws), "refit": median_of(refits)}
+        resampled |= {("stimuli",): median_of(draws), ("refit",): median_of(refits)}
     if counts is not None:
-        resampled[name] = median_of(found, counts)
+        resampled[name,] = median_of(found, counts)
     if draws is not None and counts is not None:
-        resampled[f"stimuli and {name}"] = median_of(draws, counts)
-        resampled[f"refit and {name}"] = median_of(refits, counts[: len(refits)])
+        resampled["stimuli", name] = median_of(draws, counts)
+        resampled["refit", name] = median_of(refits, counts[: len(refits)])
     drawn = {"stimuli": N, "units": len(found), "subjects": 2}
     return median_of(found), spread(resampled, drawn, FOLDS, share)
 
@@ -216,7 +214,7 @@ def difference_by_hand(scores, kind, one, other, value):
     pair = zip(*(units_of(scores, cell, value) for cell in (one, other)), strict=True)
     found, draws, refits, _ = (None if a is None else a - b for a, b in pair)
     counts = units_of(scores, one, value)[3]
-    return by_hand(kind, found, draws, refits, counts, REFIT_SHARE_OF_DIFFERENCE)
+    return by_hand(kind, found, draws, refits, counts, "difference")
 
 
 @pytest.mark.parametrize("value", ["r", "normalized"])
@@ -255,7 +253,7 @@ def test_targets_differ_by_their_medians(scored, kind):
         if kind == "stimuli":
             draws = {
                 name: median_of(a[i]) - median_of(b[i])
-                for name, i in (("stimuli", 1), ("refit", 2))
+                for name, i in ((("stimuli",), 1), (("refit",), 2))
             }
             found = spread(draws, {"stimuli": N}, FOLDS)
             interval = found.interval(row["difference"], 0.9)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from convergent.statistics.inference import (
-    REFIT_SHARE,
+    REFIT_SHARES,
     ROUNDING,
     Spread,
     holm,
@@ -23,7 +23,7 @@ def draws(size=50, *shape, seed=0):
 
 def without_growth(values):
     """Resamples of stimuli in which it makes no difference to fit the maps anew."""
-    return {"stimuli": values, "refit": values[:20]}
+    return {("stimuli",): values, ("refit",): values[:20]}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_one_factor_is_the_variance_over_resamples_corrected_for_what_was_drawn(
     factor, drawn, together, degrees
 ):
     values = draws(50, 3)
-    found = spread(without_growth(values) if factor == "stimuli" else {factor: values}, drawn, 5)
+    found = spread(without_growth(values) if factor == "stimuli" else {(factor,): values}, drawn, 5)
     expected = values.var(0, ddof=1) * together / (together - 1)
     np.testing.assert_allclose(found.error**2, expected, rtol=1e-12)
     np.testing.assert_allclose(found.degrees, degrees)
@@ -61,11 +61,11 @@ def resampled_means(y, rng, samples):
     columns = rng.multinomial(m, np.full(m, 1 / m), size=samples) / m
     stimuli, both = rows @ y.mean(1), np.einsum("bi,ij,bj->b", rows, y, columns)
     return {
-        "stimuli": stimuli,
-        "refit": stimuli,
-        "units": columns @ y.mean(0),
-        "stimuli and units": both,
-        "refit and units": both,
+        ("stimuli",): stimuli,
+        ("refit",): stimuli,
+        ("units",): columns @ y.mean(0),
+        ("stimuli", "units"): both,
+        ("refit", "units"): both,
     }
 
 
@@ -90,7 +90,12 @@ def test_two_crossed_factors_find_the_true_variance_of_the_mean(row, column, cel
 def test_two_factors_by_their_formula():
     stimuli, units, both = draws(50, 40), draws(50, 40, seed=1), draws(30, 40, seed=2)
     both *= np.linspace(0.5, 3, 40)
-    named = {"stimuli": stimuli, "refit": stimuli[:30], "units": units, "refit and units": both}
+    named = {
+        ("stimuli",): stimuli,
+        ("refit",): stimuli[:30],
+        ("units",): units,
+        ("refit", "units"): both,
+    }
     found = spread(named, {"stimuli": 50, "units": 8}, 5)
     s, u = (z.var(0, ddof=1) * m / (m - 1) for z, m in ((stimuli, 10), (units, 8)))
     first = stimuli[:30].var(0, ddof=1) + units[:30].var(0, ddof=1)  # of the same resamples
@@ -106,10 +111,10 @@ def test_two_factors_by_their_formula():
 def test_a_share_of_what_a_refit_adds_is_added():
     held_out, refit = draws(80, 4), draws(30, 4, seed=1) * [0.5, 1.5, 2, 3]
     plain = spread(without_growth(held_out), {"stimuli": 50}, 5)
-    found = spread({"stimuli": held_out, "refit": refit}, {"stimuli": 50}, 5)
+    found = spread({("stimuli",): held_out, ("refit",): refit}, {"stimuli": 50}, 5)
     growth = refit.var(0, ddof=1) - held_out[:30].var(0, ddof=1)  # of the same resamples
     assert growth[0] < 0 < growth[1]
-    expected = plain.error**2 + REFIT_SHARE * np.maximum(growth, 0)
+    expected = plain.error**2 + REFIT_SHARES["score"] * np.maximum(growth, 0)
     np.testing.assert_allclose(found.error**2, expected, rtol=1e-12)
     np.testing.assert_allclose(found.degrees, plain.degrees)
 

@@ -120,7 +120,7 @@ def compare(
     found = hierarchy(
         one,
         other,
-        chosen,
+        metrics=chosen,
         folds=splits,
         bootstrap=_bootstrap(bootstrap, refits, seed),
         shuffle=Shuffle(shuffle, seed) if shuffle else None,
@@ -255,7 +255,7 @@ def trajectory(
             shown[run][step] = show(net, images, names)
     found = follow(
         shown,
-        chosen,
+        metrics=chosen,
         early=early,
         folds=splits,
         bootstrap=_bootstrap(bootstrap, refits, seed),
@@ -387,9 +387,9 @@ def _slopes(found: xr.Dataset) -> pd.DataFrame:
     """What the first and the last layer lose at each level, and how much more the last does."""
     rows = []
     for metric in found["metric"].values:
-        for way in found["way"].values:
+        for way in found["map"].values:
             for level in found["level"].values:
-                part = found.sel(metric=metric, way=way, level=level)
+                part = found.sel(metric=metric, map=way, level=level)
                 drop = part["drop"].values
                 row = {"metric": metric, "map": way, "level": level}
                 row |= {"drop of first layer": drop[0], "of last": drop[-1]}

@@ -25,11 +25,11 @@ from ..networks.network import Network
 from ..networks.pooling import treatment
 from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle
+from ..protocol.settings import Protocol
 from ..reports.score_page import report
 from ..scoring.forecast import forecast
 from ..scoring.score import score as score_assemblies
 from ..scoring.tables import against, best, summary
-from ..scoring.targets import check_ceiling, check_subjects
 from ..statistics.ceilings import CEILINGS
 from .console import make_folder, note, print_rows, print_scores, write_all
 from .options import (
@@ -122,9 +122,8 @@ def score(
             "images: use another (compare takes positions of two networks)."
         )
     chosen_ceiling = None if ceiling == "none" else ceiling
-    check_ceiling(chosen_ceiling, targets)
     resampled = Bootstrap(bootstrap, tuple(parts_of(over)), seed) if bootstrap else None
-    check_subjects(resampled, targets)
+    Protocol(chosen_metrics, splits, chosen_ceiling, bootstrap=resampled).check(targets)
     if controls and (untrained or checkpoint):
         raise InputError("--controls holds trained weights against untrained: leave one out.")
     folder = make_folder(out or (None if as_json else Path("results")))

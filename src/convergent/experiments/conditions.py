@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.compute import Compute
 from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
-from ..protocol.folds import Folds, check_folds
-from ..protocol.resampling import Bootstrap, check_draws
-from ..scoring.inputs import check_complete, named
+from ..protocol.settings import Protocol, Settings, settle
+from ..scoring.inputs import as_populations, check_complete
 
 __all__ = [
+    "ExperimentSettings",
     "Layers",
     "Levels",
     "accuracy_table",
-    "check_design",
     "common_steps",
     "depths",
     "same_stimuli",
+    "settle_experiment",
 ]
 
 Layers = Mapping[str, Assembly]
 Levels = Mapping[Any, Layers]
 
 
-def check_design(folds: Folds, bootstrap: Bootstrap | None) -> None:
-    """Folds, and what is resampled: layers and conditions are compared over the same units."""
-    check_folds(folds)
-    check_draws(bootstrap)
+class ExperimentSettings(Settings, total=False):
+    """Keywords of an experiment.
+
+    Attributes
+    ----------
+    chance : dict
+        Former name of ``controls``.
+    """
+
+    chance: Mapping[str, Any] | None
+
+
+def settle_experiment(
+    metrics: Any,
+    controls: Mapping[str, Any] | None,
+    settings: ExperimentSettings,
+    without: Collection[str] = (),
+) -> tuple[Mapping[str, Any], Protocol, Compute]:
+    """Controls, protocol and compute of an experiment between networks.
+
+    Layers and conditions are compared over the same units, so a bootstrap draws stimuli alone.
+
+    Parameters
+    ----------
+    metrics : str, metric, or a list or dict of them, or None
+        Metrics of the experiment.
+    controls : dict or None
+        What is scored in place of the source, by name.
+    settings : ExperimentSettings
+        Keywords of the experiment.
+    without : collection of str
+        Keywords that mean nothing for it.
+
+    Raises
+    ------
+    InputError
+        Where the bootstrap draws units or subjects, or a setting means nothing.
+    """
+    given = dict(settings)
+    former = given.pop("chance", None)
+    protocol, compute = settle(given, Protocol(ceiling="self"), without, metrics)  # type: ignore[arg-type]
+    bootstrap = protocol.bootstrap
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         raise InputError(
             f"{bootstrap}: all is compared over the same units, so only 'stimuli' are drawn."
         )
+    return controls or former or {}, protocol, compute  # type: ignore[return-value]
 
 
 def accuracy_table(
@@ -75,7 +115,7 @@ def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
         (one, name, assembly)
         for side in sides
         for one, layers in side.items()
-        for name, assembly in named(f"layers at {one!r},", layers).items()
+        for name, assembly in as_populations(f"layers at {one!r},", layers).items()
     ]
     expected = sorted(everything[0][2].stimuli.tolist())
     for one, name, assembly in everything:
@@ -124,7 +164,7 @@ def common_steps(runs: Mapping[str, Mapping[float, Any]]) -> list[float]:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from convergent.checkpoints import common_steps
+    >>> from convergent import common_steps
     >>> common_steps({"a": {0.0: Path("a0"), 1.0: Path("a1")}, "b": {0.0: Path(), 1.0: Path()}})
     [0.0, 1.0]
     """

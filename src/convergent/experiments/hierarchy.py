@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from dataclasses import replace
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -14,16 +14,13 @@ from scipy import stats
 
 from ..base.arrays import Floats
 from ..base.errors import InputError
-from ..base.study import Study
 from ..data.assembly import Assembly
-from ..metrics.table import METRICS
-from ..protocol.folds import Folds
-from ..protocol.resampling import Bootstrap, Shuffle
-from ..scoring.results import aggregate, included_units
-from ..scoring.score import score
+from ..scoring.results import aggregate, described, included_units
+from ..scoring.score import scored
 from ..statistics.aggregation import over_units
-from ..statistics.inference import spread
-from .conditions import check_design, depths
+from ..statistics.inference import Factors
+from .conditions import ExperimentSettings, depths, settle_experiment
+from .summaries import Arrays, Statistic, with_intervals
 
 __all__ = ["LEAST_LAYERS", "hierarchy"]
 
@@ -33,17 +30,11 @@ LEAST_LAYERS = 2
 def hierarchy(
     source: Mapping[str, Assembly],
     target: Mapping[str, Assembly],
-    metrics: Any = tuple(METRICS),
+    metrics: Any = None,
     *,
-    folds: Folds = Folds(),
-    ceiling: str | None = "self",
-    bootstrap: Bootstrap | None = None,
-    shuffle: Shuffle | None = None,
-    chance: Mapping[str, Mapping[str, Assembly]] | None = None,
+    controls: Mapping[str, Mapping[str, Assembly]] | None = None,
     level: float = 0.95,
-    device: str = "cpu",
-    study: Study | str | os.PathLike[str] | None = None,
-    progress: bool | None = None,
+    **settings: Unpack[ExperimentSettings],
 ) -> xr.Dataset:
     """Score each layer of one network against each of another, and find counterparts.
 
@@ -55,16 +46,18 @@ def hierarchy(
     ----------
     source, target : dict of Assembly
         Layers by name, from first to last; two or more on each side.
-    metrics, folds, ceiling, shuffle, device, study, progress : as for `score`
-        ``"self"`` is the ceiling for networks, which have no noise.
-    bootstrap : Bootstrap, optional
-        Over stimuli: how sure a partner is, and intervals. As many ``refits`` fit all maps anew,
-        which takes as many times longer.
-    chance : dict, optional
+    metrics : str, metric, or a list or dict of them, optional
+        As for `score`; all three by default.
+    controls : dict, optional
         By name, what is scored in place of the source, to see what chance would give: `rotated` of
         the source, or the same layers of an untrained network.
     level : float
-        Of the confidence intervals.
+        Confidence level of the intervals.
+    **settings
+        As for `score`: ``folds``, ``ceiling`` (``"self"`` by default, for networks,
+        which have no noise), ``min_reliability``, ``bootstrap``, ``shuffle``, ``device``,
+        ``study``, ``progress``, or ``protocol`` and ``compute``. The bootstrap is over stimuli: it
+        gives intervals, and how sure a partner is. Each of its ``refits`` fits all maps again.
 
     Returns
     -------
@@ -78,7 +71,7 @@ def hierarchy(
         (metric, target, source) and ``sure_of_source`` (metric, source, target): in which share of
         the resamples, with maps fitted anew, each layer is the partner; ``*_low`` and ``*_high``
         of ``depth_correlation`` and ``diagonal``. With a shuffle, ``r_shuffled`` (metric, source,
-        target, shuffle). With `chance`, ``r_chance`` (chance, metric, source, target). Along
+        target, shuffle). With `controls`, ``r_chance`` (chance, metric, source, target). Along
         ``source`` and ``target`` stand ``source_depth`` and ``target_depth``.
 
     Raises
@@ -91,6 +84,43 @@ def hierarchy(
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Kornblith, Norouzi, Lee and Hinton 2019,
     ICML (layer correspondence).
     """
+    _check_layers(source, target)
+    controls, protocol, compute = settle_experiment(metrics, controls, settings)
+    for name, substitute in controls.items():
+        if list(substitute) != list(source):
+            raise InputError(
+                f"control {name!r} has layers {list(substitute)}, and the source {list(source)}: "
+                "it stands in its place, so it needs the same."
+            )
+    scores = scored(
+        "hierarchy", source, target, protocol, compute, units=protocol.bootstrap is not None
+    )
+    result = _with_partners(aggregate(scores))
+    n_drawn = float("nan")
+    if protocol.bootstrap is not None:
+        n_drawn = float(scores["n_drawn"].sel(factor="stimuli")[0])
+        result = result.assign(_how_sure(scores, result))
+    several = _resampled(scores, result["r"])
+    found = with_intervals(several, _STATISTICS, n_drawn, protocol.folds.n, level)
+    result = result.assign(found)
+    alone = replace(protocol, ceiling=None, bootstrap=None, shuffle=None)
+    substitutes = {
+        name: scored("hierarchy", layers, target, alone, compute, units=False)
+        for name, layers in controls.items()
+    }
+    if substitutes:
+        each = [scores["r"] for scores in substitutes.values()]
+        result["r_chance"] = xr.concat(each, xr.Variable("chance", list(controls)))
+    made = json.loads(scores.attrs["provenance"]) | {"level": level}
+    made["controls"] = {
+        name: json.loads(one.attrs["provenance"])["sources"] for name, one in substitutes.items()
+    }
+    attrs = scores.attrs | {"provenance": json.dumps(made)}
+    return described(result, _LONG_NAMES).assign_attrs(attrs)
+
+
+def _check_layers(source: object, target: object) -> None:
+    """Make sure that both sides are layers in an order."""
     for side, layers in (("source", source), ("target", target)):
         if not isinstance(layers, Mapping) or len(layers) < LEAST_LAYERS:
             given = (
@@ -100,85 +130,49 @@ def hierarchy(
                 f"{side} is {given}: a hierarchy takes a dict of two layers or more, from first to "
                 "last."
             )
-    check_design(folds, bootstrap)
-    for name, substitute in (chance or {}).items():
-        if list(substitute) != list(source):
-            raise InputError(
-                f"chance {name!r} has layers {list(substitute)}, and the source {list(source)}: it "
-                "stands in its place, so it needs the same."
-            )
-    score_these = partial(
-        score,
-        target=target,
-        metrics=metrics,
-        folds=folds,
-        device=device,
-        study=study,
-        progress=progress,
-    )
-    scores = score_these(
-        source,
-        ceiling=ceiling,
-        units=bootstrap is not None,
-        bootstrap=bootstrap,
-        shuffle=shuffle,
-    )
-    found = aggregate(scores)
-    names = ["r", "normalized", "ceiling", *(["r_shuffled"] if shuffle else [])]
+
+
+def _with_partners(found: xr.Dataset) -> xr.Dataset:
+    """Scores of all pairs of layers, with depths, and the partner of each layer."""
+    names = ["r", "normalized", "ceiling", *(["r_shuffled"] if "r_shuffled" in found else [])]
     result: xr.Dataset = found[names].transpose("metric", "source", "target", ...)
     result = result.assign_coords(
-        source_depth=("source", depths(len(source))), target_depth=("target", depths(len(target)))
+        source_depth=("source", depths(result.sizes["source"])),
+        target_depth=("target", depths(result.sizes["target"])),
     )
     r = result["r"].values
     for side, other in (("target", "source"), ("source", "target")):
-        place = _partner(r, axis=1 if side == "target" else 2)
-        partner = result[other].values[place]
-        result[f"partner_of_{side}"] = (("metric", side), partner)
-    statistics: dict[str, Callable[[Floats], Floats]] = {
-        "depth_correlation": _depth_correlation,
-        "diagonal": _diagonal,
-    }
-    for name, statistic in statistics.items():
-        result[name] = ("metric", statistic(r))
-    if bootstrap is not None:
-        result = result.assign(_how_sure(scores, result, statistics, level))
-    if chance:
-        each = [score_these(layers, ceiling=None, units=False)["r"] for layers in chance.values()]
-        result["r_chance"] = xr.concat(each, xr.Variable("chance", list(chance)))
-    return result.assign_attrs(scores.attrs)
+        rank = _partner(r, axis=1 if side == "target" else 2)
+        result[f"partner_of_{side}"] = (("metric", side), result[other].values[rank])
+    return result
 
 
-def _how_sure(
-    scores: xr.Dataset,
-    result: xr.Dataset,
-    statistics: Mapping[str, Callable[[Floats], Floats]],
-    level: float,
-) -> dict[str, Any]:
-    """Shares of resamples, and intervals."""
-    draws = {}
-    for factor, name in (("stimuli", "r_draws"), ("refit", "r_refits")):
+def _resampled(scores: xr.Dataset, r: xr.DataArray) -> dict[Factors, Arrays]:
+    """Scores of all pairs of layers (metric, source, target), as found and in the resamples."""
+    found: dict[Factors, Arrays] = {(): {"r": r}}
+    names = {("stimuli",): "r_draws", ("refit",): "r_refits"}
+    for factors, name in names.items() if "r_draws" in scores else ():
         values = scores[name].transpose(..., "metric", "source", "unit").values
         parts = [over_units(values[..., units]) for units in included_units(scores).values()]
-        draws[factor] = np.stack(parts, axis=-1).astype(np.float64)
-    sure: dict[str, Any] = {}
+        array = np.stack(parts, axis=-1).astype(np.float64)
+        found[factors] = {"r": xr.DataArray(array, dims=("draw", "metric", "source", "target"))}
+    return found
+
+
+def _how_sure(scores: xr.Dataset, result: xr.Dataset) -> dict[str, Any]:
+    """In which share of the resamples, with maps fitted again, each layer is the partner."""
+    draws = _resampled(scores, result["r"])["refit",]["r"].values
+    shares: dict[str, Any] = {}
     for side, other, axis in (("target", "source", 2), ("source", "target", 3)):
-        place = _partner(draws["refit"], axis)  # (draw, metric, side)
+        rank = _partner(draws, axis)  # (draw, metric, side)
         each = np.arange(result.sizes[other])
-        share = (place[..., None] == each).mean(axis=0)
-        sure[f"sure_of_{side}"] = (("metric", side, other), share)
-    n_drawn = {"stimuli": float(scores["n_drawn"].sel(factor="stimuli")[0])}
-    for name, statistic in statistics.items():
-        moved = {factor: statistic(values) for factor, values in draws.items()}
-        found = spread(moved, n_drawn, scores.sizes["fold"])
-        low, high = found.interval(result[name].values, level)
-        if name == "depth_correlation":
-            low, high = (np.clip(end, -1, 1) for end in (low, high))
-        sure |= {f"{name}_low": ("metric", low), f"{name}_high": ("metric", high)}
-    return sure
+        share = (rank[..., None] == each).mean(axis=0)
+        shares[f"sure_of_{side}"] = (("metric", side, other), share)
+    return shares
 
 
 def _partner(r: Floats, axis: int) -> NDArray[np.intp]:
-    """Who has the greatest score along an axis; a layer without a score is nobody's partner."""
+    """Who has the greatest score along an axis; a layer without a score is no partner."""
     return np.asarray(np.nan_to_num(r, nan=-np.inf).argmax(axis=axis))
 
 
@@ -200,3 +194,30 @@ def _diagonal(r: Floats) -> Floats:
     apart = np.abs(depths(sources)[:, None] - depths(targets))
     near = apart == apart.min(axis=0)
     return np.asarray(np.nanmean(r[..., near], axis=-1) - np.nanmean(r[..., ~near], axis=-1))
+
+
+def _of_r(function: Callable[[Floats], Floats]) -> Callable[[Arrays], xr.DataArray]:
+    """A statistic of r (..., source, target), as one of labelled scores."""
+
+    def of(scores: Arrays) -> xr.DataArray:
+        r = scores["r"].transpose(..., "metric", "source", "target")
+        return xr.DataArray(function(r.values), dims=r.dims[:-2])
+
+    return of
+
+
+_STATISTICS = {
+    "depth_correlation": Statistic(_of_r(_depth_correlation), "score", bounds=(-1, 1)),
+    "diagonal": Statistic(_of_r(_diagonal), "score"),
+}
+_LONG_NAMES = {
+    "depth_correlation": "rank correlation of the depth of layers with that of their partners",
+    "diagonal": "r of layers of nearest depth less that of all other pairs",
+    "partner_of_target": "source layer with the greatest r",
+    "partner_of_source": "target layer with the greatest r",
+    "sure_of_target": "share of resamples in which a source layer is the partner",
+    "sure_of_source": "share of resamples in which a target layer is the partner",
+    "source_depth": "proportional depth of the source layer, from 0 (first) to 1 (last)",
+    "target_depth": "proportional depth of the target layer, from 0 (first) to 1 (last)",
+    "r_chance": "score of a control in place of the source",
+}

@@ -1,49 +1,50 @@
-"""How alignment bears other stimuli than those it was found with: distorted, drawn, stylised."""
+"""How alignment changes on other stimuli than those it was found with: distorted or redrawn."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import xarray as xr
 
 from ..base.errors import InputError, examples
-from ..base.progress import track
-from ..base.study import Study, as_study
 from ..data.assembly import Assembly
-from ..metrics.table import METRICS, named_metrics
-from ..protocol.folds import Folds
-from ..protocol.resampling import Bootstrap, draw_resamples
-from ..scoring.engine import Pairs, show
-from ..scoring.inputs import check_grids, group_labels
-from ..scoring.pair_scores import PairScores
-from ..scoring.tasks import Sweep
-from .conditions import Levels, accuracy_table, check_design, depths, same_stimuli
-from .summaries import aggregates, summarize
+from ..protocol.design import Design
+from ..protocol.settings import Protocol
+from ..scoring.engine import Key, Pair, PairResults, score_pairs
+from ..scoring.inputs import Source, design_of
+from ..scoring.provenance import provenance
+from ..scoring.results import described
+from ..scoring.targets import Target, target_of
+from ..statistics.inference import Factors
+from .conditions import (
+    ExperimentSettings,
+    Levels,
+    accuracy_table,
+    depths,
+    same_stimuli,
+    settle_experiment,
+)
+from .summaries import Arrays, Statistic, aggregates, on_grid, with_intervals
 
-__all__ = ["WAYS", "Cells", "shift"]
+__all__ = ["MAPS", "shift"]
 
-Cells = dict[tuple[Any, ...], dict[str, PairScores]]
-WAYS = ("transferred", "refitted")
+MAPS = ("transferred", "refitted")
 
 
 def shift(
     source: Levels,
     target: Levels,
-    metrics: Any = tuple(METRICS),
+    metrics: Any = None,
     *,
-    folds: Folds = Folds(),
-    bootstrap: Bootstrap | None = None,
-    chance: Mapping[str, Levels] | None = None,
+    controls: Mapping[str, Levels] | None = None,
     accuracy: Mapping[str, Mapping[Hashable, float]] | None = None,
     level: float = 0.95,
-    device: str = "cpu",
-    study: Study | str | os.PathLike[str] | None = None,
-    progress: bool | None = None,
+    **settings: Unpack[ExperimentSettings],
 ) -> xr.Dataset:
     """Score layers of two networks on distorted stimuli, with the map of the others and a new one.
 
@@ -57,30 +58,31 @@ def shift(
     source, target : dict of dict of Assembly
         By level of distortion, the control first, and by layer, from first to last: what `extract`
         gives for each level of `distort`, or for each folder of images with the same names.
-    metrics, folds, device, study, progress : as for `score`
-        The same.
-    bootstrap : Bootstrap, optional
-        Over stimuli, for intervals. As many ``refits`` fit all maps anew, which takes as many times
-        longer.
-    chance : dict, optional
+    metrics : str, metric, or a list or dict of them, optional
+        As for `score`; all three by default.
+    controls : dict, optional
         By name, what is scored in place of the source, to see what chance would give: `shuffled`
         or `rotated` of the source, or the same layers of an untrained network.
     accuracy : dict of dict of float, optional
         By network, the share of stimuli that it classifies correctly at each level (`accuracy`).
     level : float
-        Of the confidence intervals.
+        Confidence level of the intervals.
+    **settings
+        ``folds``, ``bootstrap``, ``device``, ``study``, ``progress``, or ``protocol``
+        and ``compute``: as for `score`. The bootstrap is over stimuli; each of its ``refits`` fits
+        all maps again.
 
     Returns
     -------
     xarray.Dataset
-        ``r_control`` (metric, layer); ``r`` (metric, way, level, layer), mean over folds, then
+        ``r_control`` (metric, layer); ``r`` (metric, map, level, layer), mean over folds, then
         median over the units that have a score there; ``drop`` = 1 - r / r_control; ``slope``
-        (metric, way, level): how much faster the last layer drops than the first, from a line
-        through the drops over depth; ``silent`` (level, layer): target units that show nothing at
-        a level, and so have no score (where there are many, a drop compares other units as well).
+        (metric, map, level): how much faster the last layer drops than the first, from a line
+        through the drops over depth; ``silent`` (level, layer): target units that are constant at a
+        level, and so have no score (where there are many, a drop compares other units as well).
         With a bootstrap, ``*_low`` and ``*_high`` of all but the last. With
-        `chance`, ``r_chance_control`` (chance, metric, layer) and ``r_chance`` (chance, metric,
-        way, level, layer). With `accuracy`, ``accuracy_control`` (network), and ``accuracy`` and
+        `controls`, ``r_chance_control`` (chance, metric, layer) and ``r_chance`` (chance, metric,
+        map, level, layer). With `accuracy`, ``accuracy_control`` (network), and ``accuracy`` and
         ``accuracy_drop`` (network, level). Along ``layer`` stand ``depth`` (0 the first, 1 the
         last) and ``target_layer``.
 
@@ -94,80 +96,161 @@ def shift(
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Geirhos et al. 2021, NeurIPS.
     """
+    controls, protocol, compute = settle_experiment(
+        metrics, controls, settings, without=("ceiling", "min_reliability", "shuffle")
+    )
+    protocol = replace(protocol, ceiling=None)
     levels, layers, partners = _check_sides(source, target)
-    for name, substitute in (chance or {}).items():
-        has = {one: list(of_level) for one, of_level in substitute.items()}
-        if has != {one: list(of_level) for one, of_level in source.items()}:
-            raise InputError(
-                f"chance {name!r} has other levels or layers than the source ({has}): it stands "
-                f"in its place, so give levels {levels} with layers {layers}."
-            )
-    check_design(folds, bootstrap)
+    _check_controls(controls, source)
     correct = accuracy_table(accuracy, "level", levels) if accuracy else None
-    chosen = named_metrics(metrics)
-    source, target, *substitutes = same_stimuli(source, target, *(chance or {}).values())
-    source, target, *substitutes = map(_same_units, (source, target, *substitutes))
-    first = source[levels[0]][layers[0]]
-    n = len(first.stimuli)
-    check_grids(chosen, [first])
-    groups = group_labels(folds.group, [first])
-    splits = folds.split(n, groups)
-    resamples = draw_resamples(bootstrap, None, splits, groups)
-    sweep = Sweep(chosen, splits, resamples, device)
-    alone = replace(sweep, resamples=draw_resamples(None, None, splits, groups))
-    kept_in = as_study(study)
-    several = [(sweep, source), *((alone, substitute) for substitute in substitutes)]
-    steps = (
-        (number, layer, one) for number in range(len(several)) for layer in layers for one in levels
+    sides = dict(
+        zip(
+            ["", *controls, "target"],
+            map(_same_units, same_stimuli(source, *controls.values(), target)),
+            strict=True,
+        )
     )
-    found: list[Cells] = [{} for _ in several]
-    total = len(several) * len(layers) * len(levels)
-    for number, layer, one in track(steps, "scoring", total, progress):
-        with_these, mapped = several[number]
-        sides = [
-            [each[one_of][name] for one_of in dict.fromkeys((levels[0], one))]
-            for each, name in ((mapped, layer), (target, partners[layer]))
-        ]
-        pairs = Pairs(with_these, kept_in, "shift")
-        for way, cell in _both_ways(pairs, with_these, *sides).items():
-            found[number][layer, one, way] = cell
-    result = _label(found[0], list(chosen), levels, layers, partners)
-    silent = [[_silent(target[one][partners[layer]]) for layer in layers] for one in levels[1:]]
+    first = sides[""][levels[0]][layers[0]]
+    hashes = {
+        (side, one, layer): assembly.fingerprint()
+        for side, of_level in sides.items()
+        for one, of_layer in of_level.items()
+        for layer, assembly in of_layer.items()
+    }
+    work = _Work(sides, hashes, levels, partners, protocol, design_of(protocol, [first]))
+    found = score_pairs(
+        work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
+    )
+    result = _labelled(found, work, level)
+    silent = [[_silent(sides["target"][one][partners[k]]) for k in layers] for one in levels[1:]]
     result["silent"] = (("level", "layer"), np.array(silent, dtype=np.intp))
-    result = summarize(result, _statistics, sweep, level).assign_attrs(
-        n_stimuli=n, control=str(levels[0])
+    if correct is not None:
+        result = result.assign(_losses(correct))
+    return described(result, _LONG_NAMES).assign_attrs(
+        n_stimuli=len(first.stimuli),
+        control=str(levels[0]),
+        **provenance(
+            "shift",
+            {"inputs": hashes},
+            protocol=protocol,
+            compute=compute,
+            settings={"level": level},
+            inputs={place: sides[place[0]][place[1]][place[2]] for place in hashes},
+        ),
     )
-    if chance:
-        each = [_label(cells, list(chosen), levels, layers, partners) for cells in found[1:]]
-        joined = xr.concat(each, xr.Variable("chance", list(chance)))
-        result["r_chance"], result["r_chance_control"] = joined["r"], joined["r_control"]
-    return result if correct is None else result.assign(_losses(correct))
 
 
-def _both_ways(
-    pairs: Pairs, sweep: Sweep, source: Sequence[Assembly], target: Sequence[Assembly]
-) -> dict[str, dict[str, PairScores]]:
-    """By way and metric, for the control alone, or for a distortion of it."""
-    n, splits = len(source[0].stimuli), sweep.splits
-    ways = {"control": splits}
-    resamples = sweep.resamples
-    if len(source) > 1:
-        ways = {
-            "transferred": [(train, n + test) for train, test in splits],
-            "refitted": [(n + train, n + test) for train, test in splits],
+class _Place(NamedTuple):
+    """A layer of the source (or of a control), with the undistorted and one distorted level."""
+
+    control: str
+    layer: str
+    level: Hashable
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is scored against what: populations at a level stand below the undistorted ones."""
+
+    sides: Mapping[str, Mapping[Any, Mapping[str, Assembly]]]  # source '', controls, 'target'
+    hashes: Mapping[tuple[str, Hashable, str], str]
+    levels: Sequence[Hashable]
+    partners: Mapping[str, str]
+    protocol: Protocol
+    design: Design
+
+    @cached_property
+    def targets(self) -> dict[_Place, Target]:
+        """Layers that are predicted."""
+        # distorted stimuli stand below the others, and are drawn with them
+        return {
+            place: target_of(
+                _name(place),
+                *self._stack(place, "target"),
+                self.protocol,
+                self.design,
+                may_be_silent=True,
+            )
+            for place in self._places("")
         }
+
+    def sources(self) -> dict[_Place, Source]:
+        """Layers that are mapped."""
+        found = {}
+        for control in self.controls:
+            for place in self._places(control):
+                assemblies, sha256 = self._stack(place, control)
+                found[place] = Source(_name(place), tuple(assemblies), sha256)
+        return found
+
+    def designs(self) -> dict[str, Design]:
+        """Folds of the undistorted stimuli, and of both ways to map distorted ones."""
+        n, resamples = len(self._first.stimuli), self.design.resamples
         if resamples.counts is not None:
-            # distorted stimuli stand below the others, and are drawn with them
             resamples = replace(resamples, counts=np.tile(resamples.counts, (1, 2)))
-    sides = [
-        (pairs.population(several), [pairs.fingerprint(assembly) for assembly in several])
-        for several in (source, target)
-    ]
-    found = {}
-    for way, of_way in ways.items():
-        x, y = (show(population, of_way, prints) for population, prints in sides)
-        found[way] = pairs.cells(x, y, way, resamples)
-    return found
+        transferred = [(train, n + test) for train, test in self.design.splits]
+        refitted = [(n + train, n + test) for train, test in self.design.splits]
+        of_maps = {
+            "undistorted": self.design,
+            "transferred": Design(transferred, resamples),
+            "refitted": Design(refitted, resamples),
+        }
+        return of_maps | {f"{name}, control": one.alone() for name, one in of_maps.items()}
+
+    def pairs(self) -> list[Pair]:
+        """Layer by layer, so that what is used together stands together."""
+        found = []
+        for layer, level in product(self.partners, self.levels):
+            for control in self.controls:
+                place = _Place(control, layer, level)
+                names = MAPS if level != self.levels[0] else ("undistorted",)
+                found += [
+                    Pair(place, place._replace(control=""), self.design_of(name, control))
+                    for name in names
+                ]
+        return found
+
+    @property
+    def controls(self) -> list[str]:
+        """The source itself, '', and what is scored in its place."""
+        return [side for side in self.sides if side != "target"]
+
+    @staticmethod
+    def design_of(name: str, control: str) -> str:
+        """Controls are scored without resamples."""
+        return f"{name}, control" if control else name
+
+    @property
+    def _first(self) -> Assembly:
+        return next(iter(self.sides["target"][self.levels[0]].values()))
+
+    def _places(self, control: str) -> list[_Place]:
+        return [
+            _Place(control, layer, level) for layer, level in product(self.partners, self.levels)
+        ]
+
+    def _stack(self, place: _Place, side: str) -> tuple[list[Assembly], str]:
+        layer = self.partners[place.layer] if side == "target" else place.layer
+        levels = dict.fromkeys((self.levels[0], place.level))
+        assemblies = [self.sides[side][one][layer] for one in levels]
+        return assemblies, " ".join(self.hashes[side, one, layer] for one in levels)
+
+
+def _name(place: _Place) -> str:
+    return f"{place.layer}, level {place.level}"
+
+
+def _check_controls(controls: Mapping[str, Levels], source: Levels) -> None:
+    """Make sure that controls can stand in the place of the source."""
+    wanted = {one: list(of_level) for one, of_level in source.items()}
+    for name, substitute in controls.items():
+        has = {one: list(of_level) for one, of_level in substitute.items()}
+        if has != wanted:
+            raise InputError(
+                f"control {name!r} has other levels or layers than the source ({has}): it stands "
+                f"in its place, so give levels {list(wanted)} with layers "
+                f"{next(iter(wanted.values()))}."
+            )
 
 
 def _check_sides(
@@ -222,53 +305,56 @@ def _same_units(side: Levels) -> dict[Any, dict[str, Assembly]]:
 
 
 def _silent(assembly: Assembly) -> int:
-    """How many units show nothing."""
+    """How many units are constant."""
     data = assembly.data
     return int((data.max("stimulus") == data.min("stimulus")).sum())
 
 
-def _label(
-    cells: Cells,
-    metrics: Sequence[str],
-    levels: Sequence[Hashable],
-    layers: Sequence[str],
-    partners: Mapping[str, str],
-) -> xr.Dataset:
-    """Aggregates, and these in the resamples, with labels."""
-    control, *others = levels
-    found = {
-        key: {metric: aggregates(cell) for metric, cell in of_metrics.items()}
-        for key, of_metrics in cells.items()
+def _labelled(found: PairResults, work: _Work, level: float) -> xr.Dataset:
+    """Scores and what follows from them, with labels."""
+
+    def aggregate(
+        control: str, metric: str, name: str, one: Hashable, layer: str
+    ) -> Mapping[Factors, Any]:
+        source, target = _Place(control, layer, one), _Place("", layer, one)
+        key = Key(metric, source, target, work.design_of(name, control))
+        return aggregates(found.pairs[key], work.targets[target].included)
+
+    def undistorted(control: str, metric: str, layer: str) -> Mapping[Factors, Any]:
+        return aggregate(control, metric, "undistorted", work.levels[0], layer)
+
+    metrics, layers, others = list(work.protocol.metrics), list(work.partners), work.levels[1:]
+    depth = xr.DataArray(depths(len(layers)), dims="layer")
+    alone: dict[str, Sequence[Any]] = {"metric": metrics, "layer": layers}
+    grid: dict[str, Sequence[Any]] = {
+        "metric": metrics,
+        "map": MAPS,
+        "level": others,
+        "layer": layers,
     }
-    variables: dict[str, Any] = {}
-    for name in next(iter(next(iter(found.values())).values())):
-        draw, of = ((), "") if name == "r" else ((name,), f"@{name}")
-        alone = [found[layer, control, "control"][m][name] for m, layer in product(metrics, layers)]
-        shifted = [
-            found[layer, other, way][m][name]
-            for m, way, other, layer in product(metrics, WAYS, others, layers)
-        ]
-        each = np.shape(alone[0])
-        sizes = len(metrics), len(WAYS), len(others), len(layers)
-        variables[f"r_control{of}"] = (
-            ("metric", "layer", *draw),
-            np.reshape(alone, (len(metrics), len(layers), *each)),
-        )
-        variables[f"r{of}"] = (
-            ("metric", "way", "level", "layer", *draw),
-            np.reshape(shifted, (*sizes, *each)),
-        )
-    return xr.Dataset(
-        variables,
-        coords={
-            "metric": list(metrics),
-            "way": list(WAYS),
-            "level": [str(one) for one in others],
-            "layer": list(layers),
-            "depth": ("layer", depths(len(layers))),
-            "target_layer": ("layer", [partners[layer] for layer in layers]),
-        },
+    of_control = on_grid(lambda *labels: undistorted("", *labels), alone)
+    of_levels = on_grid(lambda *labels: aggregate("", *labels), grid)
+    scores: dict[Factors, Arrays] = {
+        factors: {"r_control": array, "r": of_levels[factors], "depth": depth}
+        for factors, array in of_control.items()
+    }
+    variables: dict[str, Any] = dict(
+        with_intervals(scores, _STATISTICS, work.design.n_drawn, work.design.n_folds, level)
     )
+    controls = work.controls[1:]
+    coords = {
+        "metric": metrics,
+        "map": list(MAPS),
+        "level": [str(one) for one in others],
+        "layer": layers,
+        "depth": ("layer", depth.values),
+        "target_layer": ("layer", list(work.partners.values())),
+    }
+    if controls:
+        variables["r_chance"] = on_grid(aggregate, {"chance": controls} | grid)[()]
+        variables["r_chance_control"] = on_grid(undistorted, {"chance": controls} | alone)[()]
+        coords["chance"] = controls
+    return xr.Dataset(variables, coords=coords)
 
 
 def _losses(correct: xr.DataArray) -> dict[str, xr.DataArray]:
@@ -281,16 +367,38 @@ def _losses(correct: xr.DataArray) -> dict[str, xr.DataArray]:
     }
 
 
-def _statistics(result: xr.Dataset, draws: str) -> dict[str, xr.DataArray]:
-    """Scores, how much they drop, and how the drop changes with depth."""
-    control, r, depth = result[f"r_control{draws}"], result[f"r{draws}"], result["depth"]
-    drop = 1 - r / control
-    centred = depth - depth.mean()
+def _drop(scores: Arrays) -> xr.DataArray:
+    """Share of the score that is lost."""
+    drop = 1 - scores["r"] / scores["r_control"]
+    return drop.transpose("metric", "map", "level", "layer", ...)
+
+
+def _slope(scores: Arrays) -> xr.DataArray:
+    """How much faster the last layer drops than the first, from a line over depth."""
+    centred = scores["depth"] - scores["depth"].mean()
     square = float((centred**2).sum())
-    slope = (drop * centred).sum("layer", skipna=False) / (square or np.nan)
-    return {
-        "r_control": control,
-        "r": r,
-        "drop": drop.transpose("metric", "way", "level", "layer", ...),
-        "slope": slope.transpose("metric", "way", "level", ...),
-    }
+    slope = (_drop(scores) * centred).sum("layer", skipna=False) / (square or np.nan)
+    return slope.transpose("metric", "map", "level", ...)
+
+
+_STATISTICS = {
+    "r_control": Statistic(lambda scores: scores["r_control"], "score"),
+    "r": Statistic(lambda scores: scores["r"], "score"),
+    "drop": Statistic(_drop, "difference"),
+    "slope": Statistic(_slope, "difference"),
+}
+_LONG_NAMES = {
+    "r_control": "score on undistorted stimuli",
+    "r": "score on distorted stimuli",
+    "drop": "share of the score that is lost",
+    "slope": "drop of the last layer less that of the first",
+    "silent": "number of target units that are constant at a level",
+    "r_chance": "score of a control in place of the source",
+    "r_chance_control": "score of a control on undistorted stimuli",
+    "accuracy": "share of stimuli that a network classifies correctly",
+    "accuracy_control": "the same, of undistorted stimuli",
+    "accuracy_drop": "share of the accuracy that is lost",
+    "map": "map fitted on undistorted stimuli (transferred) or distorted ones (refitted)",
+    "level": "level of distortion",
+    "depth": "proportional depth of the layer, from 0 (first) to 1 (last)",
+}

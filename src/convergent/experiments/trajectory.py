@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from itertools import combinations, product
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple, Unpack
 
-import numpy as np
 import xarray as xr
 
-from ..base.arrays import Floats
 from ..base.errors import InputError, examples
-from ..base.progress import track
-from ..base.study import Study, as_study
-from ..metrics.table import METRICS, named_metrics
-from ..protocol.folds import Folds
-from ..protocol.resampling import Bootstrap, draw_resamples
-from ..scoring.engine import Pairs, Shown, show
-from ..scoring.inputs import check_grids, group_labels
-from ..scoring.tasks import Sweep
-from .conditions import Levels, accuracy_table, check_design, common_steps, depths, same_stimuli
-from .summaries import aggregates, summarize
+from ..data.assembly import Assembly
+from ..protocol.design import Design
+from ..protocol.settings import Protocol
+from ..scoring.engine import Key, Pair, PairResults, score_pairs
+from ..scoring.inputs import Source, design_of
+from ..scoring.provenance import provenance
+from ..scoring.results import described
+from ..scoring.targets import Target, target_of
+from ..statistics.aggregation import over_units
+from .conditions import (
+    ExperimentSettings,
+    Levels,
+    accuracy_table,
+    common_steps,
+    depths,
+    same_stimuli,
+    settle_experiment,
+)
+from .summaries import Arrays, Statistic, aggregates, on_grid, with_intervals
 
 __all__ = ["AGAINST", "Runs", "share_of_final", "trajectory"]
 
@@ -34,18 +38,14 @@ AGAINST = ("same step", "final")
 
 def trajectory(
     runs: Runs,
-    metrics: Any = tuple(METRICS),
+    metrics: Any = None,
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
     early: float = 1.0,
-    folds: Folds = Folds(),
-    bootstrap: Bootstrap | None = None,
-    chance: Mapping[str, Runs] | None = None,
+    controls: Mapping[str, Runs] | None = None,
     accuracy: Mapping[str, Mapping[float, float]] | None = None,
     level: float = 0.95,
-    device: str = "cpu",
-    study: Study | str | os.PathLike[str] | None = None,
-    progress: bool | None = None,
+    **settings: Unpack[ExperimentSettings],
 ) -> xr.Dataset:
     """Score checkpoints of one training against those of another, and against its end.
 
@@ -58,22 +58,23 @@ def trajectory(
         By training, by step, and by layer, from first to last: what `extract` gives for each of the
         `checkpoints`. Steps are numbers (epochs); the first is the initialisation, the last the
         end. All runs have the same steps, and as many layers.
-    metrics, folds, device, study, progress : as for `score`
-        The same.
+    metrics : str, metric, or a list or dict of them, optional
+        As for `score`; all three by default.
     pairs : sequence of (str, str), optional
-        Which run is mapped on which; every two of them, in the order of `runs`, where left out.
+        Which run is mapped on which; by default every two of them, in the order of `runs`.
     early : float
-        The step at which the share of the final alignment is found: the end of the first epoch.
-    bootstrap : Bootstrap, optional
-        Over stimuli, for intervals. As many ``refits`` fit all maps anew, which takes as many times
-        longer.
-    chance : dict, optional
+        Step at which the share of the final alignment is computed: the end of the first epoch.
+    controls : dict, optional
         By name, what is scored in place of the runs that are mapped, to see what chance would give:
         `shuffled` or `rotated` of the runs. (The first step shows what untrained networks give.)
     accuracy : dict of dict of float, optional
         By network (run) and step, the share of stimuli that it classifies correctly (`accuracy`).
     level : float
-        Of the confidence intervals.
+        Confidence level of the intervals.
+    **settings
+        ``folds``, ``bootstrap``, ``device``, ``study``, ``progress``, or ``protocol``
+        and ``compute``: as for `score`. The bootstrap is over stimuli; each of its ``refits`` fits
+        all maps again.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def trajectory(
         own copy; ``share`` (pair, metric, against, layer) = (r early - r first) / (r last - r
         first), NaN where r did not grow, and ``share_overall`` (pair, metric, against), the same
         for the mean over layers. With a bootstrap, ``*_low`` and ``*_high`` of r and of shares.
-        With `chance`, ``r_chance`` (chance, pair, metric, against, step, layer). With `accuracy`,
+        With `controls`, ``r_chance`` (chance, pair, metric, against, step, layer). With `accuracy`,
         ``accuracy`` (network, step) and ``accuracy_share`` (network). Along ``layer`` stands
         ``depth`` (0 the first, 1 the last), along ``pair`` ``source_run`` and ``target_run``.
 
@@ -97,40 +98,52 @@ def trajectory(
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
-    chosen = named_metrics(metrics)
-    check_design(folds, bootstrap)
+    controls, protocol, compute = settle_experiment(
+        metrics, controls, settings, without=("min_reliability", "shuffle")
+    )
     steps = _check_runs(runs, early)
     pairs = list(combinations(runs, 2)) if pairs is None else [(a, b) for a, b in pairs]
     _check_pairs(pairs, runs)
     correct = accuracy_table(accuracy, "step", steps) if accuracy else None
-    for name, substitute in (chance or {}).items():
-        _check_chance(name, substitute, runs, {source for source, _ in pairs})
+    for name, substitute in controls.items():
+        _check_control(name, substitute, runs, {source for source, _ in pairs})
     used = dict.fromkeys(run for pair in pairs for run in pair)
     given = {("", run): runs[run] for run in used}
     given |= {
         (name, source): substitute[source]
-        for name, substitute in (chance or {}).items()
-        for source, _ in pairs
+        for name, substitute in controls.items()
+        for source in dict.fromkeys(source for source, _ in pairs)
     }
-    shown = dict(zip(given, same_stimuli(*given.values()), strict=True))
-    first = next(iter(next(iter(next(iter(shown.values())).values())).values()))
-    check_grids(chosen, [first])
-    n, groups = len(first.stimuli), group_labels(folds.group, [first])
-    splits = folds.split(n, groups)
-    sweep = Sweep(chosen, splits, draw_resamples(bootstrap, None, splits, groups), device)
-    kept_in = as_study(study)
-    work = _Work(shown, steps, pairs, sweep, kept_in)
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    n_layers = len(next(iter(runs[pairs[0][0]].values())))
-    order = [(layer, step) for layer in range(n_layers) for step in steps]
-    for layer, step in track(order, "scoring", len(order), progress):
-        found |= work.scores(layer, step)
-    result = _label(found, runs, steps, pairs, list(chosen), list(chance or ()))
-    result = summarize(result, partial(_statistics, early=early), sweep, level)
+    sides = dict(zip(given, same_stimuli(*given.values()), strict=True))
+    populations = _populations(sides)
+    design = design_of(protocol, [next(iter(populations.values()))])
+    hashes = {place: assembly.fingerprint() for place, assembly in populations.items()}
+    work = _Work(populations, hashes, steps, pairs, protocol, design)
+    found = score_pairs(
+        work.sources(),
+        work.targets,
+        {"": design, "control": design.alone()},
+        protocol,
+        compute,
+        pairs=work.pairs(),
+    )
+    layers = list(next(iter(runs[pairs[0][0]].values())))
+    result = _labelled(found, work, layers, list(controls), early, level)
     if correct is not None:
         result["accuracy"] = correct
         result["accuracy_share"] = share_of_final(result["accuracy"], early)
-    return result.assign_attrs(n_stimuli=n, early=float(early))
+    return described(result, _LONG_NAMES).assign_attrs(
+        n_stimuli=len(next(iter(populations.values())).stimuli),
+        early=float(early),
+        **provenance(
+            "trajectory",
+            {"runs": hashes},
+            protocol=protocol,
+            compute=compute,
+            settings={"early": early, "level": level},
+            runs=populations,
+        ),
+    )
 
 
 def share_of_final(curve: xr.DataArray, early: float) -> xr.DataArray:
@@ -153,60 +166,178 @@ def share_of_final(curve: xr.DataArray, early: float) -> xr.DataArray:
     return (curve.sel(step=early, drop=True) - first) / gained.where(gained > 0)
 
 
+class _Place(NamedTuple):
+    """Where a population stands: of a run or its control, at a step, the k-th layer."""
+
+    control: str
+    run: str
+    step: float
+    layer: int
+
+
+def _populations(sides: Mapping[tuple[str, str], Levels]) -> dict[_Place, Assembly]:
+    """All populations by place."""
+    return {
+        _Place(control, run, step, k): assembly
+        for (control, run), of_step in sides.items()
+        for step, layers in of_step.items()
+        for k, assembly in enumerate(layers.values())
+    }
+
+
 class _Work:
-    """Scores of all pairs at one layer and step; the geometry of the ends is held meanwhile."""
+    """What is scored against what."""
 
     def __init__(
         self,
-        shown: Mapping[tuple[str, str], Levels],
+        populations: Mapping[_Place, Assembly],
+        hashes: Mapping[_Place, str],
         steps: Sequence[float],
-        pairs: Sequence[tuple[str, str]],
-        sweep: Sweep,
-        study: Study | None,
+        runs: Sequence[tuple[str, str]],
+        protocol: Protocol,
+        design: Design,
     ) -> None:
-        self._shown, self._steps, self._pairs = shown, steps, pairs
-        self._resampled = Pairs(sweep, study, "trajectory")
-        alone = replace(sweep, resamples=replace(sweep.resamples, bootstrap=None, counts=None))
-        self._alone = Pairs(alone, study, "trajectory")
-        self._splits = sweep.splits
-        self._ends: dict[str, Shown] = {}
-        self._layer = -1
+        self.steps, self.runs, self.protocol, self.design = steps, runs, protocol, design
+        self._populations, self._hashes = populations, hashes
+        aims = {target for _, target in runs}
+        self.targets: dict[_Place, Target] = {
+            place: target_of(
+                _name(place), assembly, hashes[place], protocol, design, may_be_silent=True
+            )
+            for place, assembly in populations.items()
+            if not place.control and place.run in aims
+        }
 
-    def scores(self, layer: int, step: float) -> dict[tuple[Any, ...], dict[str, Any]]:
-        """By (what, pair or run, against, step, layer) and metric."""
-        if layer != self._layer:
-            self._layer, self._ends = layer, {}
-        views = {key: self._view(key, step) for key in self._shown}
-        if not self._ends:
-            self._ends = {
-                target: self._view(("", target), self._steps[-1])
-                for target in dict.fromkeys(target for _, target in self._pairs)
-            }
-        found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for target in self._ends:
-            own = views["", target]
-            found["ceiling", target, "", step, layer] = self._score(self._alone, own, own)
-        for (what, source), view in views.items():
-            pairs = self._alone if what else self._resampled
-            for pair in self._pairs:
-                if pair[0] != source:
-                    continue
-                same = self._score(pairs, view, views["", pair[1]])
-                found[what, pair, "same step", step, layer] = same
-                is_last = step == self._steps[-1]
-                found[what, pair, "final", step, layer] = (
-                    same if is_last else self._score(pairs, view, self._ends[pair[1]])
-                )
-        return found
+    def sources(self) -> dict[_Place, Source]:
+        """Populations that are mapped."""
+        return {
+            place: Source(_name(place), (assembly,), self._hashes[place])
+            for place, assembly in self._populations.items()
+        }
 
-    def _view(self, key: tuple[str, str], step: float) -> Shown:
-        assembly = list(self._shown[key][step].values())[self._layer]
-        pairs = self._alone
-        return show(pairs.population([assembly]), self._splits, [pairs.fingerprint(assembly)])
+    def pairs(self) -> list[Pair]:
+        """Layer by layer and step by step, so that populations which are used together stay so."""
+        controls = dict.fromkeys(place.control for place in self._populations)
+        layers = dict.fromkeys(place.layer for place in self._populations)
+        found: dict[Pair, None] = {}
+        for layer, step, control in product(layers, self.steps, controls):
+            for source, target in self.runs:
+                for until in (step, self.steps[-1]):
+                    one = _Place(control, source, step, layer)
+                    other = _Place("", target, until, layer)
+                    found[Pair(one, other, "control" if control else "")] = None
+        return list(found)
 
-    @staticmethod
-    def _score(pairs: Pairs, source: Shown, target: Shown) -> dict[str, Any]:
-        return {name: aggregates(cell) for name, cell in pairs.cells(source, target).items()}
+
+def _name(place: _Place) -> str:
+    return f"{place.run}, step {place.step:g}, layer {place.layer}"
+
+
+def _labelled(
+    found: PairResults,
+    work: _Work,
+    layers: Sequence[str],
+    controls: Sequence[str],
+    early: float,
+    level: float,
+) -> xr.Dataset:
+    """Scores, what follows from them, and ceilings, with labels."""
+    metrics, last = list(work.protocol.metrics), work.steps[-1]
+    places = range(len(layers))
+
+    def aggregate(
+        control: str, pair: tuple[str, str], metric: str, against: str, step: float, k: int
+    ) -> Mapping[tuple[str, ...], Any]:
+        target = _Place("", pair[1], step if against == "same step" else last, k)
+        source = _Place(control, pair[0], step, k)
+        key = Key(metric, source, target, "control" if control else "")
+        return aggregates(found.pairs[key], work.targets[target].included)
+
+    grid: dict[str, Sequence[Any]] = {
+        "pair": work.runs,
+        "metric": metrics,
+        "against": AGAINST,
+        "step": work.steps,
+        "layer": places,
+    }
+    coords = _coords(work, layers)
+    draws = on_grid(lambda *labels: aggregate("", *labels), grid)
+    scores = {
+        factors: {"r": array.assign_coords({k: coords[k] for k in grid})}
+        for factors, array in draws.items()
+    }
+    variables: dict[str, Any] = dict(
+        with_intervals(
+            scores,
+            _statistics(early),
+            work.design.n_drawn,
+            work.design.n_folds,
+            level,
+        )
+    )
+    if controls:
+        variables["r_chance"] = on_grid(aggregate, {"chance": controls} | grid)[()]
+        coords["chance"] = controls
+    targets = list(dict.fromkeys(target for _, target in work.runs))
+    if work.protocol.ceiling is not None:
+        variables["ceiling"] = _ceilings(found, work, targets, places)
+        coords["run"] = targets
+    return xr.Dataset(variables, coords=coords)
+
+
+def _coords(work: _Work, layers: Sequence[str]) -> dict[str, Any]:
+    """Labels of a trajectory."""
+    return {
+        "pair": [f"{source} > {target}" for source, target in work.runs],
+        "source_run": ("pair", [source for source, _ in work.runs]),
+        "target_run": ("pair", [target for _, target in work.runs]),
+        "metric": list(work.protocol.metrics),
+        "against": list(AGAINST),
+        "step": list(work.steps),
+        "layer": list(layers),
+        "depth": ("layer", depths(len(layers))),
+    }
+
+
+def _ceilings(
+    found: PairResults, work: _Work, targets: Sequence[str], places: Sequence[int]
+) -> xr.DataArray:
+    """Ceiling of each run that is predicted, aggregated over units."""
+    metrics = list(work.protocol.metrics)
+
+    def of(run: str, metric: str, step: float, k: int) -> Mapping[tuple[str, ...], Any]:
+        place = _Place("", run, step, k)
+        r = found.ceilings[place].r[metrics.index(metric)]
+        return {(): over_units(r[None, work.targets[place].included])[0]}
+
+    return on_grid(of, {"run": targets, "metric": metrics, "step": work.steps, "layer": places})[()]
+
+
+def _statistics(early: float) -> dict[str, Statistic]:
+    """Scores, and the share of their growth that is reached early."""
+
+    def share(scores: Arrays) -> xr.DataArray:
+        return share_of_final(scores["r"], early)
+
+    def share_overall(scores: Arrays) -> xr.DataArray:
+        return share_of_final(scores["r"].mean("layer"), early)
+
+    return {
+        "r": Statistic(lambda scores: scores["r"], "score"),
+        "share": Statistic(share, "difference"),
+        "share_overall": Statistic(share_overall, "difference"),
+    }
+
+
+_LONG_NAMES = {
+    "share": "share of the growth of r that is reached at the early step",
+    "share_overall": "the same share, for the mean over layers",
+    "r_chance": "score of a control in place of the source",
+    "accuracy": "share of stimuli that a network classifies correctly",
+    "accuracy_share": "share of the growth of accuracy that is reached at the early step",
+    "step": "step of the training (epochs)",
+    "depth": "proportional depth of the layer, from 0 (first) to 1 (last)",
+}
 
 
 def _check_runs(runs: Runs, early: float) -> list[float]:
@@ -248,78 +379,12 @@ def _check_pairs(pairs: Sequence[tuple[str, str]], runs: Runs) -> None:
         )
 
 
-def _check_chance(name: str, substitute: Runs, runs: Runs, sources: set[str]) -> None:
+def _check_control(name: str, substitute: Runs, runs: Runs, sources: set[str]) -> None:
     for source in sources:
         layers = {step: len(of_step) for step, of_step in runs[source].items()}
         found = {step: len(of_step) for step, of_step in substitute.get(source, {}).items()}
         if found != layers:
             raise InputError(
-                f"chance {name!r} has other steps or layers of {source!r} than the runs ({found} "
+                f"control {name!r} has other steps or layers of {source!r} than the runs ({found} "
                 f"layers by step, not {layers}): it stands in their place, so it needs the same."
             )
-
-
-def _label(
-    found: Mapping[tuple[Any, ...], Mapping[str, Any]],
-    runs: Runs,
-    steps: Sequence[float],
-    pairs: Sequence[tuple[str, str]],
-    metrics: Sequence[str],
-    chance: Sequence[str],
-) -> xr.Dataset:
-    """Aggregates, and these in the resamples, with labels."""
-    layers = list(next(iter(runs[pairs[0][0]].values())))
-    places = range(len(layers))
-
-    def collect(what: str, name: str) -> Floats:
-        each = [
-            found[what, pair, way, step, k][metric][name]
-            for pair, metric, way, step, k in product(pairs, metrics, AGAINST, steps, places)
-        ]
-        sizes = map(len, (pairs, metrics, AGAINST, steps, layers))
-        return np.reshape(each, (*sizes, *np.shape(each[0])))
-
-    dims = ("pair", "metric", "against", "step", "layer")
-    variables: dict[str, Any] = {"r": (dims, collect("", "r"))}
-    some = found["", pairs[0], "final", steps[0], 0][metrics[0]]
-    for factor in ("stimuli", "refit") if "refit" in some else ():
-        variables[f"r@{factor}"] = ((*dims, factor), collect("", factor))
-    if chance:
-        variables["r_chance"] = (
-            ("chance", *dims),
-            np.stack([collect(name, "r") for name in chance]),
-        )
-    targets = list(dict.fromkeys(target for _, target in pairs))
-    ceiling = [
-        found["ceiling", run, "", step, k][metric]["r"]
-        for run, metric, step, k in product(targets, metrics, steps, places)
-    ]
-    variables["ceiling"] = (
-        ("run", "metric", "step", "layer"),
-        np.reshape(ceiling, [len(each) for each in (targets, metrics, steps, layers)]),
-    )
-    return xr.Dataset(
-        variables,
-        coords={
-            "pair": [f"{source} > {target}" for source, target in pairs],
-            "source_run": ("pair", [source for source, _ in pairs]),
-            "target_run": ("pair", [target for _, target in pairs]),
-            "run": targets,
-            "metric": list(metrics),
-            "against": list(AGAINST),
-            "step": list(steps),
-            "layer": layers,
-            "depth": ("layer", depths(len(layers))),
-            **({"chance": list(chance)} if chance else {}),
-        },
-    )
-
-
-def _statistics(result: xr.Dataset, draws: str, early: float) -> dict[str, xr.DataArray]:
-    """Scores, and which share of their growth is there early."""
-    r = result[f"r{draws}"]
-    return {
-        "r": r,
-        "share": share_of_final(r, early),
-        "share_overall": share_of_final(r.mean("layer"), early),
-    }

@@ -314,6 +314,8 @@ def _add_intervals(
         ("mean", ("matching", "population"), result["mean"].values, _means(draws, sides)),
     ):
         # partners stay, so nothing is fitted anew
-        error: Spread = spread({"stimuli": values, "refit": values}, {"stimuli": n_drawn}, n_folds)
+        error: Spread = spread(
+            {("stimuli",): values, ("refit",): values}, {"stimuli": n_drawn}, n_folds
+        )
         for end, found in zip(("low", "high"), error.interval(estimate, level), strict=True):
             result[f"{name}_{end}"] = dims, found

@@ -93,7 +93,7 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
         stimuli, below with a new one; a line a layer, from first (dark) to last (light), with 95%
         intervals where there are resamples.
     """
-    metrics, ways, layers = (results[name].values for name in ("metric", "way", "layer"))
+    metrics, ways, layers = (results[name].values for name in ("metric", "map", "layer"))
     what = {"transferred": "map of the control", "refitted": "map fitted anew"}
     levels = [results.attrs["control"], *results["level"].values]
     figure = Picture(figsize=(3.6 * len(metrics) + 1.6, 5.6), layout="constrained")
@@ -102,7 +102,7 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
     for row, way in zip(panels, ways, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
             for colour, layer in zip(colours, layers, strict=True):
-                part = results.sel(metric=metric, way=way, layer=layer)
+                part = results.sel(metric=metric, map=way, layer=layer)
                 label = f"{float(part['depth']):.2f} {layer}"  # hidden if it began with _
                 panel.plot(levels, [1, *(1 - part["drop"].values)], color=colour, label=label)
                 if "drop_low" in part:

@@ -134,7 +134,7 @@ def _shift(found: Findings) -> Picture:
     """How much faster late layers drop, by distortion; drops over depth, mean over distortions."""
     result = found.shift
     names = list(result["distortion"].values)
-    ways = list(result["way"].values)
+    ways = list(result["map"].values)
     figure = Picture(figsize=(12, 0.34 * len(names) + 3.2), layout="constrained")
     panels = figure.subplots(1, 2 * len(ways), width_ratios=[1.3, 1] * len(ways))
     slopes = over_networks(result, mean_drop_slope)
@@ -145,12 +145,12 @@ def _shift(found: Findings) -> Picture:
     for k, way in enumerate(ways):
         left, right = panels[2 * k], panels[2 * k + 1]
         for i, (colour, metric) in enumerate(_coloured(result)):
-            one = slopes.sel(metric=metric, way=way)
+            one = slopes.sel(metric=metric, map=way)
             y = np.arange(len(names))[::-1] + 0.2 * (1 - i)
             bars = np.abs([one["estimate"] - one["low"], one["high"] - one["estimate"]])
             x = one["estimate"]
             left.errorbar(x, y, xerr=bars, fmt="o", color=colour, markersize=4, linewidth=1)
-            _band(right, drops["depth"], drops.sel(metric=metric, way=way), colour, str(metric))
+            _band(right, drops["depth"], drops.sel(metric=metric, map=way), colour, str(metric))
         left.axvline(0, color="0.7", linewidth=0.8, zorder=0)
         left.set_yticks(range(len(names)), names[::-1] if k == 0 else [""] * len(names))
         left.set_title(what[str(way)], fontsize="medium", loc="left")

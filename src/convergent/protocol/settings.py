@@ -108,9 +108,12 @@ class Protocol:
 class Settings(ComputeSettings, total=False):
     """Keywords that every question takes: those of `Protocol` and `Compute`, or these whole.
 
+    ``metrics``, where a question takes them, is a parameter of its own, which can be given by
+    position.
+
     Attributes
     ----------
-    metrics, folds, ceiling, min_reliability, bootstrap, shuffle
+    folds, ceiling, min_reliability, bootstrap, shuffle
         As for `Protocol`.
     device, study, progress
         As for `Compute`.
@@ -120,7 +123,6 @@ class Settings(ComputeSettings, total=False):
         All of the second at once.
     """
 
-    metrics: Any
     folds: Folds
     ceiling: str | None
     min_reliability: float
@@ -135,7 +137,7 @@ OF_COMPUTE = tuple(field.name for field in fields(Compute))
 
 
 def settle(
-    settings: Settings, usual: Protocol, without: Collection[str] = ()
+    settings: Settings, usual: Protocol, without: Collection[str] = (), metrics: Any = None
 ) -> tuple[Protocol, Compute]:
     """Protocol and compute of a question, from its keywords and what is usual for it.
 
@@ -147,6 +149,8 @@ def settle(
         Taken where no ``protocol`` was given.
     without : collection of str
         Keywords that mean nothing for this question.
+    metrics : optional
+        Metrics that the question was given; those of the protocol by default.
 
     Returns
     -------
@@ -161,6 +165,8 @@ def settle(
         Where a keyword, or a setting of ``protocol``, means nothing for this question.
     """
     given: dict[str, Any] = dict(settings)
+    if metrics is not None:
+        given["metrics"] = metrics
     strange = set(given) - {*OF_PROTOCOL, *OF_COMPUTE, "protocol", "compute"}
     if strange:
         known = sorted({*OF_PROTOCOL, *OF_COMPUTE, "protocol", "compute"} - set(without))

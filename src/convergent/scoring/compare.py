@@ -1,28 +1,36 @@
-"""Populations compared with each other, both ways at once: networks with networks, brains too."""
+"""Populations compared with each other, in both directions: networks with networks, brains too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Unpack
 
 import numpy as np
 import xarray as xr
 
+from ..base.arrays import Floats
 from ..base.errors import unknown
-from ..base.progress import track
 from ..data.assembly import Assembly
+from ..metrics.base import FittedMap, FoldScore, Metric
 from ..metrics.distances import angle, angular, chord, euclidean, soft_matching
 from ..metrics.linear import Linear
 from ..metrics.population import Population, PopulationFold
 from ..metrics.procrustes import Procrustes
 from ..metrics.references import REFERENCES
 from ..metrics.soft_matching import SoftMatching
-from ..protocol.folds import Folds, check_folds
-from ..statistics.aggregation import FoldMean, median
-from .inputs import aligned, complete_population, group_labels, named
+from ..protocol.design import Design
+from ..protocol.settings import Protocol, Settings, settle
+from ..statistics.aggregation import median
+from .engine import Key, PairResults, score_pairs
+from .inputs import Source, aligned, as_populations, check_complete, design_of
+from .pair_scores import PairScores
 from .provenance import hashes_of, provenance
+from .results import described
+from .targets import target_of
 
-__all__ = ["MEASURES", "OF_REFERENCES", "Views", "compare"]
+__all__ = ["MEASURES", "OF_REFERENCES", "compare"]
 
 # name: kind, role, cross-validated
 MEASURES = {
@@ -35,19 +43,15 @@ MEASURES = {
     "soft-matching-distance": ("distance", "metric", False),
     "soft-matching-distance-cv": ("distance", "metric", True),
 }
-
 OF_REFERENCES = ("similarity", "reference", False)
-Views = list[PopulationFold]  # of one population, a fold each
 
 
 def compare(
     first: Assembly | Mapping[str, Assembly],
     second: Assembly | Mapping[str, Assembly],
     *,
-    folds: Folds = Folds(),
     references: str | Sequence[str] = tuple(REFERENCES),
-    device: str = "cpu",
-    progress: bool | None = None,
+    **settings: Unpack[Settings],
 ) -> xr.Dataset:
     """Compare every population of one side with every one of the other, in both directions.
 
@@ -56,14 +60,11 @@ def compare(
     first, second : Assembly, or dict of them
         The populations; complete. Repeats are averaged. Stimuli are matched by name; those that
         all share are used.
-    folds : Folds
-        How the stimuli are split for the measures that are cross-validated.
     references : str, or list of them
-        Names of `references.REFERENCES` to be had beside the three metrics.
-    device : str
-        Where torch computes: ``"cpu"``, ``"cuda"``...
-    progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
+        Names of `references.REFERENCES` that are computed beside the three metrics.
+    **settings
+        ``folds`` (for the measures that are cross-validated), ``device``, ``study`` and
+        ``progress``, or ``protocol`` and ``compute``: as for `score`.
 
     Returns
     -------
@@ -87,47 +88,42 @@ def compare(
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Williams, Kunz, Kornblith and Linderman
     2021, NeurIPS; Khosla and Williams 2024, PMLR 243.
     """
-    check_folds(folds)
+    usual = Protocol(ceiling=None)
+    without = ("metrics", "ceiling", "min_reliability", "bootstrap", "shuffle")
+    protocol, compute = settle(settings, usual, without)
     chosen = _known(references)
-    ones, others = aligned(named("first", first), named("second", second))
+    ones, others = aligned(as_populations("first", first), as_populations("second", second))
+    for side, several in (("first", ones), ("second", others)):
+        for name, assembly in several.items():
+            check_complete(name, assembly, side)
+    measured: dict[str, Metric] = {name: _InSample(name) for name in (*_IN_SAMPLE, *chosen)}
+    protocol = replace(protocol, metrics=_CROSS_VALIDATED | measured)
+    design = design_of(replace(protocol, metrics=_CROSS_VALIDATED), [*ones.values()])
+    n = len(next(iter(ones.values())).stimuli)
+    everything = [(np.arange(n), np.arange(n))]
+    designs = {
+        "": replace(design, metrics=tuple(_CROSS_VALIDATED)),
+        "in sample": Design(everything, design.resamples, tuple(measured)),
+    }
+    hashes = hashes_of(first=ones, second=others)
+    sources = {name: Source(name, (one,), hashes["first"][name]) for name, one in ones.items()}
+    targets = {
+        name: target_of(name, other, hashes["second"][name], protocol, design, may_be_silent=True)
+        for name, other in others.items()
+    }
+    found = score_pairs(sources, targets, designs, protocol, compute)
     populations = [*ones.values(), *others.values()]
-    n = len(populations[0].stimuli)
-    splits = folds.split(n, group_labels(folds.group, populations))
-    held = {name: complete_population(name, others[name], device) for name in others}
-    views = {name: [held[name].fold(*split) for split in splits] for name in others}
-    measures = MEASURES | dict.fromkeys(chosen, OF_REFERENCES)
-    values = np.full((len(measures), len(ones), len(others)), np.nan)
-    steps = [(i, j) for i in range(len(ones)) for j in range(len(others))]
-    for i, j in track(steps, "comparing", len(steps), progress):
-        name, partner = list(ones)[i], list(others)[j]
-        if j == 0:  # each is read once, and forgotten before the next
-            population = complete_population(name, ones[name], device)
-            own = [population.fold(*split) for split in splits]
-        found = _in_sample(population, held[partner]) | _over_folds(own, views[partner])
-        found |= {called: REFERENCES[called](population, held[partner]) for called in chosen}
-        values[:, i, j] = [found[called] for called in measures]
-    kind, role, cross_validated = zip(*measures.values(), strict=True)
-    return xr.Dataset(
-        {"value": (("measure", "first", "second"), values)},
-        coords={
-            "measure": list(measures),
-            "first": list(ones),
-            "second": list(others),
-            "kind": ("measure", list(kind)),
-            "role": ("measure", list(role)),
-            "cross_validated": ("measure", list(cross_validated)),
-        },
-        attrs={
-            **provenance(
-                "compare",
-                hashes_of(first=ones, second=others),
-                settings={"folds": asdict(folds)},
-                first=ones,
-                second=others,
-            ),
-            "n_stimuli": n,
-            "simulated": int(any(a.data.attrs.get("simulated") for a in populations)),
-        },
+    return described(_labelled(found, list(ones), list(others), chosen), _LONG_NAMES).assign_attrs(
+        n_stimuli=n,
+        simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
+        **provenance(
+            "compare",
+            hashes,
+            compute=compute,
+            settings={"folds": asdict(protocol.folds), "references": chosen},
+            first=ones,
+            second=others,
+        ),
     )
 
 
@@ -140,29 +136,100 @@ def _known(references: str | Sequence[str]) -> list[str]:
     return names
 
 
-def _in_sample(x: Population, y: Population) -> dict[str, float]:
-    """The distances over all stimuli."""
-    return {
-        "procrustes-angle": angular(x, y),
-        "procrustes-distance": euclidean(x, y),
-        "soft-matching-distance": soft_matching(x, y),
+def _labelled(
+    found: PairResults, ones: Sequence[str], others: Sequence[str], references: Sequence[str]
+) -> xr.Dataset:
+    """Values of all measures and pairs, with labels."""
+    measures = MEASURES | dict.fromkeys(references, OF_REFERENCES)
+    values = np.full((len(measures), len(ones), len(others)), np.nan)
+    for (i, one), (j, other) in product(enumerate(ones), enumerate(others)):
+        numbers = _numbers(found, one, other, references)
+        values[:, i, j] = [numbers[name] for name in measures]
+    kind, role, cross_validated = zip(*measures.values(), strict=True)
+    return xr.Dataset(
+        {"value": (("measure", "first", "second"), values)},
+        coords={
+            "measure": list(measures),
+            "first": list(ones),
+            "second": list(others),
+            "kind": ("measure", list(kind)),
+            "role": ("measure", list(role)),
+            "cross_validated": ("measure", list(cross_validated)),
+        },
+    )
+
+
+def _numbers(
+    found: PairResults, one: str, other: str, references: Sequence[str]
+) -> dict[str, float]:
+    """All measures of a pair."""
+
+    def scores(metric: str, design: str = "") -> PairScores:
+        return found.pairs[Key(metric, one, other, design)]
+
+    there, back = (float(median(scores(name).r)) for name in ("linear-forward", "linear-backward"))
+    angles = [angle(fold.similarity) for fold in scores("procrustes-angle-cv").folds]
+    chords = [chord(fold.similarity) for fold in scores("soft-matching-distance-cv").folds]
+    whole = {
+        name: scores(name, "in sample").folds[0].similarity for name in (*_IN_SAMPLE, *references)
     }
-
-
-def _over_folds(x: Views, y: Views) -> dict[str, float]:
-    """The measures whose maps are fitted on training stimuli and judged on test stimuli."""
-    forward, backward, angles, chords = [], [], [], []
-    for one, other in zip(x, y, strict=True):
-        forward.append(Linear().fit(one, other).score().r)
-        backward.append(Linear().fit(other, one).score().r)
-        angles.append(angle(Procrustes().fit(one, other).similarity()))
-        matched = SoftMatching().fit(one, other).score()
-        chords.append(chord(matched.similarity))
-    there, back = (float(median(FoldMean.of(scores))) for scores in (forward, backward))
-    return {
+    return whole | {
         "linear-forward": there,
         "linear-backward": back,
         "linear": (there + back) / 2,
         "procrustes-angle-cv": float(np.mean(angles)),
         "soft-matching-distance-cv": float(np.mean(chords)),
     }
+
+
+@dataclass(frozen=True)
+class _Backward:
+    """Another metric with the sides exchanged: the target is mapped on the source."""
+
+    metric: Metric
+
+    def fit(self, source: PopulationFold, target: PopulationFold) -> FittedMap:
+        return self.metric.fit(target, source)
+
+
+@dataclass(frozen=True)
+class _InSample:
+    """A distance or reference over all stimuli, in the place of a metric."""
+
+    name: str
+
+    def fit(self, source: PopulationFold, target: PopulationFold) -> _Number:
+        function = _IN_SAMPLE[self.name] if self.name in _IN_SAMPLE else REFERENCES[self.name]
+        return _Number(function(source.population, target.population))
+
+
+@dataclass(frozen=True)
+class _Number:
+    """One number for two populations, in the place of a fitted map."""
+
+    value: float
+
+    def score(self) -> FoldScore:
+        return FoldScore(np.empty(0), similarity=self.value)
+
+    def resample(self, test: Floats, train: Floats | None = None) -> Floats:  # noqa: ARG002
+        return np.empty((len(test), 0))
+
+
+_CROSS_VALIDATED: dict[str, Metric] = {
+    "linear-forward": Linear(),
+    "linear-backward": _Backward(Linear()),
+    "procrustes-angle-cv": Procrustes(),
+    "soft-matching-distance-cv": SoftMatching(),
+}
+_IN_SAMPLE: dict[str, Callable[[Population, Population], float]] = {
+    "procrustes-angle": angular,
+    "procrustes-distance": euclidean,
+    "soft-matching-distance": soft_matching,
+}
+_LONG_NAMES = {
+    "value": "similarity or distance of two populations",
+    "first": "first population",
+    "second": "second population",
+    "measure": "what is measured",
+}

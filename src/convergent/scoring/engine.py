@@ -1,225 +1,224 @@
-"""Every source against every target: each population is factored once and shared by its partners.
+"""The one engine: scores of pairs of populations, here or on workers, resumed from a study.
 
 The work is cut in tasks: a source against a tile of targets, whose geometry in all folds is held
-while the sources pass. Tasks run here one after the other, or on the workers of a dask cluster
-where a client is active. What is finished is kept in a study, and not done again.
+while the sources pass. Each population is factored once for its fold and shared by its partners.
+Finished pairs are kept in a study, and not computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-import dask.array
-import numpy as np
-from numpy.typing import NDArray
+import dask
 
-from ..base.hashing import code_of, parameters
+from ..base.arrays import Integers
+from ..base.compute import Compute
+from ..base.hashing import code_of, parameters, recipe
 from ..base.progress import track
 from ..base.study import Study
-from ..data.assembly import Assembly
-from ..metrics.base import Metric
-from ..metrics.population import Population, PopulationFold
-from ..protocol.resampling import Resamples
-from .pair_scores import PairScores, RunningPairScores
-from .tasks import TILE_TARGETS, Aim, Finished, Key, Sweep, Task, fit_rounds, tiles_of
+from ..protocol.design import Design
+from ..protocol.settings import Protocol
+from ..statistics.ceilings import Ceiling
+from .inputs import Source
+from .pair_scores import PairScores
+from .targets import Target
+from .tasks import Finished, Key, Pair, Task, Tile, Work, do_task, tiles_of
 from .workers import TASKS_OF_WORKER, active_client, on_workers
 
-__all__ = ["Pairs", "Shown", "Splits", "run", "show"]
+__all__ = ["TILE_TARGETS", "Key", "Pair", "PairResults", "score_pairs"]
 
-
-def run(
-    sweep: Sweep,
-    sources: Mapping[str, Assembly],
-    aims: Mapping[str, Aim],
-    study: Study | None,
-    fingerprints: Mapping[str, str],
-    progress: bool | None,
-) -> dict[Key, PairScores]:
-    """Cells of every metric, source and target.
-
-    Parameters
-    ----------
-    sweep : Sweep
-        What is to be done.
-    sources : dict of Assembly
-        Over the same stimuli, in the same order.
-    aims : dict of Aim
-        The targets.
-    study : Study or None
-        Where finished cells are kept, and found.
-    fingerprints : dict of str
-        SHA-256 of each source; read only with a study.
-    progress : bool or None
-        Draw a progress bar; only in a terminal where None.
-    """
-    cells: dict[Key, PairScores] = {}
-
-    def recipe(key: Key) -> dict[str, Any]:
-        return sweep.recipe(key[0], fingerprints[key[1]], aims[key[2]])
-
-    client = active_client()
-    most = TILE_TARGETS
-    if client is not None:
-        wanted = TASKS_OF_WORKER * max(len(client.nthreads()), 1)
-        most = max(1, min(most, len(sources) * len(aims) // wanted))
-    tiles = tiles_of(sweep, aims, most)
-    tasks: dict[tuple[int, str], Task] = {}
-    for number, tile in enumerate(tiles):
-        for source in sources:
-            for target in tile:
-                for metric in sweep.metrics:
-                    key = (metric, source, target)
-                    known = study and study.recall(recipe(key))
-                    if known:
-                        cells[key] = PairScores.from_arrays(known)
-                    else:
-                        task = tasks.setdefault((number, source), Task(source, number))
-                        task.missing[target].append(metric)
-    rounds = (
-        _here(sweep, sources, aims, tasks.values())
-        if client is None
-        else on_workers(client, sweep, sources, aims, tiles, tasks.values())
-    )
-    for finished in track(rounds, "scoring", len(tasks) * sweep.steps, progress):
-        for key, cell in finished.items():
-            if study:
-                study.keep(recipe(key), cell.arrays())
-            cells[key] = cell
-    # in the order of the input, whatever the order of the work
-    return {
-        (metric, source, target): cells[metric, source, target]
-        for source in sources
-        for metric in sweep.metrics
-        for target in aims
-    }
-
-
-def _here(
-    sweep: Sweep,
-    sources: Mapping[str, Assembly],
-    aims: Mapping[str, Aim],
-    tasks: Collection[Task],
-) -> Iterator[Finished]:
-    """Do the tasks one after the other; pauses after each round of fits."""
-    number = -1
-    views: dict[str, list[PopulationFold]] = {}
-    last = {task.tile: task for task in tasks}
-    for task in tasks:
-        if task.tile != number:
-            number = task.tile
-            views.clear()
-        for target in task.missing:
-            if target not in views:
-                views[target] = sweep.views(aims[target])
-        is_last = task is last[number]
-        yield from fit_rounds(sweep, task, sources[task.source], aims, views, is_last)
-
-
-Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+TILE_TARGETS = 8  # in a tile, at most: what an interruption costs, for one source
+_CODE = ("metrics", "statistics", "protocol", "scoring")  # packages that decide a score
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """A population under the folds; what is derived from it is computed once, when it is needed.
+class PairResults:
+    """Scores of pairs, and ceilings of targets.
 
     Attributes
     ----------
-    prints : list of str
-        SHA-256 of the assemblies that it consists of; empty where nothing is kept.
-    views : list of PopulationFold
-        One a fold.
+    pairs : dict of PairScores
+        By metric, source, target and design.
+    ceilings : dict of Ceiling
+        By target; empty where no ceiling was asked for.
     """
 
-    prints: Sequence[str]
-    views: Sequence[PopulationFold]
+    pairs: dict[Key, PairScores]
+    ceilings: dict[Hashable, Ceiling]
 
 
-def show(population: Population, splits: Splits, prints: Sequence[str] = ()) -> Shown:
-    """A population under folds.
+def score_pairs(
+    sources: Mapping[Any, Source],
+    targets: Mapping[Any, Target],
+    design: Design | Mapping[str, Design],
+    protocol: Protocol,
+    compute: Compute,
+    *,
+    pairs: Sequence[Pair] | None = None,
+) -> PairResults:
+    """Score pairs of populations: the only loop over folds.
+
+    Where a ``dask.distributed.Client`` is active, its workers do the work.
 
     Parameters
     ----------
-    population : Population
-        Responses.
-    splits : list of (train, test)
-        Positions of the stimuli of each fold.
-    prints : list of str
-        SHA-256 of what the population consists of.
+    sources : dict of Source
+        By key.
+    targets : dict of Target
+        By key.
+    design : Design, or dict of them
+        Folds and resamples; by name, where pairs are scored in several designs. Ceilings are found
+        in the first.
+    protocol : Protocol
+        Metrics and kind of ceiling.
+    compute : Compute
+        Device, study and progress.
+    pairs : sequence of Pair, optional
+        Which source is scored against which target, in which design; by default, each against
+        each in every design. Pairs of one target should stand together.
+
+    Returns
+    -------
+    PairResults
+        In the order of `pairs`.
     """
-    return Shown(prints, [population.fold(*split) for split in splits])
+    designs = design if isinstance(design, Mapping) else {"": design}
+    work = Work(dict(protocol.metrics), designs, protocol.ceiling, compute.device or "cpu")
+    if pairs is None:
+        pairs = [Pair(s, t, d) for t, s, d in product(targets, sources, designs)]
+    client, most = active_client(), TILE_TARGETS
+    if client is not None:
+        wanted = TASKS_OF_WORKER * max(len(client.nthreads()), 1)
+        most = max(1, min(most, len(pairs) // wanted))
+    cut = tiles_of(pairs, targets, work, most)
+    recipes = _Recipes(work, sources, targets)
+    found = PairResults({}, {})
+    tasks = _missing(cut, work, recipes, compute.study, found)
+    tiles = [Tile({pair.target: targets[pair.target] for pair in tile}) for tile in cut]
+    rounds = (
+        _here(work, sources, tiles, tasks)
+        if client is None
+        else on_workers(client, work, sources, tiles, tasks)
+    )
+    total = sum(task.rounds(work) for task in tasks)
+    with dask.config.set(scheduler="threads"):  # stores are read here, not by workers
+        for finished in track(rounds, "scoring", total, compute.progress):
+            _keep(finished, recipes, compute.study, found)
+    ordered = {
+        key: found.pairs[key]
+        for source, target, name in pairs
+        for key in (Key(metric, source, target, name) for metric in work.metrics_of(name))
+    }
+    return PairResults(ordered, found.ceilings)
 
 
-class Pairs:
-    """Fits of all folds of single pairs, or what a study keeps of them.
+@dataclass(frozen=True, eq=False)
+class _Recipes:
+    """All that decides each result, for the keys of a study."""
 
-    Parameters
-    ----------
-    sweep : Sweep
-        Metrics, folds, resamples and device.
-    study : Study or None
-        Where finished cells are kept, and found.
-    kind : str
-        Name of the experiment, for the study.
-    """
+    work: Work
+    sources: Mapping[Any, Source]
+    targets: Mapping[Any, Target]
 
-    def __init__(self, sweep: Sweep, study: Study | None, kind: str) -> None:
-        self._sweep, self._study, self._kind = sweep, study, kind
+    def pair(self, key: Key) -> dict[str, Any]:
+        """Of the scores of a pair."""
+        target = self.targets[key.target]
+        return recipe(
+            "pair",
+            _CODE,
+            **self.work.designs[key.design].recipe,
+            metric=self._metric(key.metric),
+            source=self.sources[key.source].sha256,
+            target=target.sha256,
+            scored=_sha256(target.scored),
+            included=_sha256(target.included),
+            device=self.work.device.split(":")[0],
+        )
 
-    def fingerprint(self, assembly: Assembly) -> str:
-        """SHA-256 of an assembly, where a study needs it; else ''."""
-        return assembly.fingerprint() if self._study else ""
+    def ceiling(self, key: Hashable) -> dict[str, Any]:
+        """Of the ceiling of a target."""
+        target = self.targets[key]
+        return recipe(
+            "ceiling",
+            _CODE,
+            **next(iter(self.work.designs.values())).recipe,
+            ceiling=self.work.ceiling,
+            metrics=[self._metric(name) for name in self.work.metrics],
+            target=target.sha256,
+            scored=_sha256(target.scored),
+            subjects=None if target.subjects is None else target.subjects.astype(str).tolist(),
+            device=self.work.device.split(":")[0],
+        )
 
-    def population(self, assemblies: Sequence[Assembly]) -> Population:
-        """Assemblies of the same units, one below the other."""
-        arrays = [assembly.data.data for assembly in assemblies]
-        if len(arrays) == 1:
-            return Population(arrays[0], self._sweep.device)
-        on_disk = any(hasattr(values, "compute") for values in arrays)
-        stacked = (dask.array.concatenate if on_disk else np.concatenate)(arrays)
-        return Population(stacked, self._sweep.device)
+    def _metric(self, name: str) -> dict[str, Any]:
+        metric = self.work.metrics[name]
+        return code_of(type(metric)) | parameters(metric)
 
-    def cells(
-        self, source: Shown, target: Shown, way: str = "", resamples: Resamples | None = None
-    ) -> dict[str, PairScores]:
-        """Scores of a pair, by metric.
 
-        Parameters
-        ----------
-        source, target : Shown
-            Under the same folds.
-        way : str
-            What sets these folds apart from others of the experiment.
-        resamples : Resamples, optional
-            In place of the sweep's, where stimuli stand in several places.
-        """
-        resamples = self._sweep.resamples if resamples is None else resamples
-        found: dict[str, PairScores] = {}
-        missing: dict[str, dict[str, Any]] = {}
-        for name, metric in self._sweep.metrics.items():
-            recipe = self._recipe(way, metric, source, target) if self._study else {}
-            known = self._study and self._study.recall(recipe)
-            if known:
-                found[name] = PairScores.from_arrays(known)
-            else:
-                missing[name] = recipe
-        everything = np.arange(target.views[0].population.n_units)
-        running = {name: RunningPairScores(everything, resamples) for name in missing}
-        for x, y in zip(source.views, target.views, strict=True):
-            for name, cell in running.items():
-                cell.add(self._sweep.metrics[name].fit(x, y), (x.train, x.test))
-        for name, cell in running.items():
-            found[name] = cell.done()
-            if self._study:
-                self._study.keep(missing[name], found[name].arrays())
-        return {name: found[name] for name in self._sweep.metrics}
+def _missing(
+    tiles: Sequence[Sequence[Pair]],
+    work: Work,
+    recipes: _Recipes,
+    study: Study | None,
+    found: PairResults,
+) -> list[Task]:
+    """Tasks that are to be done; what a study holds is added to the results."""
+    tasks: list[Task] = []
+    asked: set[Hashable] = set()
+    for number, tile in enumerate(tiles):
+        of_source: dict[Hashable, Task] = {}
 
-    def _recipe(self, way: str, metric: Metric, source: Shown, target: Shown) -> dict[str, Any]:
-        return self._sweep.drawn | {
-            "kind": self._kind,
-            "way": way,
-            "metric": code_of(type(metric)) | parameters(metric),
-            "source": list(source.prints),
-            "target": list(target.prints),
-        }
+        def missing(source: Hashable, number: int = number, tasks: Any = of_source) -> Any:
+            return tasks.setdefault(source, Task(source, number)).missing
+
+        for target in dict.fromkeys(pair.target for pair in tile if work.ceiling):
+            kept = study and study.recall(recipes.ceiling(target))
+            if kept:
+                found.ceilings[target] = Ceiling(kept["r"], kept.get("resampled"))
+            elif target not in asked:
+                missing(None)[target, ""] = []
+            asked.add(target)
+        for source, target, name in tile:
+            for metric in work.metrics_of(name):
+                key = Key(metric, source, target, name)
+                kept = study and study.recall(recipes.pair(key))
+                if kept:
+                    found.pairs[key] = PairScores.from_arrays(kept)
+                else:
+                    missing(source)[target, name].append(metric)
+        tasks += of_source.values()
+    return tasks
+
+
+def _here(
+    work: Work, sources: Mapping[Any, Source], tiles: Sequence[Tile], tasks: Sequence[Task]
+) -> Iterator[Finished]:
+    """Do the tasks one after the other; pauses after each round of fits."""
+    last = {task.tile: task for task in tasks}
+    for task in tasks:
+        source = None if task.source is None else sources[task.source]
+        tile, is_last = tiles[task.tile], task is last[task.tile]
+        yield from do_task(task, work, source, tile, is_last)
+        if is_last:
+            tile.forget()
+
+
+def _keep(finished: Finished, recipes: _Recipes, study: Study | None, found: PairResults) -> None:
+    """Add finished results, and keep them."""
+    for key, scores in finished.pairs:
+        found.pairs[key] = scores
+        if study:
+            study.keep(recipes.pair(key), scores.arrays())
+    for target, ceiling in finished.ceilings:
+        found.ceilings[target] = ceiling
+        if study:
+            arrays = {k: v for k, v in vars(ceiling).items() if v is not None}
+            study.keep(recipes.ceiling(target), arrays)
+
+
+def _sha256(positions: Integers) -> str:
+    return hashlib.sha256(positions.astype("<i8").tobytes()).hexdigest()

@@ -22,8 +22,9 @@ from ..metrics.soft_matching import SoftMatching
 from ..metrics.table import METRICS, named_metrics
 from ..metrics.transport import GROUPS, HELD_BYTES
 from ..protocol.folds import Folds
-from .inputs import named
-from .tasks import TILE_BYTES, TILE_TARGETS
+from .engine import TILE_TARGETS
+from .inputs import as_populations
+from .tasks import TILE_BYTES
 
 __all__ = [
     "BASE_BYTES",
@@ -110,7 +111,7 @@ def forecast(
     Forecast
         Without ceilings, bootstrap and shuffles.
     """
-    sources, targets = named("source", source), named("target", target)
+    sources, targets = as_populations("source", source), as_populations("target", target)
     n = min(len(assembly.stimuli) for assembly in (*sources.values(), *targets.values()))
     return forecast_sizes(
         n,

@@ -1,10 +1,12 @@
-"""From labelled assemblies to bare populations over the same stimuli: the border between them."""
+"""Inputs of a question: labelled assemblies, checked, aligned, and turned into bare populations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import dask.array
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,29 +15,85 @@ from ..data.assembly import Assembly, align, images_of
 from ..metrics.base import Metric
 from ..metrics.circular_shifts import CircularShifts
 from ..metrics.population import Population
+from ..protocol.design import Design
+from ..protocol.settings import Protocol
 
 __all__ = [
+    "Source",
     "aligned",
+    "as_populations",
     "check_complete",
     "check_grids",
-    "complete_population",
+    "design_of",
     "group_labels",
-    "named",
+    "stacked",
 ]
 
 
-def complete_population(name: str, assembly: Assembly, device: str) -> Population:
-    """A source as it is mapped: the mean over repeats, units sorted by name, nothing missing."""
-    check_complete(name, assembly)
-    data = assembly.average().data
-    order = np.argsort(assembly.units)  # where units tie, their order must not matter
-    if not np.array_equal(order, np.arange(len(order))):
-        data = data.isel(unit=order)
-    return Population(data.data, device)
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A population that is mapped: complete, with its units sorted by name.
+
+    Attributes
+    ----------
+    name : str
+        Name of the source in messages.
+    assemblies : tuple of Assembly
+        Over the stimuli of the design; several of the same units are stacked.
+    sha256 : str
+        Hash of what the source consists of.
+    """
+
+    name: str
+    assemblies: tuple[Assembly, ...]
+    sha256: str
+
+    def population(self, device: str) -> Population:
+        """The mean responses as bare numbers."""
+        values, units = stacked(self.assemblies), self.assemblies[0].units
+        order = np.argsort(units)  # where units tie, their order must not matter
+        return Population(
+            values if np.array_equal(order, np.arange(len(order))) else values[:, order], device
+        )
+
+
+def stacked(assemblies: Sequence[Assembly]) -> Any:
+    """Mean responses of the same units, one assembly below the other; numpy or dask.
+
+    Parameters
+    ----------
+    assemblies : sequence of Assembly
+        Their units are those of the first, in any order.
+    """
+    units = assemblies[0].units
+    arrays = []
+    for assembly in assemblies:
+        data = assembly.average().data
+        same = np.array_equal(assembly.units, units)
+        arrays.append((data if same else data.sel(unit=units)).data)
+    if len(arrays) == 1:
+        return arrays[0]
+    on_disk = any(hasattr(values, "compute") for values in arrays)
+    return (dask.array.concatenate if on_disk else np.concatenate)(arrays)
+
+
+def design_of(protocol: Protocol, assemblies: Sequence[Assembly]) -> Design:
+    """Folds and resamples of the stimuli that populations share.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Its folds, bootstrap, shuffle, and metrics that need maps of positions.
+    assemblies : sequence of Assembly
+        Over the same stimuli, in the same order.
+    """
+    check_grids(protocol.metrics, assemblies)
+    groups = group_labels(protocol.folds.group, assemblies)
+    return Design.of(protocol, len(assemblies[0].stimuli), groups)
 
 
 def check_complete(name: str, assembly: Assembly, side: str = "source") -> None:
-    """Make sure that nothing is missing; what is on disk is looked at when it is read."""
+    """Make sure that nothing is missing; values on disk are checked when they are read."""
     data = assembly.average().data
     if data.chunks is None:
         missing = int(np.isnan(data.values.sum(0)).sum())
@@ -47,7 +105,7 @@ def check_complete(name: str, assembly: Assembly, side: str = "source") -> None:
             )
 
 
-def named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
+def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
     """The populations of one side by name, checked."""
     if not isinstance(given, (Assembly, Mapping)):
         raise InputError(
@@ -72,6 +130,9 @@ def named(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Asse
     return several
 
 
+named = as_populations
+
+
 def aligned(
     sources: dict[str, Assembly], targets: dict[str, Assembly]
 ) -> tuple[dict[str, Assembly], dict[str, Assembly]]:
@@ -84,24 +145,24 @@ def aligned(
 
 
 def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] | None:
-    """Which stimuli stay in one fold: the first coordinate of this name along ``stimulus``.
+    """Groups of stimuli that stay in one fold: a coordinate along ``stimulus``.
 
     Parameters
     ----------
     label : str or None
-        A coordinate. Where left out, positions of one image stay together.
+        Name of the coordinate. By default, positions of one image stay together.
     assemblies : sequence of Assembly
         Over the same stimuli, in the same order.
 
     Returns
     -------
     array (n,) or None
-        None where each stimulus stands for itself.
+        None if no stimuli belong together.
 
     Raises
     ------
     InputError
-        Where there is no such coordinate, or it would part positions of one image.
+        Where there is no such coordinate, or it would separate positions of one image.
     """
     several = (images_of(assembly) for assembly in assemblies)
     images = next((found for found in several if found is not None), None)
@@ -120,7 +181,7 @@ def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[A
 
 
 def check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -> None:
-    """Make sure that metrics that shift maps know their grid, which bare arrays do not tell.
+    """Make sure that metrics that shift maps have the grid of the positions.
 
     Parameters
     ----------
@@ -132,7 +193,7 @@ def check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -
     Raises
     ------
     InputError
-        Where stimuli are no positions, or those of another grid.
+        Where stimuli are not positions, or are positions of another grid.
     """
     grids = {name: m.grid for name, m in metrics.items() if isinstance(m, CircularShifts)}
     if not grids:
@@ -153,12 +214,12 @@ def check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -
 
 
 def _check_images_whole(label: str, groups: NDArray[Any], images: NDArray[Any]) -> None:
-    """Positions of one image in training and test stimuli would tell of each other."""
+    """Refuse groups that put positions of one image in both training and test stimuli."""
     names, first, member = np.unique(images, return_index=True, return_inverse=True)
     parted = names[np.unique(member[groups != groups[first][member]])]
     if len(parted):
         raise InputError(
-            f"the label {label!r} parts positions of the same image ({examples(parted.tolist())}), "
-            "which must stay in one fold: leave group out, or name a label that each image has one "
-            "value of."
+            f"the label {label!r} separates positions of the same image "
+            f"({examples(parted.tolist())}), which must stay in one fold: leave group out, or name "
+            "a label that has one value for each image."
         )

@@ -1,4 +1,4 @@
-"""All that is known of one metric, source and target: gathered fold by fold, and kept on disk."""
+"""Scores of one source, target and metric: gathered fold by fold, and kept on disk."""
 
 from __future__ import annotations
 
@@ -10,84 +10,102 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arrays import Floats, Integers
 from ..metrics.base import FittedMap, FoldScore
 from ..protocol.resampling import Resamples
 from ..statistics.aggregation import FoldMean, over_units
 
-__all__ = ["OF_FOLDS", "RESAMPLED", "PairScores", "RunningPairScores"]
+__all__ = ["PairScores", "RunningPairScores"]
 
-OF_FOLDS = ("r", "similarity", "silent_source", "silent_target")
-RESAMPLED = ("held_out", "refitted", "shuffled")
+_OF_FOLDS = ("r", "similarity", "silent_source", "silent_target")
+_RESAMPLED = ("held_out", "refitted", "shuffled")
 
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """All that is known of one (metric, source, target).
+    """Scores of one (metric, source, target).
 
     Attributes
     ----------
     folds : list of FoldScore
         Scores of each fold.
     held_out : float array (B, k) or None
-        r of the scored units, mean over folds, in the bootstrap's resamples of held-out stimuli.
+        r of the scored units, mean over folds, in each resample of the held-out stimuli.
     refitted : float array (b, k) or None
-        The same in the first resamples, with maps fitted anew to the resampled stimuli.
+        The same in the first resamples, with maps fitted again to the resampled stimuli.
     shuffled : float array (N,) or None
         The aggregate r in each shuffle of the stimuli.
     """
 
     folds: Sequence[FoldScore]
-    held_out: NDArray[np.float64] | None
-    refitted: NDArray[np.float64] | None
-    shuffled: NDArray[np.float64] | None
+    held_out: Floats | None
+    refitted: Floats | None
+    shuffled: Floats | None
+
+    @property
+    def r(self) -> Floats:
+        """Score of each unit (k,), mean over folds."""
+        return FoldMean.of(fold.r for fold in self.folds)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What a file keeps of it."""
-        kept = {name: np.array([getattr(f, name) for f in self.folds]) for name in OF_FOLDS}
-        resampled = {name: getattr(self, name) for name in RESAMPLED}
-        return kept | {name: array for name, array in resampled.items() if array is not None}
+        """Arrays that a study keeps."""
+        of_folds = {name: np.array([getattr(f, name) for f in self.folds]) for name in _OF_FOLDS}
+        resampled = {name: getattr(self, name) for name in _RESAMPLED}
+        return of_folds | {name: array for name, array in resampled.items() if array is not None}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PairScores:
-        """From what `arrays` gave."""
+        """From the arrays that `PairScores.arrays` gave."""
         folds = [
             FoldScore(r, float(similarity), int(source), int(target))
             for r, similarity, source, target in zip(
-                *(arrays[name] for name in OF_FOLDS), strict=True
+                *(arrays[name] for name in _OF_FOLDS), strict=True
             )
         ]
-        return cls(folds, *(arrays.get(name) for name in RESAMPLED))
+        return cls(folds, *(arrays.get(name) for name in _RESAMPLED))
 
 
 class RunningPairScores:
-    """Scores of one (metric, source, target), gathered fold by fold."""
+    """Scores of one (metric, source, target) while its folds are fitted.
 
-    def __init__(self, kept: NDArray[np.intp], resamples: Resamples) -> None:
-        self._kept, self._counts = kept, resamples.counts
-        self._refits = resamples.bootstrap.refits if resamples.bootstrap else 0
+    Parameters
+    ----------
+    included : int array
+        Positions of the scored units that count in the aggregate.
+    resamples : Resamples
+        Which stimuli are drawn in each resample.
+    refit : bool
+        Whether maps are fitted again to the first resamples.
+    """
+
+    def __init__(self, included: Integers, resamples: Resamples, refit: bool = True) -> None:
+        self._included, self._counts = included, resamples.counts
+        self._refits = resamples.bootstrap.refits if resamples.bootstrap and refit else 0
         self._folds: list[FoldScore] = []
         self._held_out, self._refitted = FoldMean(), FoldMean()
         self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
 
-    def add(self, fitted: FittedMap, split: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
-        """Take in one fold."""
+    def add(self, fitted: FittedMap, split: tuple[Integers, Integers]) -> None:
+        """Add the scores of one fold."""
         self._folds.append(fitted.score())
         if self._counts is not None:
             train, test = split
-            first = self._counts[: self._refits]
             self._held_out.add(fitted.resample(self._counts[:, test]))
-            self._refitted.add(fitted.resample(first[:, test], first[:, train]))
+            if self._refits:
+                first = self._counts[: self._refits]
+                self._refitted.add(fitted.resample(first[:, test], first[:, train]))
 
     def add_shuffled(self, i: int, fitted: FittedMap) -> None:
-        """Take in one fold of the i-th shuffle."""
+        """Add one fold of the i-th shuffle."""
         self._shuffled[i].add(fitted.score().r)
 
     def done(self) -> PairScores:
-        """What the result keeps."""
+        """The scores, once all folds are added."""
         held_out = refitted = shuffled = None
         if self._counts is not None:
-            held_out, refitted = self._held_out.mean(), self._refitted.mean()
+            held_out = self._held_out.mean()
+            refitted = self._refitted.mean() if self._refits else None
         if self._shuffled:
             each = np.stack([running.mean() for running in self._shuffled.values()])
-            shuffled = over_units(each[:, self._kept])
+            shuffled = over_units(each[:, self._included])
         return PairScores(self._folds, held_out, refitted, shuffled)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dask
 import xarray as xr
 
-from ..base.errors import InputError
-from ..base.hashing import parameters
-from ..base.study import Study, as_study
+from ..base.compute import Compute
+from ..base.errors import InputError, warn
+from ..base.study import Study
 from ..data.assembly import Assembly
-from ..metrics.table import METRICS, named_metrics
-from ..protocol.folds import Folds, check_folds
-from ..protocol.resampling import Bootstrap, Shuffle, check_draws, draw_resamples
-from .engine import run
-from .inputs import aligned, check_complete, check_grids, group_labels, named
+from ..metrics.table import METRICS
+from ..protocol.folds import Folds
+from ..protocol.resampling import Bootstrap, Shuffle
+from ..protocol.settings import Protocol
+from .engine import PairResults, score_pairs
+from .inputs import Source, aligned, as_populations, check_complete, design_of
 from .provenance import hashes_of, provenance
 from .results import aggregate, label
-from .targets import check_ceiling, check_subjects, prepare
-from .tasks import Sweep
+from .targets import Target, target_of
 
-__all__ = ["score"]
+__all__ = ["score", "scored"]
 
 
 def score(
@@ -63,16 +62,15 @@ def score(
     units : bool
         Keep the score of each unit; otherwise only the median over units.
     bootstrap : Bootstrap, optional
-        What is drawn anew to find confidence intervals and differences.
+        What is drawn again to find confidence intervals and differences.
     shuffle : Shuffle, optional
-        Null distribution: stimuli exchanged and everything fitted anew, so many times.
+        Null distribution: stimuli exchanged and everything fitted again, so many times.
     device : str
-        Where torch computes: ``"cpu"``, ``"cuda"``...
+        Device: ``"cpu"``, ``"cuda"``...
     study : Study or path, optional
-        Keep what is finished there, and do only what is missing: an interrupted score goes on where
-        it was.
+        Folder that keeps finished work: an interrupted score does only what is missing.
     progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
+        Whether to draw a progress bar; by default, only in a terminal.
 
     Returns
     -------
@@ -87,16 +85,17 @@ def score(
         With ``units=False`` r, ceiling, normalized and explained_variance are aggregated, (metric,
         source, target). With a bootstrap, ``r_draws`` (draw, metric, source, unit): the mean over
         folds in each resample of the held-out stimuli; ``r_refits``: in the first of them, with
-        the maps fitted anew; ``ceiling_draws`` (draw, metric, unit); ``unit_draws`` (draw, unit):
+        the maps fitted again; ``ceiling_draws`` (draw, metric, unit); ``unit_draws`` (draw, unit):
         how often each unit is drawn. With a shuffle, ``r_shuffled`` (shuffle, metric, source,
-        target_population): the aggregate in each. Attrs hold what is needed to do it again.
+        target_population): the aggregate in each. The attr ``provenance`` (JSON) says how the
+        scores were made: protocol, seeds, hashes of the inputs, versions.
 
     Notes
     -----
     Each population is read once for its geometry, and targets again, a block of units at a time,
     to be predicted; populations on disk (`convergent.open`, or `extract` with ``store=``) stay
     there. Where a ``dask.distributed.Client`` is active, its workers do the work, and read stores
-    themselves, which lie at the same path everywhere; ceilings are found in this process.
+    themselves, which lie at the same path everywhere.
 
     Raises
     ------
@@ -108,54 +107,94 @@ def score(
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
-    check_folds(folds)
-    check_draws(bootstrap, shuffle)
-    if bootstrap is not None and not units:
+    protocol = Protocol(metrics, folds, ceiling, min_reliability, bootstrap, shuffle)
+    return scored("score", source, target, protocol, Compute(device, study, progress), units)
+
+
+def scored(
+    kind: str,
+    source: Assembly | Mapping[str, Assembly],
+    target: Assembly | Mapping[str, Assembly],
+    protocol: Protocol,
+    compute: Compute,
+    units: bool = True,
+) -> xr.Dataset:
+    """Scores by a protocol, for every question that scores sources against targets.
+
+    Parameters
+    ----------
+    kind : str
+        The question, for the provenance.
+    source, target, units
+        As for `score`.
+    protocol : Protocol
+        What decides the numbers.
+    compute : Compute
+        Where the work is done.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `score` describes it.
+    """
+    if protocol.bootstrap is not None and not units:
         raise InputError("units=False keeps no resamples: leave out one of units and bootstrap.")
-    chosen = named_metrics(metrics)
-    sources, targets = named("source", source), named("target", target)
-    check_ceiling(ceiling, targets)
-    check_subjects(bootstrap, targets)
+    sources, targets = as_populations("source", source), as_populations("target", target)
+    protocol.check(targets)
     sources, targets = aligned(sources, targets)
-    n = len(next(iter(targets.values())).stimuli)
     populations = [*targets.values(), *sources.values()]
-    check_grids(chosen, populations)
-    groups = group_labels(folds.group, populations)
-    splits = folds.split(n, groups)
-    resamples = draw_resamples(bootstrap, shuffle, splits, groups)
-    sweep = Sweep(chosen, splits, resamples, device)
-    kept_in = as_study(study)
-    with dask.config.set(scheduler="threads"):  # what is read here is not sent for
+    n = len(populations[0].stimuli)
+    design = design_of(protocol, populations)
+    with dask.config.set(scheduler="threads"):  # what is read here is not sent to workers
         for name, assembly in sources.items():
             check_complete(name, assembly)
-        prints = hashes_of(sources=sources, targets=targets)
+        hashes = hashes_of(sources=sources, targets=targets)
+        mapped = {
+            name: Source(name, (assembly,), hashes["sources"][name])
+            for name, assembly in sources.items()
+        }
         goals = {
-            name: prepare(
-                name, assembly, sweep, ceiling, min_reliability, kept_in, prints["targets"][name]
-            )
+            name: target_of(name, assembly, hashes["targets"][name], protocol, design)
             for name, assembly in targets.items()
         }
-        aims = {name: goal.aim for name, goal in goals.items()}
-        cells = run(sweep, sources, aims, kept_in, prints["sources"], progress)
-    settings = {
-        "folds": asdict(folds),
-        "metrics": {name: parameters(metric) for name, metric in chosen.items()},
-        "ceiling": ceiling,
-        "min_reliability": min_reliability,
-        "bootstrap": bootstrap and asdict(bootstrap),
-        "shuffle": shuffle and asdict(shuffle),
-        "device": device,
-    }
-    if units:
-        results = label(cells, goals)
-    else:  # a target at a time: the scores of all units at once can be very many
-        parts = [
-            aggregate(label({key: c for key, c in cells.items() if key[2] == name}, {name: goal}))
-            for name, goal in goals.items()
-        ]
-        results = xr.concat(parts, "target", data_vars="minimal", combine_attrs="override")
+        _warn_of_rough_ceilings(protocol, goals, n)
+        found = score_pairs(mapped, goals, design, protocol, compute)
+    results = _labelled(found, list(protocol.metrics), list(sources), goals, units)
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
-        **provenance("score", prints, settings=settings, sources=sources, targets=targets),
+        **provenance(
+            kind, hashes, protocol=protocol, compute=compute, sources=sources, targets=targets
+        ),
     )
+
+
+def _labelled(
+    found: PairResults,
+    metrics: Sequence[str],
+    sources: Sequence[str],
+    targets: Mapping[str, Target],
+    units: bool,
+) -> xr.Dataset:
+    """All scores of units, or their aggregate alone."""
+    if units:
+        return label(found, metrics, sources, targets)
+    parts = []
+    for name, target in targets.items():  # one at a time: scores of all units can be very many
+        own = {key: scores for key, scores in found.pairs.items() if key.target == name}
+        part = PairResults(own, found.ceilings)
+        parts.append(aggregate(label(part, metrics, sources, {name: target})))
+    return xr.concat(parts, "target", data_vars="minimal", combine_attrs="override")
+
+
+def _warn_of_rough_ceilings(
+    protocol: Protocol, targets: Mapping[str, Target], n_stimuli: int
+) -> None:
+    """Say where the attainable ceiling rests on few stimuli."""
+    for name, target in targets.items() if protocol.ceiling == "attainable" else ():
+        if len(target.scored) > n_stimuli:
+            warn(
+                f"target {name!r} has {len(target.scored)} units and {n_stimuli} stimuli: with "
+                "more units than stimuli, covariances between them are hardly known, and the "
+                "attainable ceiling is rough. Compare it with 'split-half'."
+            )

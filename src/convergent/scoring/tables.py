@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, Literal
 
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from ..base.errors import InputError, unknown
 from ..statistics.aggregation import FoldMean, over_units
 from ..statistics.inference import (
-    REFIT_SHARE,
-    REFIT_SHARE_OF_DIFFERENCE,
+    Factors,
+    Kind,
     Spread,
     holm,
     p_best,
@@ -248,8 +249,16 @@ def _cells(scores: xr.Dataset) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
         yield named, scores.sel(named)
 
 
+@dataclass(frozen=True, eq=False)
+class _UnitScores:
+    """Scores of the units that count, and these in the resamples of each factor."""
+
+    found: Drawn
+    draws: Mapping[Factors, Drawn]
+
+
 class _Resampled:
-    """Resampled scores of single units, and what they say of aggregates and differences."""
+    """Resampled scores of single units, and what follows for aggregates and differences."""
 
     def __init__(self, scores: xr.Dataset) -> None:
         if "n_drawn" not in scores:
@@ -258,95 +267,97 @@ class _Resampled:
             )
         self._scores = scores
         self._n_folds = scores.sizes["fold"]
-        self._kept = included_units(scores)
+        self._included = included_units(scores)
         self.labels = {
             "metric": [str(name) for name in scores["metric"].values],
             "source": [str(name) for name in scores["source"].values],
-            "target": list(self._kept),
+            "target": list(self._included),
         }
-        self._known: dict[tuple[str, str, str, str], dict[str, Drawn]] = {}
+        self._known: dict[tuple[str, str, str, str], _UnitScores] = {}
 
-    def estimate(self, value: str, cell: Mapping[str, str]) -> float:
+    def estimate(self, value: str, pair: Mapping[str, str]) -> float:
         """The aggregate over units."""
-        return float(over_units(self._units(value, cell)["estimate"][0])[0])
+        return float(over_units(self._units(value, pair).found[0])[0])
 
-    def spread(self, value: str, cell: Mapping[str, str]) -> Spread:
+    def spread(self, value: str, pair: Mapping[str, str]) -> Spread:
         """Of the aggregate."""
         draws = {
-            name: over_units(*drawn)
-            for name, drawn in self._units(value, cell).items()
-            if name != "estimate"
+            factors: over_units(*drawn) for factors, drawn in self._units(value, pair).draws.items()
         }
-        return spread(draws, self._n_drawn(cell["target"]), self._n_folds)
+        return spread(draws, self._n_drawn(pair["target"]), self._n_folds)
 
     def difference(
         self, value: str, one: Mapping[str, str], other: Mapping[str, str]
     ) -> tuple[float, Spread]:
         """Median over units of the difference, or the difference of the medians of two targets."""
-        first, second = (self._units(value, cell) for cell in (one, other))
-        share = REFIT_SHARE
-        if one["target"] == other["target"]:
-            share = REFIT_SHARE_OF_DIFFERENCE
-            draws = {
-                name: over_units(first[name][0] - second[name][0], counts)
-                for name, (_, counts) in first.items()
-            }
-        else:
-            draws = {k: over_units(*first[k]) - over_units(*second[k]) for k in first}
+        first, second = (self._units(value, pair) for pair in (one, other))
+        paired = one["target"] == other["target"]
+
+        def less(a: Drawn, b: Drawn) -> NDArray[np.float64]:
+            return over_units(a[0] - b[0], a[1]) if paired else over_units(*a) - over_units(*b)
+
+        draws = {
+            factors: less(drawn, second.draws[factors]) for factors, drawn in first.draws.items()
+        }
         n_drawn = self._n_drawn(one["target"])
         for name, number in self._n_drawn(other["target"]).items():
             n_drawn[name] = min(number, n_drawn[name])
-        return float(draws.pop("estimate")[0]), spread(draws, n_drawn, self._n_folds, share)
+        kind: Kind = "difference" if paired else "score"
+        found = spread(draws, n_drawn, self._n_folds, kind)
+        return float(less(first.found, second.found)[0]), found
 
     def all_pairs(
-        self, value: str, cells: Sequence[Mapping[str, str]]
+        self, value: str, pairs: Sequence[Mapping[str, str]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Spread]:
-        """How far each of several cells of one target is ahead of each, and in joint resamples."""
-        units = [self._units(value, cell) for cell in cells]
-        draws: dict[str, NDArray[np.float64]] = {}
-        for name, (values, counts) in units[0].items():
+        """How far each of several sources is ahead of each other one, and in joint resamples."""
+        units = [self._units(value, pair) for pair in pairs]
+
+        def ahead(of: Callable[[_UnitScores], Drawn]) -> NDArray[np.float64]:
+            several = [of(one) for one in units]
+            values, counts = several[0]
             length = len(values) if counts is None else len(counts)
-            draws[name] = np.zeros((length, len(cells), len(cells)))
-            for i, j in combinations(range(len(cells)), 2):
-                ahead = over_units(units[i][name][0] - units[j][name][0], counts)
-                draws[name][:, i, j], draws[name][:, j, i] = ahead, -ahead
-        estimate = draws.pop("estimate")[0]
-        n_drawn = self._n_drawn(cells[0]["target"])
-        found = spread(draws, n_drawn, self._n_folds, REFIT_SHARE_OF_DIFFERENCE)
-        held_out = [name for name in draws if "refit" not in name]
-        joint = max(held_out, key=lambda name: " and " in name)
-        return estimate, draws[joint], found
+            found = np.zeros((length, len(pairs), len(pairs)))
+            for i, j in combinations(range(len(pairs)), 2):
+                found[:, i, j] = over_units(several[i][0] - several[j][0], counts)
+                found[:, j, i] = -found[:, i, j]
+            return found
+
+        draws = {
+            factors: ahead(lambda one, factors=factors: one.draws[factors])  # type: ignore[misc]
+            for factors in units[0].draws
+        }
+        found = spread(draws, self._n_drawn(pairs[0]["target"]), self._n_folds, "difference")
+        joint = max((factors for factors in draws if "refit" not in factors), key=len)
+        return ahead(lambda one: one.found)[0], draws[joint], found
 
     def _n_drawn(self, target: str) -> dict[str, float]:
         drawn = self._scores["n_drawn"].sel(target_population=target)
         return {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
 
-    def _units(self, value: str, cell: Mapping[str, str]) -> dict[str, Drawn]:
-        """Scores of the units that count, as found and in the resamples of each factor."""
-        key = (value, cell["metric"], cell["source"], cell["target"])
+    def _units(self, value: str, pair: Mapping[str, str]) -> _UnitScores:
+        key = (value, pair["metric"], pair["source"], pair["target"])
         if key not in self._known:
-            self._known[key] = self._read(value, cell)
+            self._known[key] = self._read(value, pair)
         return self._known[key]
 
-    def _read(self, value: str, cell: Mapping[str, str]) -> dict[str, Drawn]:
-        part = self._scores.isel(unit=self._kept[cell["target"]])
-        part = part.sel(metric=cell["metric"])
+    def _read(self, value: str, pair: Mapping[str, str]) -> _UnitScores:
+        part = self._scores.isel(unit=self._included[pair["target"]])
+        part = part.sel(metric=pair["metric"])
         ceiling = part["ceiling"].values if value == "normalized" else np.ones(1)
         moved = ceiling
         if value == "normalized" and "ceiling_draws" in part:
             moved = part["ceiling_draws"].transpose("draw", "unit").values
-        part = part.sel(source=cell["source"])
+        part = part.sel(source=pair["source"])
         found = FoldMean.of(part["r"].transpose("fold", "unit").values)[None] / ceiling
-        factors: dict[str, Drawn] = {"estimate": (found, None)}
+        draws: dict[Factors, Drawn] = {}
         if "r_draws" in part:
             refits = part["r_refits"].transpose("refit", "unit").values
-            factors["stimuli"] = part["r_draws"].transpose("draw", "unit").values / moved, None
-            factors["refit"] = refits / (moved[: len(refits)] if moved.ndim == 2 else moved), None
+            draws["stimuli",] = part["r_draws"].transpose("draw", "unit").values / moved, None
+            draws["refit",] = refits / (moved[: len(refits)] if moved.ndim == 2 else moved), None
         if "unit_draws" in part:
             counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
             name = str(part["factor"].values[-1])
-            for other in [factor for factor in ("stimuli", "refit") if factor in factors]:
-                values, _ = factors[other]
-                factors[f"{other} and {name}"] = values, counts[: len(values)]
-            factors[name] = found, counts
-        return factors
+            for (factor,), (values, _) in list(draws.items()):
+                draws[factor, name] = values, counts[: len(values)]
+            draws[name,] = found, counts
+        return _UnitScores((found, None), draws)

@@ -1,292 +1,231 @@
-"""A target as it is scored: its units, which of them count, and its ceiling."""
+"""A target: the units that are predicted, and which of them count."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from dask.base import compute
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, examples, unknown
-from ..base.hashing import code_of, parameters
-from ..base.study import Study
+from ..base.arrays import Floats, Integers
+from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
-from ..protocol.resampling import Bootstrap, unit_counts
-from ..statistics.ceilings import CEILINGS, NEED_REPEATS, Ceiling, Recorded
+from ..protocol.design import Design
+from ..protocol.resampling import unit_counts
+from ..protocol.settings import Protocol
+from ..statistics.ceilings import NEED_REPEATS
 from ..statistics.reliability import RELIABILITIES, Reliability
-from .tasks import Aim, Sweep
+from .inputs import stacked
 
-__all__ = ["Goal", "TargetUnits", "check_ceiling", "check_subjects", "prepare"]
+__all__ = ["Target", "target_of"]
 
 
 @dataclass(frozen=True, eq=False)
-class TargetUnits:
-    """The units of a target: which could be scored, and which count in the aggregate.
+class Target:
+    """The units of a target: which are predicted, and which count in the aggregate.
 
     Attributes
     ----------
-    names : str array (q,)
-        All units.
+    name : str
+        Name of the target in messages.
+    sha256 : str
+        Hash of the target as it was recorded.
+    units : str array (q,)
+        Names of all units.
     scored : int array (k,)
-        Positions of those that were scored.
+        Positions of the units that are predicted, sorted by name: where units tie, their order
+        must not matter.
     excluded : str array (q,)
-        Why a unit does not count in the aggregate; '' where it does.
+        Why a unit does not count in the aggregate; '' if it does.
     reliability : Reliability
-        Of each unit; NaN where there are no repeats.
+        Of each unit; NaN without repeats.
     repeated : int array (q,)
         Number of stimuli of which a unit was recorded more than once.
-    """
-
-    names: NDArray[Any]
-    scored: NDArray[np.intp]
-    excluded: NDArray[Any]
-    reliability: Reliability
-    repeated: NDArray[np.intp]
-
-    @property
-    def kept(self) -> NDArray[np.intp]:
-        """Which of the scored units count in the aggregate."""
-        return np.flatnonzero(self.excluded[self.scored] == "")
-
-
-@dataclass(frozen=True, eq=False)
-class Goal:
-    """A target, ready to be predicted.
-
-    Attributes
-    ----------
-    units : TargetUnits
-        All of its units, and which are scored.
-    aim : Aim
-        What is predicted: the responses of the scored units.
-    ceiling : Ceiling
-        Of the scored units.
-    unit_counts : float array (B, kept) or None
-        How often each unit that counts in the aggregate is drawn in the bootstrap's resamples;
-        None where units are not random.
+    values : array (n, k)
+        Mean responses of the scored units; numpy or dask.
+    trials : float array (n, k, repeats) or None
+        Single trials of the scored units, where a ceiling needs them.
+    subjects : array (k,) or None
+        Subject of each scored unit, where known.
+    unit_counts : float array (B, included) or None
+        How often each unit that counts is drawn in each resample; None if units are not random.
     drawn : dict of str to int
         How many stimuli (or groups of them), units or subjects are drawn.
     """
 
-    units: TargetUnits
-    aim: Aim
-    ceiling: Ceiling
-    unit_counts: NDArray[np.float64] | None
-    drawn: dict[str, int]
+    name: str
+    sha256: str
+    units: NDArray[Any]
+    scored: Integers
+    excluded: NDArray[Any]
+    reliability: Reliability
+    repeated: Integers
+    values: Any
+    trials: NDArray[np.floating] | None = None
+    subjects: NDArray[Any] | None = None
+    unit_counts: Floats | None = None
+    drawn: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def included(self) -> Integers:
+        """Which of the scored units count in the aggregate."""
+        return np.flatnonzero(self.excluded[self.scored] == "")
 
 
-def prepare(
-    name: str,
-    assembly: Assembly,
-    sweep: Sweep,
-    ceiling: str | None,
-    min_reliability: float,
-    study: Study | None,
-    fingerprint: str,
-) -> Goal:
-    """Choose the units that can be scored, and find their ceiling, or recall it from the study."""
-    resamples = sweep.resamples
-    trials = assembly.data.values if assembly.repeats > 1 else None
-    values = assembly.average().data.data
+def target_of(
+    name: Hashable,
+    assemblies: Assembly | Sequence[Assembly],
+    sha256: str,
+    protocol: Protocol,
+    design: Design,
+    *,
+    may_be_silent: bool = False,
+) -> Target:
+    """Choose the units of a target that can be predicted.
+
+    Parameters
+    ----------
+    name : str
+        Name of the target in messages.
+    assemblies : Assembly, or list of them
+        Over the stimuli of the design; several of the same units are stacked.
+    sha256 : str
+        Hash of the target as it was recorded.
+    protocol : Protocol
+        Its ceiling, least reliability and bootstrap.
+    design : Design
+        What is drawn.
+    may_be_silent : bool
+        Whether a target without any unit that varies is scored (as NaN) instead of refused.
+
+    Raises
+    ------
+    InputError
+        Where no unit can be scored.
+    """
+    several = [assemblies] if isinstance(assemblies, Assembly) else list(assemblies)
+    first, values = several[0], stacked(several)
+    trials = first.data.values if first.repeats > 1 else None
+    reliability = _reliability(trials, protocol.ceiling, len(first.units))
+    excluded, scored = _choice(
+        str(name), first.units, values, reliability.full, protocol.min_reliability, may_be_silent
+    )
+    repeated = np.zeros(len(first.units), dtype=np.intp)
+    if trials is not None:
+        repeated = (np.isfinite(trials).sum(-1) >= 2).sum(0)
+    _warn_of_few_repeats(str(name), reliability, repeated[excluded == ""], len(values))
+    subjects = _subjects(first, scored)
+    included = np.flatnonzero(excluded[scored] == "")
+    counts, drawn = _drawn(str(name), protocol, design, included, subjects)
+    in_order = np.array_equal(scored, np.arange(len(first.units)))
+    needs_trials = trials is not None and protocol.ceiling in NEED_REPEATS
+    return Target(
+        name=str(name),
+        sha256=sha256,
+        units=first.units,
+        scored=scored,
+        excluded=excluded,
+        reliability=reliability,
+        repeated=repeated,
+        values=values if in_order else values[:, scored],
+        trials=trials[:, scored] if trials is not None and needs_trials else None,
+        subjects=subjects,
+        unit_counts=counts,
+        drawn=drawn,
+    )
+
+
+def _reliability(
+    trials: NDArray[np.floating] | None, ceiling: str | None, n_units: int
+) -> Reliability:
+    """Reliability of all units; NaN without repeats, or where no ceiling is asked for."""
+    if trials is None or ceiling is None:
+        unknown = np.full(n_units, np.nan)
+        return Reliability(unknown, unknown)
     # a ceiling of another kind still leaves out units that do not repeat
-    estimate = RELIABILITIES.get(ceiling or "", RELIABILITIES["split-half"])
-    nothing = np.full(len(assembly.units), np.nan)
-    reliability = Reliability(nothing, nothing)
-    if ceiling is not None and trials is not None:
-        reliability = estimate(trials)
-    units = _units(name, assembly, values, reliability, min_reliability)
-    everything = np.array_equal(units.scored, np.arange(len(units.names)))
-    own = values if everything else values[:, units.scored]
-    aim = Aim(own, units.scored, units.kept, fingerprint)
-    subjects = _subjects(assembly, units)
-    if ceiling == "attainable" and len(units.scored) > len(values):
-        warnings.warn(
-            f"target {name!r} has {len(units.scored)} units and {len(values)} stimuli: with more "
-            "units than stimuli, covariances between them are hardly known, and the attainable "
-            "ceiling is rough. Hold it against 'split-half'.",
-            stacklevel=3,
-        )
-    possible = Ceiling(np.full((len(sweep.metrics), len(units.scored)), np.nan), None)
-    if ceiling is not None:
-        recipe = _recipe(sweep, aim, ceiling, subjects)
-        known = study and study.recall(recipe)
-        if known:
-            possible = Ceiling(known["r"], known.get("resampled"))
-        else:
-            possible = _ceiling(sweep, aim, ceiling, trials, estimate, reliability, subjects)
-            if study:
-                found = {k: v for k, v in vars(possible).items() if v is not None}
-                study.keep(recipe, found)
-        possible = _positive(possible, name, list(sweep.metrics), units)
-    bootstrap, counts = resamples.bootstrap, None
-    drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
-    if bootstrap is not None and bootstrap.over != ("stimuli",):
-        whose = None
-        if "subjects" in bootstrap.over and subjects is not None:
-            whose = subjects[units.kept]
-        counts = unit_counts(bootstrap, name, len(units.kept), whose)
-        drawn[bootstrap.over[-1]] = len(units.kept) if whose is None else len(np.unique(whose))
-    return Goal(units, aim, possible, counts, drawn)
+    return RELIABILITIES.get(ceiling, RELIABILITIES["split-half"])(trials)
 
 
-def _recipe(sweep: Sweep, aim: Aim, ceiling: str, subjects: NDArray[Any] | None) -> dict[str, Any]:
-    """All that decides on a ceiling, as plain values."""
-    return sweep.drawn | {
-        "kind": "ceiling",
-        "ceiling": ceiling,
-        "metrics": [
-            code_of(type(metric)) | parameters(metric) for metric in sweep.metrics.values()
-        ],
-        "target": aim.fingerprint,
-        "scored": aim.scored.tolist(),
-        "subjects": None if subjects is None else subjects.astype(str).tolist(),
-    }
-
-
-def _ceiling(
-    sweep: Sweep,
-    aim: Aim,
-    ceiling: str,
-    trials: NDArray[np.floating] | None,
-    estimate: Callable[..., Reliability],
-    reliability: Reliability,
-    subjects: NDArray[Any] | None,
-) -> Ceiling:
-    """The ceiling of the scored units."""
-    part = None if trials is None else trials[:, aim.scored]
-    counts, resampled = sweep.resamples.counts, None
-    if part is not None and counts is not None:
-        resampled = estimate(part, weights=counts)
-    own = Reliability(*(values[aim.scored] for values in vars(reliability).values()))
-    recorded = Recorded(sweep.views(aim), part, own, resampled, subjects, counts)
-    return CEILINGS[ceiling](recorded, sweep.metrics)
-
-
-def check_subjects(bootstrap: Bootstrap | None, targets: Mapping[str, Assembly]) -> None:
-    """Make sure, before any work, that subjects can be drawn where they are to be."""
-    if bootstrap is None or "subjects" not in bootstrap.over:
-        return
-    for name, target in targets.items():
-        label = target.data.coords.get("subject")
-        if label is None or label.dims != ("unit",) or len(np.unique(label.values)) < 2:
-            found = "no label 'subject' along 'unit'"
-            if label is not None and label.dims == ("unit",):
-                found = f"one subject, {label.values[0]!s}"
-            raise InputError(
-                f"a bootstrap over subjects needs two or more, and target {name!r} has {found}: "
-                "say whose each unit is, Assembly(a.data.assign_coords(subject=('unit', names))), "
-                "or draw 'units'."
-            )
-
-
-def _units(
+def _choice(
     name: str,
-    assembly: Assembly,
+    units: NDArray[Any],
     values: Any,
-    reliability: Reliability,
+    reliability: Floats,
     min_reliability: float,
-) -> TargetUnits:
-    """Which units can be scored, and why others do not count."""
-    n_units = len(assembly.units)
+    may_be_silent: bool,
+) -> tuple[NDArray[Any], Integers]:
+    """Why units do not count (q,), and positions of those that are scored, sorted by name."""
     # in one pass where they are on disk
     missing, least, most = compute(  # type: ignore[no-untyped-call]
         np.isnan(values).sum(0), values.min(0), values.max(0)
     )
     rounding = 16 * np.finfo(values.dtype).eps * np.maximum(np.abs(least), np.abs(most))
     constant = most - least <= rounding  # never so where a value is missing
-    estimated = not np.isnan(reliability.full).all()
+    estimated = not np.isnan(reliability).all()
     # of several reasons, the last holds
     reasons = {
-        f"reliability below {min_reliability:g}": reliability.full < min_reliability,
-        "reliability cannot be estimated": np.isnan(reliability.full) & estimated,
+        f"reliability below {min_reliability:g}": reliability < min_reliability,
+        "reliability cannot be estimated": np.isnan(reliability) & estimated,
         "constant": constant,
         "not recorded for all stimuli": missing > 0,
         "not recorded": missing == len(values),
     }
-    excluded = np.full(n_units, "", dtype=f"U{max(map(len, reasons))}")
+    excluded = np.full(len(units), "", dtype=f"U{max(map(len, reasons))}")
     for reason, where in reasons.items():
         excluded[where] = reason
     partly = excluded == "not recorded for all stimuli"
     if partly.any():
-        warnings.warn(
-            f"{int(partly.sum())} of {n_units} units of target {name!r} were not recorded for all "
-            f"{len(values)} stimuli ({examples(assembly.units[partly].tolist())}) and are left "
-            "out: score the stimuli, or the sessions, that they share.",
-            stacklevel=4,
+        warn(
+            f"{int(partly.sum())} of {len(units)} units of target {name!r} were not recorded for "
+            f"all {len(values)} stimuli ({examples(units[partly].tolist())}) and are left out: "
+            "score the stimuli, or the sessions, that they share."
         )
     scored = np.flatnonzero((missing == 0) & ~constant)
-    scored = scored[np.argsort(assembly.units[scored])]  # where units tie, order must not matter
-    if not len(scored):
+    if not len(scored) and not may_be_silent:
         found = ", ".join(f"{reason} ({(excluded == reason).sum()})" for reason in set(excluded))
         raise InputError(f"target {name!r} has no unit that can be scored: {found}.")
-    repeated = np.zeros(n_units, dtype=np.intp)
-    if assembly.repeats > 1:
-        repeated = (np.isfinite(assembly.data.values).sum(-1) >= 2).sum(0)
-    counted = repeated[excluded == ""]
-    if estimated and counted.size and counted.min() < len(values):
-        warnings.warn(
-            f"the ceiling of target {name!r} rests on the {counted.min()} of {len(values)} stimuli "
-            "that were repeated, and takes the noise of all others to be like theirs.",
-            stacklevel=4,
+    if not len(scored):
+        excluded, scored = np.full_like(excluded, ""), np.arange(len(units))
+    return excluded, scored[np.argsort(units[scored])]
+
+
+def _warn_of_few_repeats(
+    name: str, reliability: Reliability, repeated: Integers, n_stimuli: int
+) -> None:
+    """Say where a ceiling rests on some of the stimuli alone."""
+    estimated = not np.isnan(reliability.full).all()
+    if estimated and repeated.size and repeated.min() < n_stimuli:
+        warn(
+            f"the ceiling of target {name!r} rests on the {repeated.min()} of {n_stimuli} stimuli "
+            "that were repeated, and assumes that the noise of all others is like theirs."
         )
-    return TargetUnits(assembly.units, scored, excluded, reliability, repeated)
 
 
-def _subjects(assembly: Assembly, units: TargetUnits) -> NDArray[Any] | None:
-    """Whose each scored unit is, where that is known."""
+def _subjects(assembly: Assembly, scored: Integers) -> NDArray[Any] | None:
+    """Subject of each scored unit, where that is known."""
     label = assembly.data.coords.get("subject")
     if label is None or label.dims != ("unit",):
         return None
-    return np.asarray(label.values)[units.scored]
+    return np.asarray(label.values)[scored]
 
 
-def _positive(ceiling: Ceiling, name: str, metrics: Sequence[str], units: TargetUnits) -> Ceiling:
-    """Leave out ceilings that are not above 0, and say so where they would have counted."""
-    r = np.where(ceiling.r > 0, ceiling.r, np.nan)
-    lost = np.isnan(r[:, units.kept]).sum(1)
-    if lost.any():
-        counts = ", ".join(f"{lost[i]} ({m})" for i, m in enumerate(metrics) if lost[i])
-        warnings.warn(
-            f"of {len(units.kept)} units of target {name!r}, the ceiling is not above 0, or not "
-            f"known, in {counts}: these have no normalized score.",
-            stacklevel=4,
-        )
-    draws = ceiling.resampled
-    return Ceiling(r, None if draws is None else np.where(draws > 0, draws, np.nan))
-
-
-def check_ceiling(ceiling: str | None, targets: Mapping[str, Assembly]) -> None:
-    """Make sure, before any work, that a ceiling is known and that the targets allow it."""
-    if ceiling is None:
-        return
-    if ceiling not in CEILINGS:
-        raise unknown("ceiling", ceiling, CEILINGS)
-    for name, target in targets.items():
-        what = f"ceiling={ceiling!r}", f"target {name!r}"
-        if ceiling in NEED_REPEATS and target.repeats < 2:
-            raise InputError(
-                f"{what[0]} needs at least two repeats of a stimulus, and {what[1]} has one: load "
-                "single trials instead of their mean; for a network use ceiling='self'; or pass "
-                "ceiling=None (--ceiling none)."
-            )
-        if ceiling == "inter-subject":
-            labels = target.data.coords.get("subject")
-            if labels is None or labels.dims != ("unit",):
-                raise InputError(
-                    f"{what[0]} needs the label 'subject' along 'unit', and {what[1]} has none: "
-                    "add it, Assembly(a.data.assign_coords(subject=('unit', names)))."
-                )
-            if len(np.unique(labels.values)) < 2:
-                raise InputError(
-                    f"{what[0]} predicts each subject from the others, and {what[1]} has one, "
-                    f"{labels.values[0]!s}: use 'split-half' or 'attainable'."
-                )
-        if ceiling == "self" and target.repeats > 1:
-            raise InputError(
-                f"{what[0]} is for populations without noise, and {what[1]} has {target.repeats} "
-                "repeats: its copy would share its noise. Use 'attainable'."
-            )
+def _drawn(
+    name: str,
+    protocol: Protocol,
+    design: Design,
+    included: Integers,
+    subjects: NDArray[Any] | None,
+) -> tuple[Floats | None, dict[str, int]]:
+    """How often each included unit is drawn in each resample, and how much there is to draw."""
+    resamples, bootstrap = design.resamples, protocol.bootstrap
+    drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
+    if bootstrap is None or bootstrap.over == ("stimuli",):
+        return None, drawn
+    whose = None
+    if "subjects" in bootstrap.over and subjects is not None:
+        whose = subjects[included]
+    drawn[bootstrap.over[-1]] = len(included) if whose is None else len(np.unique(whose))
+    return unit_counts(bootstrap, name, len(included), whose), drawn

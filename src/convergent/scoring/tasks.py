@@ -1,203 +1,307 @@
-"""The work of a score, cut in tasks: a source against a tile of targets."""
+"""The work of a question, cut in tasks: a source against a tile of targets, fold by fold."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from itertools import count
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..base.hashing import code_of, parameters
-from ..data.assembly import Assembly
+from ..base.arrays import Integers
 from ..metrics.base import Metric
 from ..metrics.population import Population, PopulationFold
-from ..protocol.resampling import Resamples
-from .inputs import complete_population
+from ..protocol.design import Design
+from ..statistics.ceilings import CEILINGS, Ceiling, Recorded, Scorer, Scores
+from ..statistics.reliability import RELIABILITIES, Reliability
+from .inputs import Source
 from .pair_scores import PairScores, RunningPairScores
+from .targets import Target
 
 __all__ = [
     "TILE_BYTES",
-    "TILE_TARGETS",
-    "Aim",
     "Finished",
     "Key",
-    "Sweep",
+    "Pair",
     "Task",
     "Tile",
-    "fit_rounds",
-    "shuffled_fold",
+    "Work",
+    "do_task",
+    "exchanged",
     "tiles_of",
 ]
 
-TILE_TARGETS = 8  # what an interruption costs at the most, for one source
 TILE_BYTES = 2**30  # of the geometry of targets, held at once
-Key = tuple[str, str, str]  # metric, source, target
+
+
+class Pair(NamedTuple):
+    """A source and a target, by their keys, and the name of the design that they are scored in."""
+
+    source: Hashable
+    target: Hashable
+    design: str = ""
+
+
+class Key(NamedTuple):
+    """Which scores: a metric, a source, a target and a design."""
+
+    metric: str
+    source: Hashable
+    target: Hashable
+    design: str = ""
+
+
+class Finished(NamedTuple):
+    """Results of a task as they are finished, one after the other; none between its rounds."""
+
+    pairs: Iterable[tuple[Key, PairScores]] = ()
+    ceilings: Iterable[tuple[Hashable, Ceiling]] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Aim:
-    """The units of a target that are predicted.
-
-    Attributes
-    ----------
-    values : array (n, q)
-        Mean responses of the units that are scored; numpy or dask.
-    scored : int array (q,)
-        Which units of the target these are.
-    kept : int array (k,)
-        Which of these count in the aggregate.
-    fingerprint : str
-        SHA-256 of the target as it was recorded.
-    """
-
-    values: Any
-    scored: NDArray[np.intp]
-    kept: NDArray[np.intp]
-    fingerprint: str
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """What all tasks have in common.
+class Work:
+    """What all tasks of a question share.
 
     Attributes
     ----------
     metrics : dict of metric
         By name.
-    splits : list of (train, test)
-        Positions of the stimuli of each fold.
-    resamples : Resamples
-        What is drawn for all.
+    designs : dict of Design
+        By name; ceilings are found in the first.
+    ceiling : str or None
+        Kind of ceiling.
     device : str
-        Where torch computes.
+        Device of torch.
     """
 
     metrics: Mapping[str, Metric]
-    splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
-    resamples: Resamples
+    designs: Mapping[str, Design]
+    ceiling: str | None
     device: str
 
-    @property
-    def steps(self) -> int:
-        """How many rounds of fits a task takes."""
-        orders = self.resamples.orders
-        return len(self.splits) * (1 + (0 if orders is None else len(orders)))
+    def metrics_of(self, design: str) -> Sequence[str]:
+        """Names of the metrics that a design uses."""
+        return self.designs[design].metrics or tuple(self.metrics)
 
-    @cached_property
-    def drawn(self) -> dict[str, Any]:
-        """What folds and resamples a result rests on, and where it is computed: plain values."""
-        digest = hashlib.sha256()
-        for train, test in self.splits:
-            digest.update(np.concatenate([[len(train)], train, test]).astype("<i8").tobytes())
-        for array in (self.resamples.counts, self.resamples.orders):
-            digest.update(b"none" if array is None else array.astype("<f8").tobytes())
-        bootstrap = self.resamples.bootstrap
-        return {
-            "drawn": digest.hexdigest(),
-            "bootstrap": bootstrap and asdict(bootstrap),
-            "device": self.device.split(":")[0],
-        }
-
-    def views(self, aim: Aim) -> list[PopulationFold]:
-        """A target under each fold, with nothing derived yet."""
-        population = Population(aim.values, self.device)
-        return [population.fold(*split) for split in self.splits]
-
-    def recipe(self, metric: str, source: str, aim: Aim) -> dict[str, Any]:
-        """All that decides on a cell, as plain values; source is the fingerprint of one."""
-        return self.drawn | {
-            "kind": "cell",
-            "metric": code_of(type(self.metrics[metric])) | parameters(self.metrics[metric]),
-            "source": source,
-            "target": aim.fingerprint,
-            "scored": hashlib.sha256(aim.scored.astype("<i8").tobytes()).hexdigest(),
-            "kept": hashlib.sha256(aim.kept.astype("<i8").tobytes()).hexdigest(),
-        }
+    def folds(self, population: Population) -> dict[str, list[PopulationFold]]:
+        """A population under the folds of each design; designs of the same folds share them."""
+        made: dict[int, list[PopulationFold]] = {}
+        for design in self.designs.values():
+            if id(design.splits) not in made:
+                made[id(design.splits)] = [population.fold(*split) for split in design.splits]
+        return {name: made[id(design.splits)] for name, design in self.designs.items()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Tile:
-    """Targets whose geometry is held at once."""
+    """Targets whose geometry is held while their sources pass, one after the other."""
 
-    aims: Mapping[str, Aim]
+    targets: Mapping[Hashable, Target]
+    _folds: dict[Hashable, dict[str, list[PopulationFold]]] = field(default_factory=dict)
+
+    def folds(self, target: Hashable, work: Work) -> dict[str, list[PopulationFold]]:
+        """A target under the folds of each design; its geometry is computed when it is needed."""
+        if target not in self._folds:
+            population = Population(self.targets[target].values, work.device)
+            self._folds[target] = work.folds(population)
+        return self._folds[target]
+
+    def forget(self) -> None:
+        """Drop the geometry: no source follows."""
+        self._folds.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"targets": self.targets, "_folds": {}}  # geometry is not sent to workers
 
 
 @dataclass(frozen=True)
 class Task:
-    """A source against the targets of a tile, with the metrics that are missing for each."""
+    """Work that is done in one go.
 
-    source: str
+    Attributes
+    ----------
+    source : hashable or None
+        Key of the source; None for the ceilings of targets.
+    tile : int
+        Number of the tile that holds the targets.
+    missing : dict
+        Metrics that are to be scored, by (target, design).
+    """
+
+    source: Hashable | None
     tile: int
-    missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    missing: dict[tuple[Hashable, str], list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def rounds(self, work: Work) -> int:
+        """How many rounds of fits the task takes."""
+        if self.source is None:
+            return 1
+        designs = {design for _, design in self.missing}
+        return sum(len(work.designs[d].splits) * len(work.designs[d].orders) for d in designs)
 
 
-def tiles_of(sweep: Sweep, aims: Mapping[str, Aim], most: int) -> list[list[str]]:
-    """Targets whose geometry in all folds is held at once, so many at the most."""
-    tiles: list[list[str]] = [[]]
-    held = 0
-    for name, aim in aims.items():
-        n, q = aim.values.shape
-        size = 8 * n * min(n, q) * (1 + len(sweep.splits))
-        if tiles[-1] and (held + size > TILE_BYTES or len(tiles[-1]) == most):
+def tiles_of(
+    pairs: Sequence[Pair], targets: Mapping[Hashable, Target], work: Work, most: int
+) -> list[list[Pair]]:
+    """Cut pairs in runs of few targets, whose geometry in all folds is held at once.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        Those of one target, or of targets that share sources, stand together.
+    targets : dict of Target
+        By key.
+    work : Work
+        Its folds.
+    most : int
+        Number of targets in a tile, at most.
+    """
+    n_folds = sum(len(design.splits) for design in work.designs.values())
+    tiles: list[list[Pair]] = [[]]
+    sizes: dict[Hashable, int] = {}
+    for pair in pairs:
+        n, q = targets[pair.target].values.shape
+        size = 8 * n * min(n, q) * (1 + n_folds)
+        full = len(sizes) == most or sum(sizes.values()) + size > TILE_BYTES
+        if tiles[-1] and pair.target not in sizes and full:
             tiles.append([])
-            held = 0
-        tiles[-1].append(name)
-        held += size
+            sizes = {}
+        sizes[pair.target] = size
+        tiles[-1].append(pair)
     return tiles
 
 
-Finished = dict[Key, PairScores]
-
-
-def fit_rounds(
-    sweep: Sweep,
-    task: Task,
-    assembly: Assembly,
-    aims: Mapping[str, Aim],
-    views: Mapping[str, list[PopulationFold]],
-    is_last: bool = False,
+def do_task(
+    task: Task, work: Work, source: Source | None, tile: Tile, is_last: bool = False
 ) -> Iterator[Finished]:
-    """Fit fold after fold; the cells come with the last.
+    """Do a task; pauses after each round of fits, and gives the results with the last.
 
-    Where no other source follows, what was derived of a fold's targets goes with the fold.
+    Parameters
+    ----------
+    task : Task
+        What is missing.
+    work : Work
+        Metrics and folds.
+    source : Source or None
+        The source of the task.
+    tile : Tile
+        The targets.
+    is_last : bool
+        Whether no other source follows: the geometry of targets is dropped with each fold.
     """
-    population = complete_population(task.source, assembly, sweep.device)
-    orders = sweep.resamples.orders
+    if source is None:
+        yield Finished(
+            ceilings=((target, _ceiling(tile, target, work)) for target, _ in task.missing)
+        )
+        return
+    population = source.population(work.device)
     running = {
-        (metric, target): RunningPairScores(aims[target].kept, sweep.resamples)
-        for target, missing in task.missing.items()
-        for metric in missing
+        Key(metric, task.source, target, design): RunningPairScores(
+            tile.targets[target].included, work.designs[design].resamples
+        )
+        for (target, design), metrics in task.missing.items()
+        for metric in metrics
     }
-    left = count(sweep.steps - 1, -1)
-    for k, split in enumerate(sweep.splits):
-        view = population.fold(*split)  # the source's geometry, a fold at a time
-        for (metric, target), cell in running.items():
-            cell.add(sweep.metrics[metric].fit(view, views[target][k]), split)
-        if next(left):
-            yield {}
-        for i, order in enumerate(() if orders is None else orders):
-            for target, missing in task.missing.items():
-                other = shuffled_fold(views[target][k], order)
-                for metric in missing:
-                    running[metric, target].add_shuffled(i, sweep.metrics[metric].fit(view, other))
-            if next(left):
-                yield {}
-        for target in task.missing if is_last else ():
-            views[target][k] = views[target][k].population.fold(*split)
-    yield {(metric, task.source, target): cell.done() for (metric, target), cell in running.items()}
+    folds = {target: tile.folds(target, work) for target, _ in task.missing}
+    left = task.rounds(work)
+    for _ in _fit(running, work, population, folds, is_last):
+        left -= 1
+        if left:
+            yield Finished()
+    yield Finished((key, scores.done()) for key, scores in running.items())
 
 
-def shuffled_fold(view: PopulationFold, order: NDArray[np.intp]) -> PopulationFold:
-    """A fold in which stimuli have changed places."""
+def _fit(
+    running: Mapping[Key, RunningPairScores],
+    work: Work,
+    source: Population,
+    targets: Mapping[Hashable, dict[str, list[PopulationFold]]],
+    is_last: bool = False,
+) -> Iterator[None]:
+    """Fit every metric in every fold and shuffle; pauses after each of them."""
+    for name in dict.fromkeys(key.design for key in running):
+        design, keys = work.designs[name], [key for key in running if key.design == name]
+        for k, split in enumerate(design.splits):
+            own = next(
+                (f[name][k] for f in targets.values() if f[name][k].population is source), None
+            )
+            fold = own or source.fold(*split)  # the source's geometry, one fold at a time
+            for i, order in enumerate(design.orders, -1):
+                others = {
+                    target: exchanged(targets[target][name][k], order)
+                    for target in dict.fromkeys(key.target for key in keys)
+                }
+                for key in keys:
+                    fitted = work.metrics[key.metric].fit(fold, others[key.target])
+                    if order is None:
+                        running[key].add(fitted, split)
+                    else:
+                        running[key].add_shuffled(i, fitted)
+                yield
+            for target in targets if is_last else ():
+                folds = targets[target][name]
+                folds[k] = folds[k].population.fold(*split)
+
+
+def exchanged(fold: PopulationFold, order: Integers | None) -> PopulationFold:
+    """A fold whose stimuli have changed places.
+
+    Parameters
+    ----------
+    fold : PopulationFold
+        Of the target.
+    order : int array (n,) or None
+        Which stimulus takes the place of each; None for no change.
+    """
+    if order is None:
+        return fold
     place = np.empty(len(order), dtype=np.intp)
     positions = []
-    for part in (view.train, view.test):
+    for part in (fold.train, fold.test):
         place[part] = np.arange(len(part))
         positions.append(place[order[part]])
-    return view.reordered(*positions)
+    return fold.reordered(*positions)
+
+
+def _ceiling(tile: Tile, key: Hashable, work: Work) -> Ceiling:
+    """The ceiling of the scored units of a target."""
+    target, folds = tile.targets[key], tile.folds(key, work)
+    name = next(iter(work.designs))
+    counts, scored = work.designs[name].resamples.counts, target.scored
+    own = Reliability(*(values[scored] for values in vars(target.reliability).values()))
+    resampled = None
+    if target.trials is not None and counts is not None:
+        estimate = RELIABILITIES.get(work.ceiling or "", RELIABILITIES["split-half"])
+        resampled = estimate(target.trials, weights=counts)
+    population = folds[name][0].population
+    recorded = Recorded(
+        population, target.trials, own, resampled, target.subjects, len(work.metrics)
+    )
+    return CEILINGS[work.ceiling or ""](recorded, _scorer(work, name, folds[name]))
+
+
+def _scorer(work: Work, name: str, own: list[PopulationFold]) -> Scorer:
+    """Scores of any two populations with the metrics and folds of the question."""
+    design = work.designs[name]
+
+    def score(source: Population, target: Population, resample: bool = True) -> Scores:
+        drawn = replace(design, resamples=replace(design.resamples, orders=None))
+        alone = replace(work, designs={name: drawn if resample else drawn.alone()})
+        folds = own if target is own[0].population else alone.folds(target)[name]
+        units = np.arange(target.n_units)
+        running = {
+            Key(metric, "", "", name): RunningPairScores(
+                units, alone.designs[name].resamples, refit=False
+            )
+            for metric in work.metrics
+        }
+        for _ in _fit(running, alone, source, {"": {name: folds}}):
+            pass
+        found = [scores.done() for scores in running.values()]
+        draws = [scores.held_out for scores in found if scores.held_out is not None]
+        return np.array([scores.r for scores in found]), np.array(draws) if draws else None
+
+    return score

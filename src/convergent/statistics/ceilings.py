@@ -1,22 +1,21 @@
 """Noise ceilings: the score that noise and sample size leave possible, in the metric's own units.
 
-Each ceiling is a function of a target as it was recorded, under the folds and metrics of the
-score, and gives one r for each metric and unit: what a score is divided by.
+Each ceiling is a function of a target as it was recorded, and of a `Scorer` that scores any two
+populations as the question does. It gives one r for each metric and unit: what a score is divided
+by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
-from ..metrics.base import Metric
-from ..metrics.population import Population, PopulationFold
-from .aggregation import FoldMean
+from ..metrics.population import Population
 from .reliability import RELIABILITIES, Reliability
 from .signal_noise import signal_and_noise
 
@@ -26,6 +25,8 @@ __all__ = [
     "SIMULATIONS",
     "Ceiling",
     "Recorded",
+    "Scorer",
+    "Scores",
     "attainable",
     "from_reliability",
     "inter_subject",
@@ -35,14 +36,24 @@ __all__ = [
 SIMULATIONS = 20
 
 
+Scores = tuple[NDArray[np.float64], NDArray[np.float64] | None]
+
+
+class Scorer(Protocol):
+    """Scores one population against another, with the metrics and folds of the question."""
+
+    def __call__(self, source: Population, target: Population, resample: bool = True) -> Scores:
+        """R (metrics, q), mean over folds, and the same in each resample, (metrics, B, q)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """A target as its ceiling sees it: the units that are scored, under the folds of the score.
+    """A target as its ceiling sees it: the units that are scored.
 
     Attributes
     ----------
-    views : list of PopulationFold
-        The mean responses under each fold.
+    population : Population
+        The mean responses.
     trials : float array (n, q, repeats) or None
         Single trials of the same units; None where there are no repeats.
     reliability : Reliability
@@ -50,17 +61,17 @@ class Recorded:
     resampled : Reliability or None
         The same for each of the bootstrap's resamples of the stimuli.
     subjects : array (q,) or None
-        Whose each unit is.
-    counts : float array (B, n) or None
-        How often each stimulus counts, in each of those resamples.
+        Subject of each unit.
+    n_metrics : int
+        How many metrics are scored.
     """
 
-    views: Sequence[PopulationFold]
+    population: Population
     trials: NDArray[np.floating] | None
     reliability: Reliability
     resampled: Reliability | None
     subjects: NDArray[Any] | None
-    counts: NDArray[np.float64] | None
+    n_metrics: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +90,7 @@ class Ceiling:
     resampled: NDArray[np.float64] | None
 
 
-def from_reliability(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+def from_reliability(target: Recorded, _score: Scorer) -> Ceiling:
     r"""R of a model that knows the noiseless responses: :math:`\sqrt c`, for every metric.
 
     It knows the noise of the recording, but not what it costs to fit a map on few stimuli.
@@ -88,18 +99,20 @@ def from_reliability(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling
     ----------
     target : Recorded
         With repeats.
-    metrics : dict of metric
-        What is scored.
+    _score : Scorer
+        Not needed: the same for every metric.
     """
     r = _root(target.reliability.full)
     resampled = None if target.resampled is None else _root(target.resampled.full)
     return Ceiling(
-        np.broadcast_to(r, (len(metrics), *r.shape)),
-        None if resampled is None else np.broadcast_to(resampled, (len(metrics), *resampled.shape)),
+        np.broadcast_to(r, (target.n_metrics, *r.shape)),
+        None
+        if resampled is None
+        else np.broadcast_to(resampled, (target.n_metrics, *resampled.shape)),
     )
 
 
-def inter_subject(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+def inter_subject(target: Recorded, score: Scorer) -> Ceiling:
     """How well each subject's units are predicted by the pooled units of all others.
 
     The same metric and folds as the score. The others are recorded with noise as well, so that a
@@ -109,8 +122,8 @@ def inter_subject(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
     ----------
     target : Recorded
         With units of two or more subjects.
-    metrics : dict of metric
-        What is scored.
+    score : Scorer
+        Scores two populations as the question does.
 
     Raises
     ------
@@ -124,26 +137,23 @@ def inter_subject(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
             f"of the subjects, only {names[0]!s} has units that can be scored, and this "
             "ceiling predicts each subject from the others: use another."
         )
-    population = target.views[0].population
-    r = np.full((len(metrics), population.n_units), np.nan)
-    resampled = (
-        None if target.counts is None else np.full((len(r), len(target.counts), r.shape[1]), np.nan)
-    )
+    population = target.population
+    r = np.full((target.n_metrics, population.n_units), np.nan)
+    resampled: NDArray[np.float64] | None = None
     for name in names:
         own = np.flatnonzero(target.subjects == name)
         others = np.flatnonzero(target.subjects != name)
-        r[:, own], draws = _across_folds(
-            Population(population.columns(others)),
-            Population(population.columns(own)),
-            target,
-            metrics,
+        r[:, own], draws = score(
+            Population(population.columns(others)), Population(population.columns(own))
         )
-        if resampled is not None:
+        if draws is not None:
+            if resampled is None:
+                resampled = np.full((len(r), draws.shape[1], r.shape[1]), np.nan)
             resampled[:, :, own] = draws
     return Ceiling(r, resampled)
 
 
-def self_match(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+def self_match(target: Recorded, score: Scorer) -> Ceiling:
     """How well a population predicts its own copy, rotated or with its units in another order.
 
     The same metric and folds as the score: what a perfect match can reach with that many stimuli.
@@ -154,14 +164,13 @@ def self_match(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
     ----------
     target : Recorded
         Without noise: a network.
-    metrics : dict of metric
-        What is scored.
+    score : Scorer
+        Scores two populations as the question does.
     """
-    population = target.views[0].population
-    return Ceiling(*_across_folds(population, population, target, metrics))
+    return Ceiling(*score(target.population, target.population))
 
 
-def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
+def attainable(target: Recorded, score: Scorer) -> Ceiling:
     """What a perfect model would score with these stimuli, units, repeats and this noise.
 
     Signal and noise covariances over units are estimated from the repeats, and recordings are
@@ -181,20 +190,20 @@ def attainable(target: Recorded, metrics: Mapping[str, Metric]) -> Ceiling:
     ----------
     target : Recorded
         With repeats.
-    metrics : dict of metric
-        What is scored.
+    score : Scorer
+        Scores two populations as the question does.
     """
     assert target.trials is not None
     reliability = target.reliability.full
     if np.isnan(reliability).all():
-        return from_reliability(target, metrics)  # nothing is known
+        return from_reliability(target, score)  # nothing is known
     trust = _trust(target.trials, reliability)
     model = signal_and_noise(target.trials, _towards_mean(reliability, trust))
     rng = np.random.default_rng(0)
-    total = np.zeros((len(metrics), len(reliability)))
+    total = np.zeros((target.n_metrics, len(reliability)))
     for _ in range(SIMULATIONS):
         perfect, recorded = map(Population, model.draw(rng))
-        total += _across_folds(perfect, recorded, target, metrics, resample=False)[0] / SIMULATIONS
+        total += score(perfect, recorded, resample=False)[0] / SIMULATIONS
     total = np.where(np.isnan(reliability), np.nan, total)
     if target.resampled is None:
         return Ceiling(total, None)
@@ -225,7 +234,7 @@ def _towards_mean(reliability: NDArray[np.float64], trust: float) -> NDArray[np.
     return np.asarray(1 - np.exp(mean + trust * (noise - mean)))
 
 
-CEILINGS: dict[str, Callable[[Recorded, Mapping[str, Metric]], Ceiling]] = {
+CEILINGS: dict[str, Callable[[Recorded, Scorer], Ceiling]] = {
     "split-half": from_reliability,
     "repeat-variance": from_reliability,
     "inter-subject": inter_subject,
@@ -233,27 +242,6 @@ CEILINGS: dict[str, Callable[[Recorded, Mapping[str, Metric]], Ceiling]] = {
     "attainable": attainable,
 }
 NEED_REPEATS = (*RELIABILITIES, "attainable")
-
-
-def _across_folds(
-    source: Population,
-    target: Population,
-    like: Recorded,
-    metrics: Mapping[str, Metric],
-    resample: bool = True,
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """R (metrics, q), mean over the folds, and the same for each resample of the stimuli."""
-    scores, draws = FoldMean(), FoldMean()
-    counts = like.counts if resample else None
-    for view in like.views:
-        y = target.fold(view.train, view.test)
-        x = y if source is target else source.fold(view.train, view.test)
-        maps = [metric.fit(x, y) for metric in metrics.values()]
-        scores.add(np.array([fitted.score().r for fitted in maps]))
-        if counts is not None:
-            test = counts[:, view.test]
-            draws.add(np.array([fitted.resample(test) for fitted in maps]))
-    return scores.mean(), None if counts is None else draws.mean()
 
 
 def _root(reliability: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -11,9 +12,10 @@ from scipy import stats
 from ..base.arrays import Floats
 
 __all__ = [
-    "REFIT_SHARE",
-    "REFIT_SHARE_OF_DIFFERENCE",
+    "REFIT_SHARES",
     "ROUNDING",
+    "Factors",
+    "Kind",
     "Spread",
     "holm",
     "p_best",
@@ -22,9 +24,10 @@ __all__ = [
 ]
 
 # of what refits add to the variance; tests/calibration measures what is needed
-REFIT_SHARE = 0.4
-REFIT_SHARE_OF_DIFFERENCE = 0.2
+REFIT_SHARES = {"score": 0.4, "difference": 0.2}
 ROUNDING = 1e-9
+Factors = tuple[str, ...]  # what was drawn in a resample
+Kind = Literal["score", "difference"]  # of an estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +58,10 @@ class Spread:
 
 
 def spread(
-    draws: Mapping[str, Floats],
+    draws: Mapping[Factors, Floats],
     drawn: Mapping[str, float],
     n_folds: int,
-    refit_share: float = REFIT_SHARE,
+    kind: Kind = "score",
 ) -> Spread:
     r"""Standard error of an estimate, from its values in the resamples of each random factor.
 
@@ -82,15 +85,16 @@ def spread(
 
     Parameters
     ----------
-    draws : dict of str to float array (B, ...)
-        Values by factor: ``stimuli`` and ``refit``; ``units`` or ``subjects``; with both, also
-        ``refit and units`` or ``refit and subjects``. Refits may be fewer: of the first resamples.
+    draws : dict of tuple of str to float array (B, ...)
+        Values by what was drawn: ``("stimuli",)`` and ``("refit",)``; ``("units",)`` or
+        ``("subjects",)``; where both are random, also ``("refit", "units")`` or ``("refit",
+        "subjects")``. Refits may be fewer: of the first resamples.
     drawn : dict of str to float
         How many stimuli (or groups of them), and units or subjects, there are.
     n_folds : int
         Stimuli are drawn within folds.
-    refit_share : float
-        a.
+    kind : {"score", "difference"}
+        What the estimate is, which decides a.
 
     References
     ----------
@@ -101,19 +105,19 @@ def spread(
     parts: list[tuple[Floats, float]] = []  # variance, degrees of freedom
     growth = least = np.zeros(())
     more: dict[str, float] = {}
-    if "stimuli" in draws:
+    if ("stimuli",) in draws:
         more["stimuli"] = _inflation(drawn["stimuli"] / n_folds)
-        variance = _variance(draws["stimuli"]) * more["stimuli"]
+        variance = _variance(draws["stimuli",]) * more["stimuli"]
         parts.append((variance, drawn["stimuli"] - n_folds))
-        same = draws["stimuli"][: len(draws["refit"])]
-        growth = np.maximum(_variance(draws["refit"]) - _variance(same), 0)
+        same = draws["stimuli",][: len(draws["refit",])]
+        growth = np.maximum(_variance(draws["refit",]) - _variance(same), 0)
     for name in ("units", "subjects"):
-        if name in draws:
+        if (name,) in draws:
             more[name] = _inflation(drawn[name])
-            variance = least = _variance(draws[name]) * more[name]
-            if "stimuli" in draws:
-                both = draws[f"refit and {name}"]
-                alone = _variance(draws["refit"]) + _variance(draws[name][: len(both)])
+            variance = least = _variance(draws[name,]) * more[name]
+            if ("stimuli",) in draws:
+                both = draws["refit", name]
+                alone = _variance(draws["refit",]) + _variance(draws[name,][: len(both)])
                 shared = (_variance(both) - alone) * more[name] * more["stimuli"]
                 variance = np.maximum(variance - np.maximum(shared, 0), 0)
             parts.append((variance, drawn[name] - 1))
@@ -121,7 +125,7 @@ def spread(
     weight = sum((variance**2 / max(degrees, 1) for variance, degrees in parts), np.zeros(()))
     degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
     # what holds for more cannot be surer
-    total = np.maximum(total + refit_share * growth, least)
+    total = np.maximum(total + REFIT_SHARES[kind] * growth, least)
     return Spread(np.sqrt(total), degrees)
 
 

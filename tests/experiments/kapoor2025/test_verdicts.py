@@ -57,9 +57,9 @@ def trajectory(plan=FULL, grown=(0.2, 0.6, 0.8, 0.9), correct=(0.1, 0.2, 0.5, 0.
 def shift(plan=FULL, slopes=(0.2, 0.3)):
     values = np.broadcast_to(np.array(slopes)[:, None, None], (2, 4, 3))
     result = xr.Dataset(
-        {"slope": (("way", "distortion", "metric"), values)},
+        {"slope": (("map", "distortion", "metric"), values)},
         coords={
-            "way": ["transferred", "refitted"],
+            "map": ["transferred", "refitted"],
             "distortion": ["colour", "contrast", "low-pass", "rotation"],
             "metric": METRICS,
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ...base.hashing import recipe
 from ...base.progress import track
 from ...base.study import Study
 from ...data.assembly import Assembly
@@ -36,22 +37,23 @@ __all__ = ["Findings", "Layers", "Pair", "findings"]
 
 Layers = dict[str, Assembly]
 Pair = tuple[str, str]
+_CODE = ("images", "networks", "metrics", "statistics", "protocol", "scoring", "experiments")
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What the study found.
+    """Results of the study.
 
     Attributes
     ----------
     hierarchy, trajectory, shift : xarray.Dataset
-        What these experiments gave, with all pairs of networks along ``pair``, and for each pair
-        its ``group`` (architectures), ``source_seed`` and ``target_seed``; ``chance`` for the first
-        pair of each group alone. Layers go by their place, from 0. The shift has the dim
+        Results of these experiments, with all pairs of networks along ``pair``, and for each pair
+        its ``group`` (architectures), ``source_seed`` and ``target_seed``; controls (``chance``)
+        for the first pair of each group alone. Layers are counted from 0. The shift has the dim
         ``distortion`` as well; its levels are counted along ``level``, and ``level_name``
-        (distortion, level) says what they are.
+        (distortion, level) names them.
     verdicts : pandas.DataFrame
-        One row a finding: ``finding``, ``verdict``, ``numbers``.
+        One row per finding: ``finding``, ``verdict``, ``numbers``.
     """
 
     hierarchy: xr.Dataset
@@ -67,9 +69,9 @@ def findings(
     device: str = "cpu",
     progress: bool | None = None,
 ) -> Findings:
-    """Train small networks, and put the findings of the paper to the test on them.
+    """Train small networks, and test the findings of the paper on them.
 
-    Every step is kept in the folder as it is finished. Called again, it does only what is missing.
+    Each finished step is kept in the folder. A second call does only what is missing.
 
     Parameters
     ----------
@@ -78,14 +80,14 @@ def findings(
     plan : Plan
         Networks, trainings, stimuli and distortions.
     device : str
-        Where torch computes.
+        Device: ``"cpu"``, ``"cuda"``...
     progress : bool, optional
-        Draw progress bars; where left out, only in a terminal.
+        Whether to draw progress bars; by default, only in a terminal.
 
     Returns
     -------
     Findings
-        Results of all experiments, and what they say.
+        Results of all experiments, and a verdict for each finding.
 
     Raises
     ------
@@ -116,7 +118,7 @@ class _Work:
             }
             for run, (name, _) in plan.runs.items()
         }
-        self._prints = {
+        self._hashes = {
             run: [net.fingerprint() for net in of_step.values()]
             for run, of_step in self._networks.items()
         }
@@ -125,12 +127,12 @@ class _Work:
         """Every layer with every layer, of the finished networks of each pair."""
 
         def of_pair(pair: Pair) -> xr.Dataset:
-            untrained, *_, source = self._steps_shown[pair[0]].values()
-            *_, target = self._steps_shown[pair[1]].values()
-            chance = self._chance(pair, source)
-            if chance:
-                chance["untrained"] = untrained
-            found = hierarchy(source, target, chance=chance, **self._common)
+            untrained, *_, source = self._activations[pair[0]].values()
+            *_, target = self._activations[pair[1]].values()
+            controls = self._controls(pair, source)
+            if controls:
+                controls["untrained"] = untrained
+            found = hierarchy(source, target, controls=controls, **self._common)
             names = [name for name in found.data_vars if not str(name).startswith("partner")]
             places = {side: range(found.sizes[side]) for side in ("source", "target")}
             return found[names].assign_coords(places)
@@ -141,15 +143,15 @@ class _Work:
         """Checkpoints of the networks of each pair."""
 
         def of_pair(pair: Pair) -> xr.Dataset:
-            source = {pair[0]: self._steps_shown[pair[0]]}
+            source = {pair[0]: self._activations[pair[0]]}
             correct = {
                 run: dict(zip(self._logs[run]["epoch"], self._logs[run]["accuracy"], strict=True))
                 for run in pair
             }
             found = trajectory(
-                source | {pair[1]: self._steps_shown[pair[1]]},
+                source | {pair[1]: self._activations[pair[1]]},
                 pairs=[pair],
-                chance=self._chance(pair, source),
+                controls=self._controls(pair, source),
                 accuracy=correct,
                 **self._common,
             )
@@ -178,22 +180,22 @@ class _Work:
         )
 
     def _shifted(self, name: str, levels: Sequence[Any]) -> xr.Dataset:
-        shown: dict[str, dict[Any, Layers]] = {run: {} for run in self._plan.runs}
+        layers_of: dict[str, dict[Any, Layers]] = {run: {} for run in self._plan.runs}
         correct: dict[str, dict[Any, float]] = {run: {} for run in self._plan.runs}
-        for level in track(levels, f"showing {name}", len(levels), self._progress):
+        for level in track(levels, f"extracting {name}", len(levels), self._progress):
             distorted = _in_memory(distort(self._stimuli, name, level))
             for run in self._plan.runs:
                 layers = self._layers(self._end(run), distorted)
-                shown[run][level] = layers
+                layers_of[run][level] = layers
                 outputs = list(layers.values())[-1]
                 correct[run][level] = accuracy(outputs, distorted.table["category"])
 
         def of_pair(pair: Pair) -> xr.Dataset:
-            source, target = (shown[run] for run in pair)
+            source, target = (layers_of[run] for run in pair)
             found = shift(
                 source,
                 target,
-                chance=self._chance(pair, source),
+                controls=self._controls(pair, source),
                 accuracy=dict(zip(("source", "target"), (correct[r] for r in pair), strict=True)),
                 **self._common,
             )
@@ -224,18 +226,18 @@ class _Work:
         return extract(net, stimuli, device=self._device, batch_size=100, progress=False)
 
     @cached_property
-    def _steps_shown(self) -> dict[str, dict[float, Layers]]:
+    def _activations(self) -> dict[str, dict[float, Layers]]:
         """Activations at all checkpoints."""
         runs = self._plan.runs
         return {
             run: {
                 step: self._layers(net, self._stimuli) for step, net in self._networks[run].items()
             }
-            for run in track(runs, "showing checkpoints", len(runs), self._progress)
+            for run in track(runs, "extracting checkpoints", len(runs), self._progress)
         }
 
-    def _chance(self, pair: Pair, source: Any) -> dict[str, Any]:
-        """What is scored in place of the source; for the first pair of each group."""
+    def _controls(self, pair: Pair, source: Any) -> dict[str, Any]:
+        """Controls that are scored in place of the source; for the first pair of each group."""
         pairs = self._plan.pairs
         first = next(other for other, group in pairs.items() if group == pairs[pair])
         if pair != first:
@@ -277,16 +279,17 @@ class _Work:
         )
 
     def _step(self, name: str, make: Callable[[], xr.Dataset], levels: Sequence[Any]) -> xr.Dataset:
-        recipe: Mapping[str, Any] = {
-            "kind": f"findings: {name}",
-            "networks": self._prints,
-            "pairs": [[*pair, group] for pair, group in self._plan.pairs.items()],
-            "metrics": list(self._plan.metrics),
-            "stimuli": [self._plan.stimuli, HELD_OUT_SEED],
-            "levels": [str(level) for level in levels],
-            "device": self._device,
-        }
-        return self._study.dataset(recipe, make)
+        made = recipe(
+            f"findings: {name}",
+            _CODE,
+            networks=self._hashes,
+            pairs=[[*pair, group] for pair, group in self._plan.pairs.items()],
+            metrics=list(self._plan.metrics),
+            stimuli=[self._plan.stimuli, HELD_OUT_SEED],
+            levels=[str(level) for level in levels],
+            device=self._device,
+        )
+        return self._study.dataset(made, make)
 
 
 def _in_memory(stimuli: Stimuli) -> Stimuli:

@@ -172,12 +172,12 @@ def _shift(result: xr.Dataset) -> Row:
     each = over_networks(result, mean_drop_slope)["estimate"]
     steeper = (each > 0).sum("distortion")
     told = []
-    for way in result["way"].values:
+    for way in result["map"].values:
         counts = ", ".join(
-            str(int(steeper.sel(way=way, metric=m))) for m in result["metric"].values
+            str(int(steeper.sel(map=way, metric=m))) for m in result["metric"].values
         )
         told.append(
-            f"{way}: {_by_metric(slopes.sel(way=way))}, above 0 in {counts} of "
+            f"{way}: {_by_metric(slopes.sel(map=way))}, above 0 in {counts} of "
             f"{result.sizes['distortion']} distortions"
         )
     numbers = "drop of the last layer less that of the first, as a share of r: " + "; ".join(told)

@@ -1,0 +1,87 @@
+"""The design of a question: folds, groups and resamples of one set of stimuli."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .resampling import Resamples, draw_resamples
+from .settings import Protocol
+
+__all__ = ["Design", "Splits"]
+
+Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]  # (train, test) of each fold
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Folds and resamples: what a set of stimuli is used for.
+
+    Attributes
+    ----------
+    splits : list of (train, test)
+        Positions of the training and test stimuli of each fold.
+    resamples : Resamples
+        Which stimuli are drawn in each resample, and exchanged in each shuffle.
+    metrics : tuple of str or None
+        Names of the metrics that use this design; all of them if None.
+    """
+
+    splits: Splits
+    resamples: Resamples
+    metrics: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, protocol: Protocol, n_stimuli: int, groups: NDArray[Any] | None) -> Design:
+        """Draw folds, resamples and shuffles as a protocol asks.
+
+        Parameters
+        ----------
+        protocol : Protocol
+            Its folds, bootstrap and shuffle.
+        n_stimuli : int
+            Number of stimuli, sorted by name.
+        groups : array (n_stimuli,) or None
+            Which stimuli stay together.
+        """
+        splits = protocol.folds.split(n_stimuli, groups)
+        return cls(splits, draw_resamples(protocol.bootstrap, protocol.shuffle, splits, groups))
+
+    def alone(self) -> Design:
+        """The same folds without resamples or shuffles."""
+        return replace(
+            self, resamples=replace(self.resamples, bootstrap=None, counts=None, orders=None)
+        )
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return len(self.splits)
+
+    @property
+    def n_drawn(self) -> float:
+        """Number of stimuli (or groups of them) that resamples draw from."""
+        return float(self.resamples.n_drawn)
+
+    @property
+    def orders(self) -> Sequence[NDArray[np.intp] | None]:
+        """Order of the stimuli in each round of fits: None first, for the stimuli as they are."""
+        orders = self.resamples.orders
+        return [None, *(() if orders is None else orders)]
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """Hash of folds, resamples and shuffles, and the settings of the bootstrap."""
+        digest = hashlib.sha256()
+        for train, test in self.splits:
+            digest.update(np.concatenate([[len(train)], train, test]).astype("<i8").tobytes())
+        for array in (self.resamples.counts, self.resamples.orders):
+            digest.update(b"none" if array is None else array.astype("<f8").tobytes())
+        bootstrap = self.resamples.bootstrap
+        return {"drawn": digest.hexdigest(), "bootstrap": bootstrap and asdict(bootstrap)}
