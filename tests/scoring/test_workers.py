@@ -136,6 +136,75 @@ if __name__ == "__main__":
 """
 
 
+EXPERIMENTS = """
+import sys
+from pathlib import Path
+import numpy as np
+import xarray as xr
+import convergent as cv
+if __name__ == "__main__":
+    folder, study, out, scheduler = sys.argv[1:]
+    one, other = (
+        {path.stem[-1]: cv.open(path) for path in sorted(Path(folder, side).iterdir())}
+        for side in ("sources", "targets")
+    )
+    if scheduler != "none":
+        from distributed import Client
+        client = Client(scheduler_file=scheduler)
+    common = {
+        "metrics": ["linear", "soft-matching"],
+        "folds": cv.Folds(3),
+        "bootstrap": cv.Bootstrap(10, refits=2),
+        "study": None if study == "none" else study,
+    }
+    def changed(layers, seed):
+        noise = np.random.default_rng(seed)
+        return {
+            name: cv.Assembly(a.data + noise.standard_normal(a.data.shape).astype("f4"))
+            for name, a in layers.items()
+        }
+    runs = {
+        "a": {0.0: changed(one, 0), 1.0: one},
+        "b": {0.0: changed(other, 1), 1.0: other},
+    }
+    trajectory = cv.trajectory(runs, **common)
+    levels = ({"whole": side, "noisy": changed(side, 2)} for side in (one, other))
+    shift = cv.shift(*levels, **common)
+    names = {"trajectory": trajectory, "shift": shift}
+    for name, result in names.items():
+        result.to_netcdf(f"{out}-{name}.nc", engine="h5netcdf")
+"""
+
+
+def run_experiments(folder, study, scheduler, kill=None):
+    (folder / "experiments.py").write_text(EXPERIMENTS)
+    client = start(folder / "experiments.py", folder, study, folder / "out", scheduler)
+    if kill is not None:
+        deadline = time.monotonic() + 120
+        while len(cells_of(study)) < 3 and client.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert client.poll() is None
+        kill.send_signal(signal.SIGKILL)
+    _, errors = client.communicate(timeout=400)
+    assert client.returncode == 0, errors.decode()
+    return [
+        xr.load_dataset(folder / f"out-{name}.nc", engine="h5netcdf")
+        for name in ("trajectory", "shift")
+    ]
+
+
+def test_workers_do_trajectories_and_shifts_and_survive_a_kill(lab, cluster, tmp_path):
+    folder, _ = lab
+    scheduler, workers = cluster
+    expected = run_experiments(folder, "none", "none")
+    found = run_experiments(folder, tmp_path / "study", scheduler, kill=workers[0])
+    for one, other in zip(found, expected, strict=True):
+        assert set(one.data_vars) == set(other.data_vars)
+        for name in one.data_vars:
+            np.testing.assert_allclose(one[name], other[name], atol=1e-6, err_msg=name)
+
+
 def test_targets_of_one_name_are_not_taken_for_each_other(lab, cluster):
     folder, _ = lab
     (folder / "twice.py").write_text(TWICE)
