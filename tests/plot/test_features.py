@@ -123,7 +123,7 @@ def test_what_partners_like(found, pair):
     ]
     assert shown == expected
     assert f"{partner}\nr = " in figure.axes[2].get_ylabel()
-    with pytest.raises(cv.InputError, match="no source unit that is heard 'A9999'"):
+    with pytest.raises(cv.InputError, match="no responsive source unit 'A9999'"):
         plot.best_stimuli(of, *named, images, units=["A9999"])
     with pytest.raises(cv.InputError, match="patch=0"):
         plot.best_stimuli(of, *named, images, patch=0)

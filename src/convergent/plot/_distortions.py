@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..base.errors import InputError
 from ..data.stimuli import Stimuli
 from ..images.distortions import DISTORTIONS, distort
-from ._figure import Picture
+from ._figure import Picture, hide_ticks, new_figure
 
 __all__ = ["distortions"]
 
@@ -29,7 +29,7 @@ def distortions(stimuli: Stimuli, name: str | None = None, *, seed: int = 0) -> 
     """
     name = stimuli.names[0] if name is None else name
     columns = max(len(each.levels) for each in DISTORTIONS.values())
-    figure = Picture(figsize=(1.25 * columns + 1.8, 1.45 * len(DISTORTIONS)), layout="constrained")
+    figure = new_figure(1.25 * columns + 1.8, 1.45 * len(DISTORTIONS))
     panels = figure.subplots(len(DISTORTIONS), columns)
     for row, (distortion, about) in zip(panels, DISTORTIONS.items(), strict=True):
         for panel, level in zip(row, about.levels, strict=False):
@@ -38,8 +38,7 @@ def distortions(stimuli: Stimuli, name: str | None = None, *, seed: int = 0) -> 
             except InputError:  # a grey image has no colours to change
                 panel.text(0.5, 0.5, "needs\ncolours", ha="center", va="center", fontsize="small")
             panel.set_title(level if isinstance(level, str) else f"{level:g}", fontsize="small")
-            panel.set_xticks([])
-            panel.set_yticks([])
+            hide_ticks(panel)
         for panel in row[len(about.levels) :]:
             panel.remove()
         row[0].set_ylabel(
