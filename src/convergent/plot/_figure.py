@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
 __all__ = [
@@ -95,7 +96,7 @@ def set_training_axis(panel: Axes, steps: NDArray[np.float64], early: float) -> 
 
 def label_layers(panel: Axes, layers: Iterable[Any], **style: Any) -> None:
     """Write names of layers below an axis that counts them; `style` is that of the text."""
-    names = list(layers)  # a $ in a name is a $, not a formula
+    names = list(layers)
     panel.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False, **style)
 
 
@@ -142,7 +143,7 @@ def draw_scale(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataAr
 
 def add_legend(panel: Axes, **place: Any) -> None:
     """Add a legend inside a panel, where it covers least."""
-    panel.legend(frameon=False, fontsize="small", **place)
+    _take_literally(panel.legend(frameon=False, fontsize="small", **place))
 
 
 def add_legend_above(panel: Axes) -> None:
@@ -156,13 +157,20 @@ def add_legend_beside(figure: Picture, *panels: Axes, title: str | None = None) 
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
-    figure.legend(
+    legend = figure.legend(
         handles=list(entries.values()),
         labels=list(entries),
         loc="outside right center",
         frameon=False,
         title=title,
     )
+    _take_literally(legend)
+
+
+def _take_literally(legend: Legend) -> None:
+    """Take a $ in a name for a $, not for the beginning of a formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def add_headline(figure: Picture, text: str, *, size: str = "medium") -> None:
