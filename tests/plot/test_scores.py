@@ -101,7 +101,7 @@ def test_resamples_give_intervals_and_open_dots_for_what_is_behind():
     assert "95% confidence interval" in figure.get_suptitle()
 
 
-def test_ceilings_that_differ_by_metric_are_told_apart():
+def test_ceilings_that_differ_by_metric_are_drawn_apart():
     figure = plot.scores(score(ceiling="attainable"))
     assert [len(dashed(panel)) for panel in figure.axes] == [2, 2]
     assert {"ceiling, linear", "ceiling, procrustes"} <= set(legend(figure))
@@ -125,7 +125,7 @@ def test_notebooks_show_it_by_itself(scores):
     assert plot.scores(scores)._repr_png_().startswith(b"\x89PNG")
 
 
-def test_metrics_are_told_apart_by_colour(scores):
+def test_metrics_differ_in_colour(scores):
     panel = plot.scores(scores).axes[0]
     colours = {matplotlib.colors.to_hex(bars.lines[0].get_color()) for bars in panel.containers}
     assert len(colours) == 2

@@ -1,4 +1,4 @@
-"""What units like, side by side with what their partners like."""
+"""Figures of the images that units and their partners respond to most."""
 
 from __future__ import annotations
 
@@ -33,34 +33,36 @@ def best_stimuli(
     k: int = 5,
     patch: float = 0.4,
 ) -> Picture:
-    """Images that units of the source respond to most, beside those of their best partners.
+    """Draw the images that source units and their best partners respond to most.
 
     Parameters
     ----------
     found : xarray.Dataset
         From `convergent.features.match_units`, with shuffles and a bootstrap.
     source, target : Assembly
-        The populations that were matched; of stimuli that both saw.
+        The populations that were matched; the stimuli that both have are compared.
     stimuli : Stimuli
-        The images that they saw.
+        Their images.
     units : sequence of str, optional
-        Source units; where left out, six from the best matched to the worst.
+        Names of source units; by default six units, from the best matched to the worst.
     k : int
-        Images of each unit.
+        Number of images for each unit.
     patch : float
-        Where stimuli are positions, height and width of what is shown around one, as a share of
-        the image; such as the layer's receptive field has.
+        If stimuli are positions in images: height and width of the part around a position that is
+        drawn, as a share of the image. A good choice is the receptive field of the layer.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a row a unit, the best image first; left the source's unit,
-        right its partner, with their correlation on held-out stimuli.
+        A `matplotlib.figure.Figure` with one row per unit, the image with the greatest response
+        first: left the source unit, right its best partner, with their correlation on held-out
+        stimuli.
 
     Raises
     ------
     InputError
-        Where a unit or image is not there, or a number is out of its range.
+        If a unit is silent or does not exist, an image is missing, `k` exceeds the number of
+        images, or `patch` is out of its range.
     """
     if not 0 < patch <= 1:
         raise InputError(f"patch={patch!r}: give a share of the image, above 0 and up to 1.")

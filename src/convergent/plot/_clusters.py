@@ -24,7 +24,7 @@ _MOST_BORDERS = 30  # more lines between clusters would hide the correlations
 
 
 def clusters(found: xr.Dataset) -> Picture:
-    """Clusters of two populations: where they lie, how many there are, and what they share.
+    """Draw clusters of units of two populations: correlations, number and shared subspaces.
 
     Parameters
     ----------
@@ -34,11 +34,13 @@ def clusters(found: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: sizes of the correlations between the populations, units
-        sorted by cluster (lines part them); singular values, with the number of clusters; and for
-        each cluster (a dot as large as its units are many) the mean canonical correlation of its
-        parts against the correlation of its units paired one-to-one, with a line to what pairing
-        gives when the axes are rotated. Left of the diagonal, parts share a subspace, but not axes.
+        A `matplotlib.figure.Figure` of three panels. Left, absolute correlations between the
+        populations, with units sorted by cluster and lines between clusters. Middle, the singular
+        values of the graph, with the number of clusters. Right, one dot per cluster, whose area is
+        its number of units: the mean canonical correlation of its parts (its source units and its
+        target units) over the correlation of its units paired one-to-one. A horizontal line ends at
+        the correlation of pairs when the axes of one part are rotated. Left of the diagonal, the
+        parts share a subspace, but not its axes.
     """
     figure = new_figure(12.4, 4)
     matrix, gap, parts = figure.subplots(1, 3, width_ratios=(1.2, 0.9, 1))
@@ -56,7 +58,7 @@ def clusters(found: xr.Dataset) -> Picture:
 
 
 def _draw_sorted_correlations(figure: Picture, panel: Axes, found: xr.Dataset) -> None:
-    """Sizes of the correlations between the populations, in the order of the clusters."""
+    """Draw absolute correlations between the populations, with units sorted by cluster."""
     label, leaf = found["label"].values, found["place"].values
     key = np.where(label < 0, label.max() + 1, label)  # units in no cluster come last
     orders, borders = [], []
@@ -77,23 +79,25 @@ def _draw_sorted_correlations(figure: Picture, panel: Axes, found: xr.Dataset) -
 
 
 def _draw_singular_values(panel: Axes, found: xr.Dataset) -> None:
-    """Singular values of the graph, with the number of clusters."""
+    """Draw the singular values of the graph, with the number of clusters."""
     spectrum, k = found["singular_values"].values, int(found.attrs["k"])
     panel.plot(np.arange(1, len(spectrum) + 1), spectrum, ".-", color="0.4", markersize=4)
     panel.axvline(k + 0.5, color=COLOURS[1], linewidth=1, label=f"{k} clusters")
     panel.set_xlabel("singular vector")
-    panel.set_ylabel("singular value (1: a part of its own)")
+    panel.set_ylabel("singular value (1: separate component)")
     panel.set_ylim(0, 1.05)
     add_legend(panel)
 
 
 def _draw_parts(panel: Axes, found: xr.Dataset) -> None:
-    """Canonical correlation of the two parts of each cluster, over that of their single units."""
+    """Draw the canonical correlation of the parts of each cluster over that of paired units."""
     size = found["n_units"].sum("population").values
     single, span = found["matched"].values, found["canonical_mean"].values
     rotated = found["matched_rotated"].values
     add_diagonal(panel)
-    panel.hlines(span, single, rotated, color=COLOURS[1], linewidth=0.8, label="to rotated axes")
+    panel.hlines(
+        span, single, rotated, color=COLOURS[1], linewidth=0.8, label="change with rotated axes"
+    )
     panel.scatter(single, span, s=6 * size, color=COLOURS[0], alpha=0.6, edgecolor="white")
     panel.set_xlabel("r of units paired one-to-one")
     panel.set_ylabel("mean canonical correlation of the parts")

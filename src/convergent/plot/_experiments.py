@@ -32,7 +32,7 @@ __all__ = ["hierarchy", "shift", "trajectory"]
 
 
 def hierarchy(results: xr.Dataset) -> Picture:
-    """Score of each layer with each, a map a metric, over how far depth goes with depth.
+    """Draw the scores of all pairs of layers, and the depth of the best source layers.
 
     Parameters
     ----------
@@ -42,9 +42,21 @@ def hierarchy(results: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`. In a map, dots mark the best source layer of each target
-        layer, as large as its share of the resamples where these were drawn. Below, the depth of
-        that partner; where depths correspond, it lies on the diagonal. Save with ``.savefig``.
+        A `matplotlib.figure.Figure` with one column per metric; save it with ``.savefig``. Above,
+        colours are scores, and a dot marks the best source layer of each target layer; with a
+        bootstrap, the size of the dot is the share of resamples in which this layer is the best.
+        Below, the depth of the best source layer over that of the target layer; if depths
+        correspond, points lie on the diagonal.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> pairs = [cv.simulate.convergent_pair(100, 20, shares=(1, 0, 0), seed=i) for i in (0, 1)]
+    >>> source, target = ({f"layer{i}": pair[k] for i, pair in enumerate(pairs)} for k in (0, 1))
+    >>> figure = cv.plot.hierarchy(cv.hierarchy(source, target, "linear"))
+    >>> [panel.get_xlabel() for panel in figure.axes[:2]]
+    ['target layer', 'depth of target layer (0 first, 1 last)']
+    >>> figure.savefig("hierarchy.png")  # doctest: +SKIP
     """
     metrics = results["metric"].values
     figure = new_figure(4.2 * len(metrics) + 0.4, 7.6)
@@ -66,7 +78,7 @@ def hierarchy(results: xr.Dataset) -> Picture:
 
 
 def _draw_score_map(figure: Picture, panel: Axes, part: xr.Dataset, best: Integers) -> None:
-    """Scores by one metric; a dot on the best source of each target, the larger the surer."""
+    """Draw scores by one metric as colours, and a dot on the best source layer of each target."""
     image = panel.imshow(part["r"].values, cmap="viridis", origin="lower", aspect="auto")
     target = np.arange(part.sizes["target"])
     share = np.ones(len(target))
@@ -81,11 +93,11 @@ def _draw_score_map(figure: Picture, panel: Axes, part: xr.Dataset, best: Intege
 
 
 def _draw_depths(panel: Axes, part: xr.Dataset, best: Integers) -> None:
-    """Depth of the best source layer over depth of the target layer."""
+    """Draw the depth of the best source layer over the depth of the target layer."""
     add_diagonal(panel)
     depths = part["source_depth"].values[best]
     panel.plot(part["target_depth"], depths, "o-", color=COLOURS[0], markersize=4)
-    title = f"rank correlation {float(part['depth_correlation']):.2f}"
+    title = f"rank correlation of depths {float(part['depth_correlation']):.2f}"
     if "depth_correlation_low" in part:
         ends = (float(part[f"depth_correlation_{end}"]) for end in ("low", "high"))
         title += " (95%: {:.2f} to {:.2f})".format(*ends)
@@ -95,21 +107,22 @@ def _draw_depths(panel: Axes, part: xr.Dataset, best: Integers) -> None:
 
 
 def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
-    """What is left of each layer's score at each level of a distortion.
+    """Draw how much of each layer's score remains at each level of a distortion.
 
     Parameters
     ----------
     results : xarray.Dataset
         From `convergent.shift`.
     unit : str
-        What the levels are in.
+        Label of the axis of levels: the distortion and its unit.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a column a metric; above with the map of the undistorted
-        stimuli, below with a new one; a line a layer, from first (dark) to last (light), with 95%
-        intervals where there are resamples.
+        A `matplotlib.figure.Figure` with one column per metric. Each line is a layer, from the
+        first (dark) to the last (light), with 95% intervals if the results have resamples: its
+        score as a share of that on the control. Above, maps are fitted on the control stimuli;
+        below, they are refitted on the stimuli of each level.
     """
     metrics, maps = results["metric"].values, results["way"].values
     figure = new_figure(3.6 * len(metrics) + 1.6, 5.6)
@@ -126,7 +139,7 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
 
 
 def _panels_by_metric(figure: Picture, rows: int, metrics: NDArray[Any], unit: str) -> Any:
-    """Panels (row, metric) on common axes, with titles above and the unit of x below."""
+    """Make panels (row, metric) with common axes, titles above and the unit of x below."""
     panels = figure.subplots(rows, len(metrics), squeeze=False, sharex=True, sharey=True)
     for panel, metric in zip(panels[0], metrics, strict=True):
         panel.set_title(str(metric), fontsize="medium")
@@ -136,12 +149,12 @@ def _panels_by_metric(figure: Picture, rows: int, metrics: NDArray[Any], unit: s
 
 
 def _draw_drops(panel: Axes, part: xr.Dataset) -> None:
-    """What is left of the scores by one metric with one map, a line a layer."""
+    """Draw scores by one metric with one map, as a share of the control: one line per layer."""
     levels, layers = [part.attrs["control"], *part["level"].values], part["layer"].values
     for colour, layer in zip(layer_colours(len(layers)), layers, strict=True):
         one = part.sel(layer=layer)
-        left = [1, *(1 - one["drop"].values)]
-        panel.plot(levels, left, color=colour, label=depth_label(one, layer))
+        share = [1, *(1 - one["drop"].values)]
+        panel.plot(levels, share, color=colour, label=depth_label(one, layer))
         if "drop_low" in one:
             low, high = ([1, *(1 - one[f"drop_{end}"].values)] for end in ("high", "low"))
             add_band(panel, levels, low, high, colour, alpha=0.15)
@@ -151,23 +164,24 @@ def _draw_drops(panel: Axes, part: xr.Dataset) -> None:
 
 
 def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture:
-    """Score of each layer at each step of two trainings, against the other then and at its end.
+    """Draw scores at each step of training, with the other network then and at its last step.
 
     Parameters
     ----------
     results : xarray.Dataset
         From `convergent.trajectory`.
     unit : str
-        What the steps are in.
+        Label of the axis of steps.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a column a metric; above against the other network at the same
-        step, below against its end. A line a layer, from first (dark) to last (light): the mean
-        over pairs of runs, with 95% intervals of a single pair where there are resamples, or the
-        range of several pairs. Dashed: the ceiling, mean over layers; dotted: chance; black:
-        accuracy. Steps stand at their square roots, so that the first epoch can be seen.
+        A `matplotlib.figure.Figure` with one column per metric: above, scores with the other
+        network at the same step; below, with the other network at its last step. Each line is a
+        layer, from the first (dark) to the last (light): the mean over pairs of runs. Bands are the
+        range of the pairs, or the 95% interval if there is one pair with resamples. Dashed: the
+        ceiling, mean over layers; dotted: chance; black: accuracy of the networks. Steps stand at
+        their square roots, so that the first epoch is visible.
     """
     metrics, others = results["metric"].values, results["against"].values
     figure = new_figure(3.6 * len(metrics) + 2.2, 6.2)
@@ -175,7 +189,7 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
     for row, other in zip(panels, others, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
             _draw_training(panel, results.sel(metric=metric, against=other))
-        row[0].set_ylabel(f"r, median unit\nagainst the other {AGAINST_LABELS[str(other)]}")
+        row[0].set_ylabel(f"r, median unit; other network\n{AGAINST_LABELS[str(other)]}")
     add_legend_beside(figure, panels[0, 0], title="depth, layer")
     pairs = results["pair"].values
     several = pairs[0] if len(pairs) == 1 else f"{len(pairs)} pairs of runs: mean and range"
@@ -185,7 +199,7 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
 
 
 def _draw_training(panel: Axes, part: xr.Dataset) -> None:
-    """Scores by one metric against one state of the other network, a line a layer."""
+    """Draw scores by one metric with one state of the other network: one line per layer."""
     steps, layers = part["step"].values, part["layer"].values
     for colour, layer in zip(layer_colours(len(layers)), layers, strict=True):
         one = part.sel(layer=layer)
@@ -196,7 +210,7 @@ def _draw_training(panel: Axes, part: xr.Dataset) -> None:
             low, high = (one[f"r_{end}"][0] for end in ("low", "high"))
         add_band(panel, steps, low, high, colour, alpha=0.15)
     ceiling = part["ceiling"].mean(["run", "layer"])
-    panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label="ceiling (own copy)")
+    panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label="ceiling (with itself)")
     for name, style in zip(part.coords.get("chance", ()), cycle((":", "-.")), strict=False):
         chance = part["r_chance"].sel(chance=name).mean(["pair", "layer"])
         panel.plot(steps, chance, style, color="0.5", linewidth=1, label=f"chance: {name.item()}")

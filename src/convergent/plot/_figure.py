@@ -53,9 +53,9 @@ MODELS = {
     "ridge": ("all units (ridge)", COLOURS[2]),
 }
 
-# axis labels of the maps of `shift` and of what `trajectory` compares with
-MAP_LABELS = {"transferred": "map of the control", "refitted": "map fitted anew"}
-AGAINST_LABELS = {"same step": "at the same step", "final": "at its end"}
+# labels of the maps of `shift`, and of the states of the other network in `trajectory`
+MAP_LABELS = {"transferred": "map fitted on the control", "refitted": "map refitted on each level"}
+AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
 class Picture(Figure):
@@ -174,5 +174,5 @@ def _take_literally(legend: Legend) -> None:
 
 
 def add_headline(figure: Picture, text: str, *, size: str = "medium") -> None:
-    """Write what the figure rests on above it, from its left edge."""
+    """Write a line above the figure, from its left edge: how many stimuli, and what was done."""
     figure.suptitle(text, fontsize=size, x=0.01, ha="left", parse_math=False)

@@ -1,4 +1,4 @@
-"""Figures of the findings on small networks, one each."""
+"""Figures of the findings on small networks: one figure per finding."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SCORES = (-0.1, 1.02)  # range of axes of scores
 
 
 def findings(found: Findings) -> dict[str, Picture]:
-    """Draw each finding, under its verdict.
+    """Draw each finding, with its verdict and numbers as headline.
 
     Parameters
     ----------
@@ -42,8 +42,9 @@ def findings(found: Findings) -> dict[str, Picture]:
     Returns
     -------
     dict of Picture
-        ``metrics``, ``correspondence``, ``training`` and ``shift``. Bands and bars are 95%
-        intervals for other seeds, where there are three or more.
+        Figures by name: ``metrics``, ``correspondence``, ``training`` and ``shift``. Bands and bars
+        are 95% confidence intervals for other seeds of the networks, if there are three seeds or
+        more.
     """
     draw: dict[str, Callable[[Findings], Picture]] = {
         "metrics": _metrics,
@@ -61,7 +62,7 @@ def findings(found: Findings) -> dict[str, Picture]:
 
 
 def _metrics(found: Findings) -> Picture:
-    """Scores of layers at the same place, by group, with chance."""
+    """Scores of layers at the same depth over depth, one panel per group, with chance."""
     result = found.hierarchy
     groups = list(dict.fromkeys(result["group"].values))
     figure = new_figure(4.0 * len(groups) + 2.4, 4.4)
@@ -77,13 +78,13 @@ def _metrics(found: Findings) -> Picture:
         panel.set_xlabel("depth of layer (0 first, 1 last)")
         panel.set_ylim(*_SCORES)
         hide_spines(panel)
-    panels[0].set_ylabel("r of layers at the same place, median unit")
+    panels[0].set_ylabel("r of layers at the same depth, median unit")
     add_legend_beside(figure, panels[0])
     return figure
 
 
 def _correspondence(found: Findings) -> Picture:
-    """Mean map of every layer with every layer, a row a group."""
+    """Mean scores of all pairs of layers, one row per group."""
     result = found.hierarchy
     groups, metrics = list(dict.fromkeys(result["group"].values)), result["metric"].values
     figure = new_figure(3.7 * len(metrics) + 0.6, 3.1 * len(groups) + 1)
@@ -97,19 +98,19 @@ def _correspondence(found: Findings) -> Picture:
             best = values.argmax(axis=0)
             panel.plot(range(len(best)), best, "o", color="white", markeredgecolor="black")
             one = ranks.sel(metric=metric)
-            title = f"rank correlation {float(one['estimate']):.2f}"
+            title = f"rank correlation of depths {float(one['estimate']):.2f}"
             if np.isfinite(one["low"]):
                 title += f" [{float(one['low']):.2f}, {float(one['high']):.2f}]"
             panel.set_title(f"{metric}\n{title}", fontsize="small")
             figure.colorbar(image, ax=panel, shrink=0.9)
-        row[0].set_ylabel(f"{group}\nlayer that is mapped", parse_math=False)
+        row[0].set_ylabel(f"{group}\nsource layer", parse_math=False)
     for panel in panels[-1]:
-        panel.set_xlabel("layer that is predicted (dot: its best)")
+        panel.set_xlabel("target layer (dot: its best source)")
     return figure
 
 
 def _training(found: Findings) -> Picture:
-    """Mean over layers at each step, against the other network then and at its end."""
+    """Mean scores over layers at each step, with the other network then and at its last step."""
     result = found.trajectory
     figure = new_figure(11, 4.4)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -123,7 +124,7 @@ def _training(found: Findings) -> Picture:
         _band(panel, steps, correct, "black", "accuracy")
         _draw_chance(panel, steps, chance.sel(against=way))
         set_training_axis(panel, steps, early)
-        panel.set_title(f"against the other network {AGAINST_LABELS[str(way)]}", fontsize="medium")
+        panel.set_title(f"with the other network {AGAINST_LABELS[str(way)]}", fontsize="medium")
         panel.set_xlabel("epochs of training")
         panel.set_ylim(*_SCORES)
         hide_spines(panel)
@@ -133,7 +134,7 @@ def _training(found: Findings) -> Picture:
 
 
 def _shift(found: Findings) -> Picture:
-    """How much faster late layers drop, by distortion; drops over depth, mean over distortions."""
+    """Drops of the last less the first layer, by distortion; drops over depth, mean over all."""
     result = found.shift
     distortions, maps = list(result["distortion"].values), list(result["way"].values)
     figure = new_figure(12, 0.34 * len(distortions) + 3.2)
@@ -152,14 +153,14 @@ def _shift(found: Findings) -> Picture:
             _band(right, drops["depth"], one, colour, str(metric))
         right.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         right.set_xlabel("depth of layer")
-        right.set_ylabel("drop, share of r; mean over distortions", fontsize="small")
+        right.set_ylabel("drop as share of r, mean over distortions", fontsize="small")
     hide_spines(*panels)
     add_legend_beside(figure, panels[1])
     return figure
 
 
 def _draw_slopes(panel: Axes, slopes: xr.Dataset) -> None:
-    """How much faster the last layer drops than the first, a row a distortion, the first on top."""
+    """Draw how much more the last layer drops than the first; the first distortion is on top."""
     rows = np.arange(slopes.sizes["distortion"])[::-1]
     for i, (colour, metric) in enumerate(_coloured(slopes)):
         one = slopes.sel(metric=metric)
@@ -167,23 +168,25 @@ def _draw_slopes(panel: Axes, slopes: xr.Dataset) -> None:
         bars = np.abs([x - one["low"], one["high"] - x])
         panel.errorbar(x, y, xerr=bars, fmt="o", color=colour, markersize=4, linewidth=1)
     panel.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-    panel.set_xlabel("drop of last layer\nless that of first")
+    panel.set_xlabel("drop of last layer\nminus drop of first")
 
 
 def _draw_chance(panel: Axes, x: Any, chance: xr.DataArray) -> None:
-    """Scores of soft matching with each control, in broken lines."""
+    """Draw chance scores of soft matching with each control, in broken lines."""
     for name, style in zip(chance["chance"].values, (":", "-.", "--"), strict=False):
         curve = chance.sel(chance=name)
-        panel.plot(x, curve, style, color="0.4", linewidth=1, label=f"soft matching, {name}")
+        panel.plot(
+            x, curve, style, color="0.4", linewidth=1, label=f"chance: soft matching, {name}"
+        )
 
 
 def _coloured(result: xr.Dataset) -> Iterator[tuple[str, Any]]:
-    """Colour and name of each metric."""
+    """Pair each metric with its colour."""
     return zip(COLOURS, result["metric"].values, strict=False)
 
 
 def _band(panel: Axes, x: Any, estimate: xr.Dataset, colour: str, label: str) -> None:
-    """A curve with its interval."""
+    """Draw a curve with its interval."""
     panel.plot(x, estimate["estimate"], ".-", color=colour, label=label)
     low, high = estimate["low"].values, estimate["high"].values
     add_band(panel, x, low, high, colour)

@@ -1,4 +1,4 @@
-"""Figures of units matched one to one."""
+"""Figures of the activity, the correlations and the matches of single units."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LEAST_NAMED = 0.08  # share of the units below which the name of a class does n
 
 
 def activation_spectra(correlations: xr.Dataset) -> Picture:
-    """Mean activity of each unit of two populations, sorted, and its spread over stimuli.
+    """Draw the mean activity of each unit of two populations, sorted, and its spread over stimuli.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def activation_spectra(correlations: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: lines are means over stimuli, bands a standard deviation to
-        either side.
+        A `matplotlib.figure.Figure`: lines are means over stimuli; bands are one standard deviation
+        to either side.
     """
     figure = new_figure(6.4, 3.6)
     panel = figure.subplots()
@@ -65,7 +65,7 @@ def activation_spectra(correlations: xr.Dataset) -> Picture:
 
 
 def correlation_matrices(correlations: xr.Dataset) -> Picture:
-    """Correlations of units within and between two populations, before and after matching.
+    """Draw correlations of units within and between populations, before and after matching.
 
     Parameters
     ----------
@@ -75,9 +75,10 @@ def correlation_matrices(correlations: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: within the source, between, within the target; above in the
-        order of the units, below in that of their bipartite matching, the most alike pair first, so
-        that partners stand on the diagonal.
+        A `matplotlib.figure.Figure` with three columns: correlations within the source, between
+        source and target, and within the target. Above, units are in their original order. Below,
+        they are in the order of their bipartite matching, the most correlated pair first, so that
+        partners stand on the diagonal.
     """
     figure = new_figure(9.6, 6.6)
     panels = figure.subplots(2, 3)
@@ -89,7 +90,7 @@ def correlation_matrices(correlations: xr.Dataset) -> Picture:
     own = {side: np.arange(len(order)) for side, order in matched.items()}
     _draw_matrices(panels[0], correlations, own)
     image = _draw_matrices(panels[1], correlations, matched)
-    panels[0, 0].set_ylabel("in their own order")
+    panels[0, 0].set_ylabel("in the original order")
     panels[1, 0].set_ylabel("matched, best pair first")
     figure.colorbar(image, ax=panels, label="correlation over stimuli", shrink=0.6)
     add_headline(figure, f"{correlations.attrs['n_stimuli']} stimuli; correlations of units")
@@ -97,7 +98,7 @@ def correlation_matrices(correlations: xr.Dataset) -> Picture:
 
 
 def _draw_matrices(row: Any, correlations: xr.Dataset, orders: dict[str, Any]) -> Any:
-    """Correlations within the source, between, and within the target, in an order of the units."""
+    """Draw correlations within the source, between, and within the target; return an image."""
     parts = [
         ("within_source", "source", "source"),
         ("between", "source", "target"),
@@ -112,22 +113,30 @@ def _draw_matrices(row: Any, correlations: xr.Dataset, orders: dict[str, Any]) -
 
 
 def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -> Picture:
-    """How well each unit's partner does on held-out stimuli, one-to-one and at best.
+    """Draw the correlation of each unit with its best and with its one-to-one partner.
 
     Parameters
     ----------
     found : xarray.Dataset
         From `convergent.features.match_units`, with shuffles and a bootstrap.
-    alpha, shared : float
-        As for `convergent.features.unit_table`.
+    alpha : float
+        A unit is unique if its p-value is above this, as for `convergent.features.unit_table`.
+    shared : float
+        A unit is shared if the interval of its correlation lies above this.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a column a population. Above, units sorted by the correlation
-        with their best partner, with its interval, and their one-to-one partner's; the gap
-        between is what competition for partners costs. Dashed, what makes a unit shared; dotted,
-        the mean by chance. Below, shares of units.
+        A `matplotlib.figure.Figure` with one column per population; correlations are those on
+        held-out stimuli. Above, units are sorted by the correlation with their best partner (line,
+        with its interval); dots are correlations with their one-to-one partner. The gap between the
+        two is the cost of competition for partners. Dashed: the correlation above which a unit is
+        shared; dotted: the mean by chance. Below, the share of units of each class.
+
+    Raises
+    ------
+    InputError
+        If there are no shuffles or no bootstrap, or if a threshold is not between 0 and 1.
     """
     table = unit_table(found, alpha=alpha, shared=shared)
     figure = new_figure(9.6, 5)
@@ -135,7 +144,9 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
     for (panel, below), side in zip(panels.T, SIDES, strict=True):
         part = table[table["side"] == side]
         _draw_partners(panel, part, f"best partner, {found.attrs['level']:.0%} interval")
-        panel.axhline(shared, linestyle="--", color="0.6", linewidth=0.8, label="shared above")
+        panel.axhline(
+            shared, linestyle="--", color="0.6", linewidth=0.8, label="threshold of shared units"
+        )
         chance = float(found["r_shuffled"].isel(unit=found["side"].values == side).mean())
         panel.axhline(chance, linestyle=":", color="0.4", linewidth=1, label="chance")
         title = f"{side_label(found, side)} ({len(part)} units)"
@@ -152,7 +163,7 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
 
 
 def _draw_partners(panel: Axes, table: pd.DataFrame, label: str) -> None:
-    """Correlation of each unit with its best and with its one-to-one partner, sorted."""
+    """Draw the correlation of each unit with its best and with its one-to-one partner, sorted."""
     part = table.sort_values("r", ascending=False, kind="stable")
     rank = np.arange(len(part))
     add_band(panel, rank, part["r_low"], part["r_high"], COLOURS[0])
@@ -162,7 +173,7 @@ def _draw_partners(panel: Axes, table: pd.DataFrame, label: str) -> None:
 
 
 def _draw_class_bar(panel: Axes, table: pd.DataFrame) -> None:
-    """One bar of the shares of shared, unique and other units, side by side."""
+    """Draw one bar of the shares of units of each class, side by side."""
     left = 0.0
     for name, colour in (CLASS_COLOURS | UNCLASSIFIED_COLOURS).items():
         share = float((table["class"] == name).mean())

@@ -27,7 +27,7 @@ __all__ = ["locality", "overview"]
 
 
 def locality(found: xr.Dataset) -> Picture:
-    """How local the shared code is, from layer to layer.
+    """Draw how local or distributed the shared code is in each layer.
 
     Parameters
     ----------
@@ -37,13 +37,14 @@ def locality(found: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: soft matching of units as they are and of rotations; and the
-        effective number of source units for one target unit, on a scale from one (0) to all (1).
+        A `matplotlib.figure.Figure`. Left, scores of soft matching for the original units and for
+        random rotations of them. Right, the effective number of source units that correspond to a
+        target unit, on a scale from one unit (0) to all units (1).
     """
     figure = new_figure(9.6, 3.8)
     axes, scale = figure.subplots(1, 2)
     layers = found["layer"].values
-    native = {"units as they are": found["native"], "rotated": found["rotated"]}
+    native = {"original units": found["native"], "rotated": found["rotated"]}
     draw_by_layer(axes, layers, native)
     axes.set_ylabel("r, soft matching")
     curves = {
@@ -56,7 +57,7 @@ def locality(found: xr.Dataset) -> Picture:
 
 
 def overview(found: Overview) -> Picture:
-    """What the units of two populations share, from layer to layer: a row of panels a claim.
+    """Draw what the units of two populations share in each layer.
 
     Parameters
     ----------
@@ -66,8 +67,10 @@ def overview(found: Overview) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: shares of units that are shared and unique; clusters' parts
-        and their units; one, few and all units; and the scale from local to distributed.
+        A `matplotlib.figure.Figure` of four panels over layers: shares of units that are shared,
+        partly shared and unique; correlations between the two parts of clusters, and between their
+        units; correlations of predictions from one, few and all units; and the effective number of
+        units, from local (0) to distributed (1).
     """
     numbers = found.layers
     layers = numbers["layer"].values
@@ -75,12 +78,12 @@ def overview(found: Overview) -> Picture:
     (classes, clusters), (models, scale) = figure.subplots(2, 2)
     _draw_classes(classes, layers, numbers)
     parts = {
-        "canonical: what they span": numbers["canonical"],
+        "canonical correlation": numbers["canonical"],
         "units paired one-to-one": numbers["matched"],
-        "the same, rotated axes": numbers["matched_rotated"],
+        "paired, axes rotated": numbers["matched_rotated"],
     }
     draw_by_layer(clusters, layers, parts)
-    clusters.set_ylabel("r of clusters' parts")
+    clusters.set_ylabel("r between parts of clusters")
     predictions = {label: numbers[f"r_{model}"] for model, (label, _) in MODELS.items()}
     draw_by_layer(models, layers, predictions)
     models.set_ylabel("r of prediction, median unit")
@@ -89,12 +92,14 @@ def overview(found: Overview) -> Picture:
         "sparse prediction": numbers["scale_sparse"],
     }
     draw_scale(scale, layers, curves)
-    add_headline(figure, f"{numbers.attrs['n_stimuli']} stimuli; all on held-out stimuli")
+    add_headline(
+        figure, f"{numbers.attrs['n_stimuli']} stimuli; all numbers are of held-out stimuli"
+    )
     return figure
 
 
 def _draw_classes(panel: Axes, layers: NDArray[Any], numbers: xr.Dataset) -> None:
-    """Stacked shares of shared and unique units."""
+    """Draw stacked shares of shared, partly shared and unique units."""
     base = np.zeros(len(layers))
     for name, colour in CLASS_COLOURS.items():
         share = numbers[name.replace(" ", "_")].values
@@ -102,6 +107,6 @@ def _draw_classes(panel: Axes, layers: NDArray[Any], numbers: xr.Dataset) -> Non
         base += share
     label_layers(panel, layers)
     hide_spines(panel)
-    panel.set_ylabel("share of the responsive units")
+    panel.set_ylabel("share of the classified units")
     panel.set_ylim(0, 1)
     add_legend_above(panel)

@@ -1,4 +1,4 @@
-"""Figures of scores: each layer beside its noise ceiling."""
+"""Figures of scores: sources side by side, with the noise ceiling of each target."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SAME_CEILING = 1e-6
 
 
 def scores(results: xr.Dataset) -> Picture:
-    """Score of each source by metric, a panel a target, with the noise ceiling.
+    """Draw the score of each source by each metric, one panel per target, with its noise ceiling.
 
     Parameters
     ----------
@@ -41,15 +41,26 @@ def scores(results: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`. Points are medians over units of the mean over folds. Where
-        the scores were bootstrapped, bars are 95% confidence intervals, and points are open where
-        a source is behind the best one by more than chance; else, where unit scores were kept,
-        bars span the middle half of the units. Save with ``.savefig``.
+        A `matplotlib.figure.Figure`; save it with ``.savefig``. Each dot is the median over units
+        of the mean over folds. If the scores were bootstrapped, bars are 95% confidence intervals,
+        and open dots are sources that are significantly worse than the best one. If not, and if the
+        result holds scores of single units, bars span the middle half of the units. Dashed lines
+        are noise ceilings.
 
     Raises
     ------
     InputError
-        Where there is nothing to draw.
+        If there are no scores to draw.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> layer, _ = cv.simulate.convergent_pair(100, 20, shares=(1, 0, 0), private=0)
+    >>> recording = cv.simulate.recording(layer, 8, repeats=4, name="V4")
+    >>> figure = cv.plot.scores(cv.score({"conv1": layer}, recording, "linear"))
+    >>> [panel.get_title() for panel in figure.axes]
+    ['V4: 8 units']
+    >>> figure.savefig("scores.png")  # doctest: +SKIP
     """
     table = summary(results)
     if table.empty:
@@ -69,17 +80,18 @@ def scores(results: xr.Dataset) -> Picture:
         panel.remove()
     for panel in panels[:, 0]:
         panel.set_ylabel("correlation of prediction and response")
-    add_legend_beside(figure, *panels.flat[: len(targets)])  # a panel may lack the ceiling
+    add_legend_beside(figure, *panels.flat[: len(targets)])  # one panel may lack a ceiling
     add_headline(figure, _headline(results))
     return figure
 
 
 def _headline(results: xr.Dataset) -> str:
-    """What the scores rest on, and what dots and bars are."""
+    """Number and kind of the stimuli, and the meaning of dots and bars."""
     kind = "Simulated data: " if results.attrs.get("simulated") else ""
     bars = ""
     if "n_drawn" in results:
-        bars = " (dots), 95% confidence interval (bars)\nopen dots: behind the best source"
+        bars = " (dots), 95% confidence interval (bars)\n"
+        bars += "open dots: significantly worse than the best source"
     elif "unit" in results.dims:
         bars = " (dots) and middle half of units (bars)"
     n_stimuli = results.attrs["n_stimuli"]
@@ -87,7 +99,7 @@ def _headline(results: xr.Dataset) -> str:
 
 
 def _draw_target(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
-    """Draw one target, from its rows of the summary."""
+    """Draw the scores of one target, given its rows of the summary."""
     target = str(table["target"].iloc[0])
     sources = list(dict.fromkeys(table["source"]))
     metrics = list(dict.fromkeys(table["metric"]))
@@ -112,7 +124,7 @@ def _draw_target(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
 def _draw_metric(
     panel: Axes, x: NDArray[Any], rows: pd.DataFrame, bars: Floats | None, colour: str
 ) -> None:
-    """Scores of all sources by one metric, with bars; open dots are behind the best source."""
+    """Draw the scores of all sources by one metric; open dots are worse than the best source."""
     r = rows["r"].to_numpy()
     panel.errorbar(
         x,
@@ -132,7 +144,7 @@ def _draw_metric(
 
 
 def _draw_ceilings(panel: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None:
-    """One dashed line where all metrics have the same ceiling, else one in the colour of each."""
+    """Draw one dashed line if all metrics have the same ceiling, else one in each one's colour."""
     ceilings = table.drop_duplicates("metric").set_index("metric")["ceiling"].dropna()
     if len(ceilings) and np.ptp(ceilings) < _SAME_CEILING:
         lines = [("noise ceiling", float(ceilings.iloc[0]), "black")]
@@ -147,7 +159,7 @@ def _draw_ceilings(panel: Axes, table: pd.DataFrame, colours: dict[str, str]) ->
 
 
 def _bars(results: xr.Dataset, rows: pd.DataFrame, metric: str, target: str) -> Floats | None:
-    """Lower and upper ends, (2, source): confidence interval, or quartiles over units."""
+    """Ends of the bars (2, source): confidence interval or quartiles over units; or no bars."""
     if "r_low" in rows:
         return np.asarray(rows[["r_low", "r_high"]].to_numpy().T)
     if "unit" not in results.dims:
