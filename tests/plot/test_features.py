@@ -78,11 +78,11 @@ def test_clusters_are_drawn_by_what_they_share(found):
     np.testing.assert_allclose(dots.get_offsets()[:, 0], of["matched"])
 
 
-def test_partial_matching_shows_its_corner(found):
+def test_partial_matching_shows_its_best_share(found):
     of = found.steps["A"]["partial"]
     curve, _ = plot.partial_matching(of).axes
     np.testing.assert_allclose(line(curve, "held-out stimuli"), of["r"].mean("fold"))
-    assert f"corner {float(of['corner']):.2f}" in [one.get_label() for one in curve.get_lines()]
+    assert f"best share {float(of['corner']):.2f}" in [one.get_label() for one in curve.get_lines()]
 
 
 def test_layers_side_by_side(found):
@@ -123,7 +123,7 @@ def test_what_partners_like(found, pair):
     ]
     assert shown == expected
     assert f"{partner}\nr = " in figure.axes[2].get_ylabel()
-    with pytest.raises(cv.InputError, match="no source unit that is heard 'A9999'"):
+    with pytest.raises(cv.InputError, match="no responsive source unit 'A9999'"):
         plot.best_stimuli(of, *named, images, units=["A9999"])
     with pytest.raises(cv.InputError, match="patch=0"):
         plot.best_stimuli(of, *named, images, patch=0)

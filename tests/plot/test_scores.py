@@ -1,7 +1,4 @@
-"""Figures and pages: they show the numbers of the table, and say what they are of."""
-
-import html
-import re
+"""Figures of scores show the numbers of the table, and say what they are of."""
 
 import matplotlib.colors
 import numpy as np
@@ -56,9 +53,6 @@ def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-# Figure
-
-
 def test_a_panel_for_each_target(scores):
     panels = plot.scores(scores).axes
     assert [panel.get_title() for panel in panels] == ["A: 5 units", "B: 7 units"]
@@ -107,7 +101,7 @@ def test_resamples_give_intervals_and_open_dots_for_what_is_behind():
     assert "95% confidence interval" in figure.get_suptitle()
 
 
-def test_ceilings_that_differ_by_metric_are_told_apart():
+def test_ceilings_that_differ_by_metric_are_drawn_apart():
     figure = plot.scores(score(ceiling="attainable"))
     assert [len(dashed(panel)) for panel in figure.axes] == [2, 2]
     assert {"ceiling, linear", "ceiling, procrustes"} <= set(legend(figure))
@@ -131,7 +125,7 @@ def test_notebooks_show_it_by_itself(scores):
     assert plot.scores(scores)._repr_png_().startswith(b"\x89PNG")
 
 
-def test_metrics_are_told_apart_by_colour(scores):
+def test_metrics_differ_in_colour(scores):
     panel = plot.scores(scores).axes[0]
     colours = {matplotlib.colors.to_hex(bars.lines[0].get_color()) for bars in panel.containers}
     assert len(colours) == 2
@@ -183,88 +177,3 @@ def test_names_with_signs_of_formulas_are_drawn_as_they_are(tmp_path):
     figure = plot.scores(score({formula: SOURCES["early"]}, {formula: TARGETS["A"]}))
     figure.savefig(tmp_path / "figure.svg")
     assert f"<!-- {formula}: 5 units -->" in (tmp_path / "figure.svg").read_text()
-
-
-# Page
-
-
-HOSTILE = "<b>x</b> & --> <script>"
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    hostile = score({HOSTILE: SOURCES["early"], "late": SOURCES["late"]}, {HOSTILE: TARGETS["A"]})
-    assert cv.report(hostile, path) == path
-    return hostile, path.read_text(encoding="utf-8")
-
-
-def test_page_holds_the_numbers_of_the_table(page):
-    scores, text = page
-    cells = re.findall(r"<td>(.*?)</td>", text)
-    for row in cv.summary(scores).to_dict("records"):
-        for column in ("r", "ceiling", "normalized", "explained_variance"):
-            assert f"{row[column]:.3f}" in cells
-        assert html.escape(row["source"], quote=False) in cells
-        assert {"5", "40"} <= set(cells)
-
-
-def test_page_needs_no_other_file(page):
-    _, text = page
-    assert "<svg" in text
-    assert not re.search(r"<(script|link|img|iframe|object)\b", text)
-    assert re.findall(r'(?:href|src)="([^#"][^"]*)"', text) == []
-    assert re.findall(r"url\((?!#)[^)]*\)", text) == []
-
-
-def test_page_escapes_names(page):
-    _, text = page
-    assert "<b>x</b>" not in text
-    assert "<script>" not in text
-    assert html.escape(HOSTILE, quote=False) in text
-    assert all("-->" not in inside for inside in re.findall(r"<!--(.*?)-->", text, re.DOTALL))
-
-
-def test_page_is_well_formed(page):
-    _, text = page
-    for tag in ("html", "body", "svg", "table", "pre"):
-        assert text.count(f"<{tag}") == text.count(f"</{tag}>") >= 1
-    assert text.startswith("<!doctype html>")
-
-
-def test_page_says_how_to_do_it_again(page):
-    _, text = page
-    provenance = html.unescape(re.search(r"<pre>(.*)</pre>", text, re.DOTALL)[1])
-    for word in ('"seed": 0', '"ceiling": "split-half"', '"versions"', '"sha256"', HOSTILE):
-        assert word in provenance
-
-
-def test_page_of_simulated_data_says_so(tmp_path):
-    simulated = score(targets=assembly(5, 3, simulated=True, name="A"))
-    assert "<h1>Scores on simulated data</h1>" in cv.report(simulated, tmp_path / "a").read_text()
-    above, _, _ = cv.report(score(), tmp_path / "b").read_text().partition("<pre>")
-    assert "imulated" not in above
-
-
-def test_page_without_unit_scores_or_ceiling(tmp_path):
-    path = cv.report(score(units=False, ceiling=None), tmp_path / "new" / "report.html")
-    assert "<td>NaN</td>" in path.read_text()
-
-
-def test_page_is_written_whole_or_not_at_all(tmp_path, scores, monkeypatch):
-    path = tmp_path / "report.html"
-    path.write_text("before")
-
-    def fail(self, text, **_options):
-        with self.open("w") as file:
-            file.write(text[: len(text) // 2])
-        raise OSError("no space left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(path), "write_text", fail)
-        with pytest.raises(OSError, match="no space left"):
-            cv.report(scores, path)
-    assert path.read_text() == "before"
-    cv.report(scores, path)
-    assert path.read_text().endswith("</html>\n")
-    assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""Figures that can be understood without their caption."""
+"""Figures of results, to be understood without a caption."""
 
 from ._best_stimuli import best_stimuli
 from ._clusters import clusters

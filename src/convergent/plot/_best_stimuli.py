@@ -1,4 +1,4 @@
-"""What units like, side by side with what their partners like."""
+"""Figures of the images that units and their partners respond to most."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -14,11 +15,12 @@ from ..data.assembly import Assembly, align
 from ..data.stimuli import Stimuli
 from ..features._best_stimuli import best_stimuli as find_best
 from ..features._match_tables import unit_table
-from ._figure import Picture
+from ..features._two_populations import SIDES
+from ._figure import Picture, hide_ticks, new_figure, side_label
 
-__all__ = ["SHOWN", "best_stimuli"]
+__all__ = ["best_stimuli"]
 
-SHOWN = 6  # units, where none are named
+_N_UNITS = 6  # that are drawn by default
 
 
 def best_stimuli(
@@ -31,73 +33,79 @@ def best_stimuli(
     k: int = 5,
     patch: float = 0.4,
 ) -> Picture:
-    """Images that units of the source respond to most, beside those of their best partners.
+    """Draw the images that source units and their best partners respond to most.
 
     Parameters
     ----------
     found : xarray.Dataset
         From `convergent.features.match_units`, with shuffles and a bootstrap.
     source, target : Assembly
-        The populations that were matched; of stimuli that both saw.
+        The populations that were matched; the stimuli that both have are compared.
     stimuli : Stimuli
-        The images that they saw.
+        Their images.
     units : sequence of str, optional
-        Source units; where left out, six from the best matched to the worst.
+        Names of source units; by default six units, from the best matched to the worst.
     k : int
-        Images of each unit.
+        Number of images for each unit.
     patch : float
-        Where stimuli are positions, height and width of what is shown around one, as a share of
-        the image; such as the layer's receptive field has.
+        If stimuli are positions in images: height and width of the part around a position that is
+        drawn, as a share of the image. A good choice is the receptive field of the layer.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a row a unit, the best image first; left the source's unit,
-        right its partner, with their correlation on held-out stimuli.
+        A `matplotlib.figure.Figure` with one row per unit, the image with the greatest response
+        first: left the source unit, right its best partner, with their correlation on held-out
+        stimuli.
 
     Raises
     ------
     InputError
-        Where a unit or image is not there, or a number is out of its range.
+        If a unit is silent or does not exist, an image is missing, `k` exceeds the number of
+        images, or `patch` is out of its range.
     """
     if not 0 < patch <= 1:
         raise InputError(f"patch={patch!r}: give a share of the image, above 0 and up to 1.")
     table = unit_table(found)
     table = table[(table["side"] == "source") & (table["class"] != "silent")].set_index("unit")
-    if units is None:
-        order = table.sort_values("r", ascending=False, kind="stable").index
-        places = np.linspace(0, len(order) - 1, min(SHOWN, len(order))).round().astype(int)
-        units = [str(order[place]) for place in places]
+    units = _best_to_worst(table["r"]) if units is None else units
     for unit in units:
         if unit not in table.index:
             raise unknown("responsive source unit", unit, list(table.index))
-    partner, r = ({str(u): v for u, v in table[name].items()} for name in ("partner", "r"))
-    best = [find_best(side, k) for side in align(source, target)]
-    figure = Picture(figsize=(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6), layout="constrained")
+    chosen = table.loc[list(units)]
+    names = {"source": list(chosen.index), "target": list(chosen["partner"])}
+    labels = dict(names)
+    labels["target"] = [
+        f"{name}\nr = {r:.2f}" for name, r in zip(names["target"], chosen["r"], strict=True)
+    ]
+    figure = new_figure(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6)
     halves: Any = figure.subfigures(1, 2)
-    for half, name, likes in zip(halves, ("source", "target"), best, strict=True):
-        half.suptitle(f"{name}: {found.attrs[name]}", fontsize="medium", parse_math=False)
+    for half, side, assembly in zip(halves, SIDES, align(source, target), strict=True):
+        half.suptitle(side_label(found, side), fontsize="medium", parse_math=False)
         panels = half.subplots(len(units), k, squeeze=False)
-        for line, unit in zip(panels, units, strict=True):
-            own = unit if name == "source" else partner[unit]
-            part = likes.sel(unit=own)
-            for rank, panel in enumerate(line):
-                panel.imshow(_seen(stimuli, part.isel(rank=rank), patch))
-                panel.set_xticks([])
-                panel.set_yticks([])
+        best = find_best(assembly, k).sel(unit=names[side])
+        for number, (row, label) in enumerate(zip(panels, labels[side], strict=True)):
+            for rank, panel in enumerate(row):
+                panel.imshow(_image_part(stimuli, best.isel(unit=number, rank=rank), patch))
+                hide_ticks(panel)
                 panel.spines[:].set_visible(False)
-            told = own if name == "source" else f"{own}\nr = {r[unit]:.2f}"
-            line[0].set_ylabel(
-                told, rotation=0, ha="right", va="center", fontsize=7, parse_math=False
-            )
+            style = {"rotation": 0, "ha": "right", "va": "center", "fontsize": 7}
+            row[0].set_ylabel(label, parse_math=False, **style)
     return figure
 
 
-def _seen(stimuli: Stimuli, best: xr.Dataset, patch: float) -> NDArray[np.uint8]:
-    """The image, or what of it lies around the position."""
+def _best_to_worst(r: pd.Series[float]) -> list[str]:
+    """Units from the best matched to the worst, evenly spaced in rank."""
+    order = r.sort_values(ascending=False, kind="stable").index
+    ranks = np.linspace(0, len(order) - 1, min(_N_UNITS, len(order))).round().astype(int)
+    return [str(order[rank]) for rank in ranks]
+
+
+def _image_part(stimuli: Stimuli, best: xr.Dataset, patch: float) -> NDArray[np.uint8]:
+    """The image, or the part of it around the position that the unit responds to."""
     name = str(best["stimulus"].values)
     if not name:
-        return np.full((2, 2, 3), 255, np.uint8)  # it has been recorded for fewer
+        return np.full((2, 2, 3), 255, np.uint8)  # the unit was recorded for fewer images
     image = np.asarray(stimuli[name])
     if "row" not in best:
         return image

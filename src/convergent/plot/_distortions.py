@@ -1,53 +1,54 @@
-"""A sheet of all distortions."""
+"""Figures of an image under all distortions."""
 
 from __future__ import annotations
 
 from ..base.errors import InputError
 from ..data.stimuli import Stimuli
 from ..images.distortions import DISTORTIONS, distort
-from ._figure import Picture
+from ._figure import Picture, hide_ticks, new_figure
 
 __all__ = ["distortions"]
 
 
 def distortions(stimuli: Stimuli, name: str | None = None, *, seed: int = 0) -> Picture:
-    """One image at all levels of all distortions.
+    """Draw one image at all levels of all distortions.
 
     Parameters
     ----------
     stimuli : Stimuli
-        Where the image is from; equal power spectra are the mean of these.
+        The set of images; the equalised power spectrum is the mean of theirs.
     name : str, optional
-        Which image; the first where left out.
+        Name of the image; by default the first one.
     seed : int
-        Draws what is random, as in `convergent.distort`.
+        Seed of the random draws, as in `convergent.distort`.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a row a distortion, its control at the left.
+        A `matplotlib.figure.Figure` with one row per distortion; its control is at the left.
+
+    Raises
+    ------
+    InputError
+        If there is no such image.
     """
     name = stimuli.names[0] if name is None else name
+    stimuli[name]  # raises if there is none, before the levels are drawn
     columns = max(len(each.levels) for each in DISTORTIONS.values())
-    figure = Picture(figsize=(1.25 * columns + 1.8, 1.45 * len(DISTORTIONS)), layout="constrained")
+    figure = new_figure(1.25 * columns + 1.8, 1.45 * len(DISTORTIONS))
     panels = figure.subplots(len(DISTORTIONS), columns)
     for row, (distortion, about) in zip(panels, DISTORTIONS.items(), strict=True):
         for panel, level in zip(row, about.levels, strict=False):
             try:
                 panel.imshow(distort(stimuli, distortion, level, seed=seed)[name])
-            except InputError:  # a grey image has no colours to change
-                panel.text(0.5, 0.5, "needs\ncolours", ha="center", va="center", fontsize="small")
+            except InputError:
+                needs = "needs\ncolours" if about.colour else "needs images\nof one size"
+                panel.text(0.5, 0.5, needs, ha="center", va="center", fontsize="small")
             panel.set_title(level if isinstance(level, str) else f"{level:g}", fontsize="small")
-            panel.set_xticks([])
-            panel.set_yticks([])
+            hide_ticks(panel)
         for panel in row[len(about.levels) :]:
             panel.remove()
-        row[0].set_ylabel(
-            "\n".join([distortion, *([about.unit] if about.unit else [])]),
-            rotation=0,
-            ha="right",
-            va="center",
-            fontsize="small",
-        )
+        label = f"{distortion}\n{about.unit}" if about.unit else distortion
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
     figure.suptitle(f"{name}: controls at the left", fontsize="medium", parse_math=False)
     return figure

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
-from ._figure import COLOURS, Picture, set_training_axis
+from ..base.arrays import Integers
+from ._figure import (
+    AGAINST_LABELS,
+    COLOURS,
+    MAP_LABELS,
+    Picture,
+    add_band,
+    add_diagonal,
+    add_headline,
+    add_legend_beside,
+    depth_label,
+    hide_spines,
+    label_layers,
+    layer_colours,
+    new_figure,
+    set_training_axis,
+)
 
 __all__ = ["hierarchy", "shift", "trajectory"]
 
 
 def hierarchy(results: xr.Dataset) -> Picture:
-    """Score of each layer with each, a map a metric, over how far depth goes with depth.
+    """Draw the scores of all pairs of layers, and the depth of the best source layers.
 
     Parameters
     ----------
@@ -25,170 +42,175 @@ def hierarchy(results: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`. In a map, dots mark the best source layer of each target
-        layer, as large as its share of the resamples where these were drawn. Below, the depth of
-        that partner; where depths correspond, it lies on the diagonal. Save with ``.savefig``.
+        A `matplotlib.figure.Figure` with one column per metric; save it with ``.savefig``. Above,
+        colours are scores, and a dot marks the best source layer of each target layer; with a
+        bootstrap, the size of the dot is the share of resamples in which this layer is the best.
+        Below, the depth of the best source layer over that of the target layer; if depths
+        correspond, points lie on the diagonal.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> pairs = [cv.simulate.convergent_pair(100, 20, shares=(1, 0, 0), seed=i) for i in (0, 1)]
+    >>> source, target = ({f"layer{i}": pair[k] for i, pair in enumerate(pairs)} for k in (0, 1))
+    >>> figure = cv.plot.hierarchy(cv.hierarchy(source, target, "linear"))
+    >>> [panel.get_xlabel() for panel in figure.axes[:2]]
+    ['target layer', 'depth of target layer (0 first, 1 last)']
+    >>> figure.savefig("hierarchy.png")  # doctest: +SKIP
     """
     metrics = results["metric"].values
-    figure = Picture(figsize=(4.2 * len(metrics) + 0.4, 7.6), layout="constrained")
+    figure = new_figure(4.2 * len(metrics) + 0.4, 7.6)
     panels = figure.subplots(2, len(metrics), squeeze=False, height_ratios=(1.4, 1))
-    sources, targets = (results[side].values for side in ("source", "target"))
-    for column, metric in enumerate(metrics):
+    sources = list(results["source"].values)
+    for (above, below), metric in zip(panels.T, metrics, strict=True):
         part = results.sel(metric=metric)
-        panel, below = panels[:, column]
-        image = panel.imshow(part["r"].values, cmap="viridis", origin="lower", aspect="auto")
-        place = [list(sources).index(name) for name in part["partner_of_target"].values]
-        share = np.ones(len(targets))
-        if "sure_of_target" in part:
-            share = part["sure_of_target"].values[np.arange(len(targets)), place]
-        panel.scatter(
-            np.arange(len(targets)), place, s=8 + 60 * share, color="white", edgecolor="black"
-        )
-        panel.set_xticks(range(len(targets)), targets, rotation=45, ha="right", parse_math=False)
-        panel.set_yticks(range(len(sources)), sources, parse_math=False)
-        panel.set_title(str(metric), fontsize="medium")
-        panel.set_xlabel("target layer")
-        figure.colorbar(image, ax=panel, label="r, median unit", shrink=0.8)
-        below.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-        below.plot(
-            part["target_depth"],
-            part["source_depth"].values[place],
-            "o-",
-            color=COLOURS[0],
-            markersize=4,
-        )
-        told = f"rank correlation {float(part['depth_correlation']):.2f}"
-        if "depth_correlation_low" in part:
-            ends = (float(part[f"depth_correlation_{end}"]) for end in ("low", "high"))
-            told += " (95%: {:.2f} to {:.2f})".format(*ends)
-        below.set_title(told, fontsize="small")
-        below.set_xlabel("depth of target layer (0 first, 1 last)")
-        below.spines[["top", "right"]].set_visible(False)
+        best = np.array([sources.index(name) for name in part["partner_of_target"].values])
+        _draw_score_map(figure, above, part, best)
+        _draw_depths(below, part, best)
     panels[0, 0].set_ylabel("source layer")
     panels[1, 0].set_ylabel("depth of best source layer")
-    n_stimuli = results.attrs["n_stimuli"]
-    figure.suptitle(
-        f"{n_stimuli} stimuli, scored on those held out; dots: best source layer of each target",
-        fontsize="medium",
-        x=0.01,
-        ha="left",
+    add_headline(
+        figure,
+        f"{results.attrs['n_stimuli']} stimuli, scored on those held out; dots: best source layer "
+        "of each target",
     )
     return figure
 
 
+def _draw_score_map(figure: Picture, panel: Axes, part: xr.Dataset, best: Integers) -> None:
+    """Draw scores by one metric as colours, and a dot on the best source layer of each target."""
+    image = panel.imshow(part["r"].values, cmap="viridis", origin="lower", aspect="auto")
+    target = np.arange(part.sizes["target"])
+    share = np.ones(len(target))
+    if "sure_of_target" in part:
+        share = part["sure_of_target"].values[target, best]
+    panel.scatter(target, best, s=8 + 60 * share, color="white", edgecolor="black")
+    label_layers(panel, part["target"].values)
+    panel.set_yticks(range(part.sizes["source"]), part["source"].values, parse_math=False)
+    panel.set_title(str(part["metric"].item()), fontsize="medium")
+    panel.set_xlabel("target layer")
+    figure.colorbar(image, ax=panel, label="r, median unit", shrink=0.8)
+
+
+def _draw_depths(panel: Axes, part: xr.Dataset, best: Integers) -> None:
+    """Draw the depth of the best source layer over the depth of the target layer."""
+    add_diagonal(panel)
+    depths = part["source_depth"].values[best]
+    panel.plot(part["target_depth"], depths, "o-", color=COLOURS[0], markersize=4)
+    title = f"rank correlation of depths {float(part['depth_correlation']):.2f}"
+    if "depth_correlation_low" in part:
+        ends = (float(part[f"depth_correlation_{end}"]) for end in ("low", "high"))
+        title += " (95%: {:.2f} to {:.2f})".format(*ends)
+    panel.set_title(title, fontsize="small")
+    panel.set_xlabel("depth of target layer (0 first, 1 last)")
+    hide_spines(panel)
+
+
 def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
-    """What is left of each layer's score at each level of a distortion.
+    """Draw how much of each layer's score remains at each level of a distortion.
 
     Parameters
     ----------
     results : xarray.Dataset
         From `convergent.shift`.
     unit : str
-        What the levels are in.
+        Label of the axis of levels: the distortion and its unit.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a column a metric; above with the map of the undistorted
-        stimuli, below with a new one; a line a layer, from first (dark) to last (light), with 95%
-        intervals where there are resamples.
+        A `matplotlib.figure.Figure` with one column per metric. Each line is a layer, from the
+        first (dark) to the last (light), with 95% intervals if the results have resamples: its
+        score as a share of that on the control. Above, maps are fitted on the control stimuli;
+        below, they are refitted on the stimuli of each level.
     """
-    metrics, ways, layers = (results[name].values for name in ("metric", "map", "layer"))
-    what = {"transferred": "map of the control", "refitted": "map fitted anew"}
-    levels = [results.attrs["control"], *results["level"].values]
-    figure = Picture(figsize=(3.6 * len(metrics) + 1.6, 5.6), layout="constrained")
-    panels = figure.subplots(len(ways), len(metrics), squeeze=False, sharex=True, sharey=True)
-    colours = colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
-    for row, way in zip(panels, ways, strict=True):
+    metrics, maps = results["metric"].values, results["map"].values
+    figure = new_figure(3.6 * len(metrics) + 1.6, 5.6)
+    panels = _panels_by_metric(figure, len(maps), metrics, unit)
+    for row, name in zip(panels, maps, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
-            for colour, layer in zip(colours, layers, strict=True):
-                part = results.sel(metric=metric, map=way, layer=layer)
-                label = f"{float(part['depth']):.2f} {layer}"  # hidden if it began with _
-                panel.plot(levels, [1, *(1 - part["drop"].values)], color=colour, label=label)
-                if "drop_low" in part:
-                    ends = ([1, *(1 - part[f"drop_{end}"].values)] for end in ("high", "low"))
-                    panel.fill_between(levels, *ends, color=colour, alpha=0.15, linewidth=0)
-            panel.axhline(1, color="0.8", linewidth=0.8, zorder=0)
-            panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-            panel.spines[["top", "right"]].set_visible(False)
-        row[0].set_ylabel(f"r / r of control\n{what[str(way)]}")
+            _draw_drops(panel, results.sel(metric=metric, map=name))
+        row[0].set_ylabel(f"r / r of control\n{MAP_LABELS[str(name)]}")
+    for panel in panels[-1]:
+        panel.tick_params(axis="x", rotation=45)
+    add_legend_beside(figure, panels[0, 0], title="depth, layer")
+    add_headline(figure, f"{results.attrs['n_stimuli']} stimuli, scored on those held out")
+    return figure
+
+
+def _panels_by_metric(figure: Picture, rows: int, metrics: NDArray[Any], unit: str) -> Any:
+    """Make panels (row, metric) with common axes, titles above and the unit of x below."""
+    panels = figure.subplots(rows, len(metrics), squeeze=False, sharex=True, sharey=True)
     for panel, metric in zip(panels[0], metrics, strict=True):
         panel.set_title(str(metric), fontsize="medium")
     for panel in panels[-1]:
         panel.set_xlabel(unit)
-        panel.tick_params(axis="x", rotation=45)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, title="depth, layer")
-    figure.suptitle(
-        f"{results.attrs['n_stimuli']} stimuli, scored on those held out",
-        fontsize="medium",
-        x=0.01,
-        ha="left",
-    )
-    return figure
+    return panels
+
+
+def _draw_drops(panel: Axes, part: xr.Dataset) -> None:
+    """Draw scores by one metric with one map, as a share of the control: one line per layer."""
+    levels, layers = [part.attrs["control"], *part["level"].values], part["layer"].values
+    for colour, layer in zip(layer_colours(len(layers)), layers, strict=True):
+        one = part.sel(layer=layer)
+        share = [1, *(1 - one["drop"].values)]
+        panel.plot(levels, share, color=colour, label=depth_label(one, layer))
+        if "drop_low" in one:
+            low, high = ([1, *(1 - one[f"drop_{end}"].values)] for end in ("high", "low"))
+            add_band(panel, levels, low, high, colour, alpha=0.15)
+    for height in (1, 0):
+        panel.axhline(height, color="0.8", linewidth=0.8, zorder=0)
+    hide_spines(panel)
 
 
 def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture:
-    """Score of each layer at each step of two trainings, against the other then and at its end.
+    """Draw scores at each step of training, with the other network then and at its last step.
 
     Parameters
     ----------
     results : xarray.Dataset
         From `convergent.trajectory`.
     unit : str
-        What the steps are in.
+        Label of the axis of steps.
 
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: a column a metric; above against the other network at the same
-        step, below against its end. A line a layer, from first (dark) to last (light): the mean
-        over pairs of runs, with 95% intervals of a single pair where there are resamples, or the
-        range of several pairs. Dashed: the ceiling, mean over layers; dotted: chance; black:
-        accuracy. Steps stand at their square roots, so that the first epoch can be seen.
+        A `matplotlib.figure.Figure` with one column per metric: above, scores with the other
+        network at the same step; below, with the other network at its last step. Each line is a
+        layer, from the first (dark) to the last (light): the mean over pairs of runs. Bands are the
+        range of the pairs, or the 95% interval if there is one pair with resamples. Dashed: the
+        ceiling, mean over layers; dotted: chance; black: accuracy of the networks. Steps stand at
+        their square roots, so that the first epoch is visible.
     """
-    metrics, ways = results["metric"].values, results["against"].values
-    figure = Picture(figsize=(3.6 * len(metrics) + 2.2, 6.2), layout="constrained")
-    panels = figure.subplots(len(ways), len(metrics), squeeze=False, sharex=True, sharey=True)
-    for row, way in zip(panels, ways, strict=True):
+    metrics, others = results["metric"].values, results["against"].values
+    figure = new_figure(3.6 * len(metrics) + 2.2, 6.2)
+    panels = _panels_by_metric(figure, len(others), metrics, unit)
+    for row, other in zip(panels, others, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
-            _curves(panel, results.sel(metric=metric, against=way))
-        other = "at the same step" if way == "same step" else "at its end"
-        row[0].set_ylabel(f"r, median unit\nagainst the other {other}")
-    for panel, metric in zip(panels[0], metrics, strict=True):
-        panel.set_title(str(metric), fontsize="medium")
-    for panel in panels[-1]:
-        panel.set_xlabel(unit)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, title="depth, layer")
+            _draw_training(panel, results.sel(metric=metric, against=other))
+        row[0].set_ylabel(f"r, median unit; other network\n{AGAINST_LABELS[str(other)]}")
+    add_legend_beside(figure, panels[0, 0], title="depth, layer")
     pairs = results["pair"].values
     several = pairs[0] if len(pairs) == 1 else f"{len(pairs)} pairs of runs: mean and range"
-    figure.suptitle(
-        f"{results.attrs['n_stimuli']} stimuli, scored on those held out; {several}",
-        fontsize="medium",
-        x=0.01,
-        ha="left",
-        parse_math=False,
-    )
+    n_stimuli = results.attrs["n_stimuli"]
+    add_headline(figure, f"{n_stimuli} stimuli, scored on those held out; {several}")
     return figure
 
 
-def _curves(panel: Axes, part: xr.Dataset) -> None:
-    """One metric of a trajectory."""
-    steps = part["step"].values
-    layers = part["layer"].values
-    for colour, layer in zip(
-        colormaps["viridis"](np.linspace(0, 0.9, len(layers))), layers, strict=True
-    ):
-        r = part["r"].sel(layer=layer)
-        label = f"{float(r['depth']):.2f} {layer}"  # hidden if it began with _
-        panel.plot(steps, r.mean("pair"), color=colour, label=label)
+def _draw_training(panel: Axes, part: xr.Dataset) -> None:
+    """Draw scores by one metric with one state of the other network: one line per layer."""
+    steps, layers = part["step"].values, part["layer"].values
+    for colour, layer in zip(layer_colours(len(layers)), layers, strict=True):
+        one = part.sel(layer=layer)
+        r = one["r"]
+        panel.plot(steps, r.mean("pair"), color=colour, label=depth_label(one, layer))
         low, high = r.min("pair"), r.max("pair")
         if part.sizes["pair"] == 1 and "r_low" in part:
-            low, high = (part[f"r_{end}"].sel(layer=layer)[0] for end in ("low", "high"))
-        panel.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            low, high = (one[f"r_{end}"][0] for end in ("low", "high"))
+        add_band(panel, steps, low, high, colour, alpha=0.15)
     ceiling = part["ceiling"].mean(["run", "layer"])
-    panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label="ceiling (own copy)")
+    panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label="ceiling (with itself)")
     for name, style in zip(part.coords.get("chance", ()), cycle((":", "-.")), strict=False):
         chance = part["r_chance"].sel(chance=name).mean(["pair", "layer"])
         panel.plot(steps, chance, style, color="0.5", linewidth=1, label=f"chance: {name.item()}")
@@ -196,4 +218,4 @@ def _curves(panel: Axes, part: xr.Dataset) -> None:
         correct = part["accuracy"].mean("network")
         panel.plot(steps, correct, ".-", color="black", linewidth=1, label="accuracy")
     set_training_axis(panel, steps, part.attrs["early"])
-    panel.spines[["top", "right"]].set_visible(False)
+    hide_spines(panel)

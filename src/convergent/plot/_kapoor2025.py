@@ -1,4 +1,4 @@
-"""Figures of the findings on small networks, one each."""
+"""Figures of the findings on small networks: one figure per finding."""
 
 from __future__ import annotations
 
@@ -13,13 +13,26 @@ from matplotlib.axes import Axes
 from ..experiments.kapoor2025.study import Findings
 from ..experiments.kapoor2025.verdicts import matched, mean_drop_slope
 from ..scoring.jackknife import over_networks
-from ._figure import COLOURS, Picture, set_training_axis
+from ._figure import (
+    AGAINST_LABELS,
+    COLOURS,
+    MAP_LABELS,
+    Picture,
+    add_band,
+    add_headline,
+    add_legend_beside,
+    hide_spines,
+    new_figure,
+    set_training_axis,
+)
 
 __all__ = ["findings"]
 
+_SCORES = (-0.1, 1.02)  # range of axes of scores
+
 
 def findings(found: Findings) -> dict[str, Picture]:
-    """Draw each finding, under its verdict.
+    """Draw each finding, with its verdict and numbers as headline.
 
     Parameters
     ----------
@@ -29,8 +42,9 @@ def findings(found: Findings) -> dict[str, Picture]:
     Returns
     -------
     dict of Picture
-        ``metrics``, ``correspondence``, ``training`` and ``shift``. Bands and bars are 95%
-        intervals for other seeds, where there are three or more.
+        Figures by name: ``metrics``, ``correspondence``, ``training`` and ``shift``. Bands and bars
+        are 95% confidence intervals for other seeds of the networks, if there are three seeds or
+        more.
     """
     draw: dict[str, Callable[[Findings], Picture]] = {
         "metrics": _metrics,
@@ -42,16 +56,16 @@ def findings(found: Findings) -> dict[str, Picture]:
     for (name, drawn), row in zip(draw.items(), found.verdicts.itertuples(), strict=True):
         figure = figures[name] = drawn(found)
         width = int(14 * figure.get_figwidth())  # characters
-        told = textwrap.fill(f"{row.finding}: {row.verdict}. {row.numbers}", width)
-        figure.suptitle(told, fontsize="small", x=0.01, ha="left")
+        text = textwrap.fill(f"{row.finding}: {row.verdict}. {row.numbers}", width)
+        add_headline(figure, text, size="small")
     return figures
 
 
 def _metrics(found: Findings) -> Picture:
-    """Scores of layers at the same place, by group, with chance."""
+    """Scores of layers at the same depth over depth, one panel per group, with chance."""
     result = found.hierarchy
     groups = list(dict.fromkeys(result["group"].values))
-    figure = Picture(figsize=(4.0 * len(groups) + 2.4, 4.4), layout="constrained")
+    figure = new_figure(4.0 * len(groups) + 2.4, 4.4)
     panels = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for panel, group in zip(panels, groups, strict=True):
         part = result.isel(pair=(result["group"] == group).values)
@@ -59,27 +73,21 @@ def _metrics(found: Findings) -> Picture:
         for colour, metric in _coloured(result):
             _band(panel, each["depth"], each.sel(metric=metric), colour, str(metric))
         chance = matched(part, "r_chance").sel(metric="soft-matching").mean("pair")
-        for name, style in zip(chance["chance"].values, (":", "-.", "--"), strict=False):
-            curve = chance.sel(chance=name)
-            label = f"soft matching, {name}"
-            panel.plot(curve["depth"], curve, style, color="0.4", linewidth=1, label=label)
+        _draw_chance(panel, chance["depth"], chance)
         panel.set_title(str(group), fontsize="medium", parse_math=False)
         panel.set_xlabel("depth of layer (0 first, 1 last)")
-        panel.set_ylim(-0.1, 1.02)
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("r of layers at the same place, median unit")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+        panel.set_ylim(*_SCORES)
+        hide_spines(panel)
+    panels[0].set_ylabel("r of layers at the same depth, median unit")
+    add_legend_beside(figure, panels[0])
     return figure
 
 
 def _correspondence(found: Findings) -> Picture:
-    """Mean map of every layer with every layer, a row a group."""
+    """Mean scores of all pairs of layers, one row per group."""
     result = found.hierarchy
     groups, metrics = list(dict.fromkeys(result["group"].values)), result["metric"].values
-    figure = Picture(
-        figsize=(3.7 * len(metrics) + 0.6, 3.1 * len(groups) + 1), layout="constrained"
-    )
+    figure = new_figure(3.7 * len(metrics) + 0.6, 3.1 * len(groups) + 1)
     panels = figure.subplots(len(groups), len(metrics), squeeze=False, sharex=True, sharey=True)
     for row, group in zip(panels, groups, strict=True):
         part = result.isel(pair=(result["group"] == group).values)
@@ -90,21 +98,21 @@ def _correspondence(found: Findings) -> Picture:
             best = values.argmax(axis=0)
             panel.plot(range(len(best)), best, "o", color="white", markeredgecolor="black")
             one = ranks.sel(metric=metric)
-            told = f"rank correlation {float(one['estimate']):.2f}"
+            title = f"rank correlation of depths {float(one['estimate']):.2f}"
             if np.isfinite(one["low"]):
-                told += f" [{float(one['low']):.2f}, {float(one['high']):.2f}]"
-            panel.set_title(f"{metric}\n{told}", fontsize="small")
+                title += f" [{float(one['low']):.2f}, {float(one['high']):.2f}]"
+            panel.set_title(f"{metric}\n{title}", fontsize="small")
             figure.colorbar(image, ax=panel, shrink=0.9)
-        row[0].set_ylabel(f"{group}\nlayer that is mapped", parse_math=False)
+        row[0].set_ylabel(f"{group}\nsource layer", parse_math=False)
     for panel in panels[-1]:
-        panel.set_xlabel("layer that is predicted (dot: its best)")
+        panel.set_xlabel("target layer (dot: its best source)")
     return figure
 
 
 def _training(found: Findings) -> Picture:
-    """Mean over layers at each step, against the other network then and at its end."""
+    """Mean scores over layers at each step, with the other network then and at its last step."""
     result = found.trajectory
-    figure = Picture(figsize=(11, 4.4), layout="constrained")
+    figure = new_figure(11, 4.4)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     steps, early = result["step"].values, result.attrs["early"]
     each = over_networks(result, lambda data: data["r"].mean(["group", "layer"]))
@@ -114,62 +122,71 @@ def _training(found: Findings) -> Picture:
         for colour, metric in _coloured(result):
             _band(panel, steps, each.sel(metric=metric, against=way), colour, str(metric))
         _band(panel, steps, correct, "black", "accuracy")
-        for name, style in zip(chance["chance"].values, (":", "-."), strict=False):
-            curve = chance.sel(chance=name, against=way)
-            label = f"soft matching, {name}"
-            panel.plot(steps, curve, style, color="0.4", linewidth=1, label=label)
+        _draw_chance(panel, steps, chance.sel(against=way))
         set_training_axis(panel, steps, early)
-        other = "at the same step" if way == "same step" else "at its end"
-        panel.set_title(f"against the other network {other}", fontsize="medium")
+        panel.set_title(f"with the other network {AGAINST_LABELS[str(way)]}", fontsize="medium")
         panel.set_xlabel("epochs of training")
-        panel.set_ylim(-0.1, 1.02)
-        panel.spines[["top", "right"]].set_visible(False)
+        panel.set_ylim(*_SCORES)
+        hide_spines(panel)
     panels[0].set_ylabel("r, mean over layers; accuracy")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    add_legend_beside(figure, panels[0])
     return figure
 
 
 def _shift(found: Findings) -> Picture:
-    """How much faster late layers drop, by distortion; drops over depth, mean over distortions."""
+    """Drops of the last less the first layer, by distortion; drops over depth, mean over all."""
     result = found.shift
-    names = list(result["distortion"].values)
-    ways = list(result["map"].values)
-    figure = Picture(figsize=(12, 0.34 * len(names) + 3.2), layout="constrained")
-    panels = figure.subplots(1, 2 * len(ways), width_ratios=[1.3, 1] * len(ways))
+    distortions, maps = list(result["distortion"].values), list(result["map"].values)
+    figure = new_figure(12, 0.34 * len(distortions) + 3.2)
+    panels = figure.subplots(1, 2 * len(maps), width_ratios=[1.3, 1] * len(maps))
     slopes = over_networks(result, mean_drop_slope)
     drops = over_networks(
         result, lambda data: data["drop"].mean(["group", "level"]).mean("distortion")
     )
-    what = {"transferred": "map of the control", "refitted": "map fitted anew"}
-    for k, way in enumerate(ways):
-        left, right = panels[2 * k], panels[2 * k + 1]
-        for i, (colour, metric) in enumerate(_coloured(result)):
-            one = slopes.sel(metric=metric, map=way)
-            y = np.arange(len(names))[::-1] + 0.2 * (1 - i)
-            bars = np.abs([one["estimate"] - one["low"], one["high"] - one["estimate"]])
-            x = one["estimate"]
-            left.errorbar(x, y, xerr=bars, fmt="o", color=colour, markersize=4, linewidth=1)
-            _band(right, drops["depth"], drops.sel(metric=metric, map=way), colour, str(metric))
-        left.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-        left.set_yticks(range(len(names)), names[::-1] if k == 0 else [""] * len(names))
-        left.set_title(what[str(way)], fontsize="medium", loc="left")
-        left.set_xlabel("drop of last layer\nless that of first")
+    for name, left, right in zip(maps, panels[::2], panels[1::2], strict=True):
+        _draw_slopes(left, slopes.sel(map=name))
+        left.set_title(MAP_LABELS[str(name)], fontsize="medium", loc="left")
+        labels = distortions[::-1] if left is panels[0] else [""] * len(distortions)
+        left.set_yticks(range(len(distortions)), labels)
+        for colour, metric in _coloured(result):
+            one = drops.sel(metric=metric, map=name)
+            _band(right, drops["depth"], one, colour, str(metric))
         right.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         right.set_xlabel("depth of layer")
-        right.set_ylabel("drop, share of r; mean over distortions", fontsize="small")
-    for panel in panels:
-        panel.spines[["top", "right"]].set_visible(False)
-    handles, labels = panels[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+        right.set_ylabel("drop as share of r, mean over distortions", fontsize="small")
+    hide_spines(*panels)
+    add_legend_beside(figure, panels[1])
     return figure
 
 
+def _draw_slopes(panel: Axes, slopes: xr.Dataset) -> None:
+    """Draw how much more the last layer drops than the first; the first distortion is on top."""
+    rows = np.arange(slopes.sizes["distortion"])[::-1]
+    for i, (colour, metric) in enumerate(_coloured(slopes)):
+        one = slopes.sel(metric=metric)
+        x, y = one["estimate"], rows + 0.2 * (1 - i)
+        bars = np.abs([x - one["low"], one["high"] - x])
+        panel.errorbar(x, y, xerr=bars, fmt="o", color=colour, markersize=4, linewidth=1)
+    panel.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+    panel.set_xlabel("drop of last layer\nminus drop of first")
+
+
+def _draw_chance(panel: Axes, x: Any, chance: xr.DataArray) -> None:
+    """Draw chance scores of soft matching with each control, in broken lines."""
+    for name, style in zip(chance["chance"].values, (":", "-.", "--"), strict=False):
+        curve = chance.sel(chance=name)
+        panel.plot(
+            x, curve, style, color="0.4", linewidth=1, label=f"chance: soft matching, {name}"
+        )
+
+
 def _coloured(result: xr.Dataset) -> Iterator[tuple[str, Any]]:
+    """Pair each metric with its colour."""
     return zip(COLOURS, result["metric"].values, strict=False)
 
 
 def _band(panel: Axes, x: Any, estimate: xr.Dataset, colour: str, label: str) -> None:
+    """Draw a curve with its interval."""
     panel.plot(x, estimate["estimate"], ".-", color=colour, label=label)
     low, high = estimate["low"].values, estimate["high"].values
-    panel.fill_between(np.asarray(x), low, high, color=colour, alpha=0.2, linewidth=0)
+    add_band(panel, x, low, high, colour)

@@ -1,27 +1,33 @@
-"""Figures of units: who matches whom, how many it takes, and in which groups."""
+"""Figures of layers side by side: classes of their units, clusters, predictions, locality."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from ..features._overview import Overview
-from ._figure import COLOURS, Picture, add_headline, add_legend_above, by_layer, label_layers
+from ._figure import (
+    CLASS_COLOURS,
+    MODELS,
+    Picture,
+    add_headline,
+    add_legend_above,
+    draw_by_layer,
+    draw_scale,
+    hide_spines,
+    label_layers,
+    new_figure,
+)
 
-__all__ = ["KINDS", "MODELS", "UNKNOWN", "locality", "overview"]
-
-KINDS = {"shared": COLOURS[0], "partly shared": COLOURS[5], "unique": COLOURS[1]}
-UNKNOWN = {"unreliable": "0.7", "silent": "0.85"}
-
-MODELS = {
-    "single": ("one unit", COLOURS[1]),
-    "lasso": ("few units (Lasso)", COLOURS[0]),
-    "ridge": ("all units (ridge)", COLOURS[2]),
-}
+__all__ = ["locality", "overview"]
 
 
 def locality(found: xr.Dataset) -> Picture:
-    """How local the shared code is, from layer to layer.
+    """Draw how local or distributed the shared code is in each layer.
 
     Parameters
     ----------
@@ -31,30 +37,27 @@ def locality(found: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: soft matching of units as they are and of rotations; and the
-        effective number of source units for one target unit, on a scale from one (0) to all (1).
+        A `matplotlib.figure.Figure`. Left, scores of soft matching for the original units and for
+        random rotations of them. Right, the effective number of source units that correspond to a
+        target unit, on a scale from one unit (0) to all units (1).
     """
-    figure = Picture(figsize=(9.6, 3.8), layout="constrained")
+    figure = new_figure(9.6, 3.8)
     axes, scale = figure.subplots(1, 2)
     layers = found["layer"].values
-    by_layer(axes, layers, {"units as they are": found["native"], "rotated": found["rotated"]})
+    native = {"original units": found["native"], "rotated": found["rotated"]}
+    draw_by_layer(axes, layers, native)
     axes.set_ylabel("r, soft matching")
-    by_layer(
-        scale,
-        layers,
-        {
-            "soft matching": found["scale_soft"],
-            "sparse prediction": found["scale_sparse"],
-            "share of units that carry the match": found["participation"],
-        },
-    )
-    scale.set_ylabel("0: one unit is enough\n1: all are needed")
-    scale.set_ylim(-0.03, 1.03)
+    curves = {
+        "soft matching": found["scale_soft"],
+        "sparse prediction": found["scale_sparse"],
+        "share of units that carry the match": found["participation"],
+    }
+    draw_scale(scale, layers, curves)
     return figure
 
 
 def overview(found: Overview) -> Picture:
-    """What the units of two populations share, from layer to layer: a row of panels a claim.
+    """Draw what the units of two populations share in each layer.
 
     Parameters
     ----------
@@ -64,40 +67,46 @@ def overview(found: Overview) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: shares of units that are shared and unique; clusters' parts
-        and their units; one, few and all units; and the scale from local to distributed.
+        A `matplotlib.figure.Figure` of four panels over layers: shares of units that are shared,
+        partly shared and unique; correlations between the two parts of clusters, and between their
+        units; correlations of predictions from one, few and all units; and the effective number of
+        units, from local (0) to distributed (1).
     """
     numbers = found.layers
     layers = numbers["layer"].values
-    figure = Picture(figsize=(max(8.0, 1.0 * len(layers) + 6), 7), layout="constrained")
-    (kinds, spans), (models, scale) = figure.subplots(2, 2)
-    base = np.zeros(len(layers))
-    for kind, colour in KINDS.items():
-        share = numbers[kind.replace(" ", "_")].values
-        kinds.bar(np.arange(len(layers)), share, 0.7, bottom=base, color=colour, label=kind)
-        base += share
-    label_layers(kinds, layers)
-    kinds.set_ylabel("share of the responsive units")
-    kinds.set_ylim(0, 1)
-    add_legend_above(kinds)
-    by_layer(
-        spans,
-        layers,
-        {
-            "canonical: what they span": numbers["canonical"],
-            "units paired one-to-one": numbers["matched"],
-            "the same, rotated axes": numbers["matched_rotated"],
-        },
-    )
-    spans.set_ylabel("r of clusters' parts")
-    by_layer(models, layers, {told: numbers[f"r_{model}"] for model, (told, _) in MODELS.items()})
+    figure = new_figure(max(8.0, 1.0 * len(layers) + 6), 7)
+    (classes, clusters), (models, scale) = figure.subplots(2, 2)
+    _draw_classes(classes, layers, numbers)
+    parts = {
+        "canonical correlation": numbers["canonical"],
+        "units paired one-to-one": numbers["matched"],
+        "paired, axes rotated": numbers["matched_rotated"],
+    }
+    draw_by_layer(clusters, layers, parts)
+    clusters.set_ylabel("r between parts of clusters")
+    predictions = {label: numbers[f"r_{model}"] for model, (label, _) in MODELS.items()}
+    draw_by_layer(models, layers, predictions)
     models.set_ylabel("r of prediction, median unit")
-    by_layer(
-        scale,
-        layers,
-        {"soft matching": numbers["scale_soft"], "sparse prediction": numbers["scale_sparse"]},
+    curves = {
+        "soft matching": numbers["scale_soft"],
+        "sparse prediction": numbers["scale_sparse"],
+    }
+    draw_scale(scale, layers, curves)
+    add_headline(
+        figure, f"{numbers.attrs['n_stimuli']} stimuli; all numbers are of held-out stimuli"
     )
-    scale.set_ylabel("0: one unit is enough\n1: all are needed")
-    scale.set_ylim(-0.03, 1.03)
-    add_headline(figure, numbers, "all on held-out stimuli")
     return figure
+
+
+def _draw_classes(panel: Axes, layers: NDArray[Any], numbers: xr.Dataset) -> None:
+    """Draw stacked shares of shared, partly shared and unique units."""
+    base = np.zeros(len(layers))
+    for name, colour in CLASS_COLOURS.items():
+        share = numbers[name.replace(" ", "_")].values
+        panel.bar(np.arange(len(layers)), share, 0.7, bottom=base, color=colour, label=name)
+        base += share
+    label_layers(panel, layers)
+    hide_spines(panel)
+    panel.set_ylabel("share of the classified units")
+    panel.set_ylim(0, 1)
+    add_legend_above(panel)

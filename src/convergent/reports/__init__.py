@@ -1,1 +1,1 @@
-"""Pages of results."""
+"""HTML pages of results."""

@@ -1,0 +1,72 @@
+"""HTML pages: their templates, the tables and figures in them, and how they are written."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from .. import plot
+from ..base.files import write_whole
+
+__all__ = ["write_page"]
+
+
+def write_page(path: str | os.PathLike[str], template: str, **values: Any) -> Path:
+    """Fill in a template and write the page whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where to write; an existing file is replaced.
+    template : str
+        Name of a file in the folder ``templates``.
+    **values : object
+        What the template asks for. Texts are escaped; tables and figures pass through the filters
+        ``table``, ``png`` and ``svg``, so that the page needs no other file.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    text = _TEMPLATES.get_template(template).render(values)
+    path = Path(path)
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return path
+
+
+def _table(frame: pd.DataFrame, **options: Any) -> Markup:
+    """The rows of a table; pandas escapes what is in them."""
+    return Markup(frame.to_html(border=0, float_format="{:.3f}".format, **options))
+
+
+def _png(figure: plot.Picture) -> str:
+    """The pixels of a figure as the address of an image."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _svg(figure: plot.Picture) -> Markup:
+    """The drawing of a figure; matplotlib escapes what is in it."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg")
+    text = buffer.getvalue()
+    return Markup(text[text.index("<svg") :])  # without the head of a file of its own
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader(__package__),
+    autoescape=True,
+    undefined=StrictUndefined,  # a value that a template lacks is an error
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.filters |= {"table": _table, "png": _png, "svg": _svg}
