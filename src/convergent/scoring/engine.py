@@ -29,7 +29,7 @@ from .targets import Target
 from .tasks import Finished, Key, Pair, Task, Tile, Work, do_task, tiles_of
 from .workers import TASKS_OF_WORKER, active_client, on_workers
 
-__all__ = ["TILE_TARGETS", "Key", "Pair", "PairResults", "score_pairs"]
+__all__ = ["TILE_TARGETS", "PairResults", "score_pairs"]
 
 TILE_TARGETS = 8  # in a tile, at most: what an interruption costs, for one source
 _CODE = ("metrics", "statistics", "protocol", "scoring")  # packages that decide a score

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from ..base.errors import warn
 from ..statistics.aggregation import FoldMean, median
 from ..statistics.ceilings import Ceiling
-from .engine import Key, PairResults
+from .engine import PairResults
 from .pair_scores import PairScores
 from .targets import Target
+from .tasks import Key
 
 __all__ = ["aggregate", "described", "included_units", "label"]
 
