@@ -172,15 +172,12 @@ def _missing(
     for number, tile in enumerate(tiles):
         of_source: dict[Hashable, Task] = {}
 
-        def missing(source: Hashable, number: int = number, tasks: Any = of_source) -> Any:
-            return tasks.setdefault(source, Task(source, number)).missing
-
         for target in dict.fromkeys(pair.target for pair in tile if work.ceiling):
             kept = study and study.recall(recipes.ceiling(target))
             if kept:
                 found.ceilings[target] = Ceiling(kept["r"], kept.get("resampled"))
             elif target not in asked:
-                missing(None)[target, ""] = []
+                of_source.setdefault(None, Task(None, number)).missing[target, ""] = []
             asked.add(target)
         for source, target, name in tile:
             for metric in work.metrics_of(name):
@@ -189,7 +186,8 @@ def _missing(
                 if kept:
                     found.pairs[key] = PairScores.from_arrays(kept)
                 else:
-                    missing(source)[target, name].append(metric)
+                    task = of_source.setdefault(source, Task(source, number))
+                    task.missing[target, name].append(metric)
         tasks += of_source.values()
     return tasks
 
