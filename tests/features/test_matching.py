@@ -167,13 +167,13 @@ def test_information_finds_what_is_not_linear():
     x = rng.standard_normal((600, 3))
     y = x**2 + 0.1 * rng.standard_normal((600, 3))
     a, b = assembly(x), assembly(y)
-    told = features.match_units(a, b, measure="mutual-information", shuffle=None, bootstrap=None)
-    assert (told["partner"].sel(matching="semi").values[:3] == b.units).all()
-    assert float(told["information"].min()) > 0.8  # bits, on test stimuli
+    by_bits = features.match_units(a, b, measure="mutual-information", shuffle=None, bootstrap=None)
+    assert (by_bits["partner"].sel(matching="semi").values[:3] == b.units).all()
+    assert float(by_bits["information"].min()) > 0.8  # bits, on test stimuli
     by_r = features.match_units(a, b, shuffle=None, bootstrap=None)
     same = features.agreement(by_r, by_r)
     assert (same["same_partner"] == 1).all()
-    assert features.agreement(by_r, told)["same_partner"].min() < 1
+    assert features.agreement(by_r, by_bits)["same_partner"].min() < 1
 
 
 def test_intervals_hold_the_truth():
@@ -276,7 +276,7 @@ def test_positions_of_an_image_stay_together():
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"measure": "cosine"}, "no measure of alikeness 'cosine'"),
+        ({"measure": "cosine"}, "no measure of similarity 'cosine'"),
         ({"folds": 5}, "folds is 5"),
         ({"bootstrap": 100}, "bootstrap is 100"),
     ],

@@ -43,9 +43,9 @@ def half_private():
     return assembly(x, "A"), assembly(y + 0.3 * rng.standard_normal(y.shape), "B")
 
 
-def test_the_corner_is_where_counterparts_end(half_private):
+def test_the_best_share_is_that_of_units_with_a_counterpart(half_private):
     found = features.partial_matching(*half_private)
-    assert float(found["corner"]) == pytest.approx(0.6)
+    assert float(found["best_share"]) == pytest.approx(0.6)
     r = found["r"].mean("fold")
     assert float(r.sel(share=0.6)) == pytest.approx(1 / 1.09**0.5, abs=0.02)
     # at 1 it is soft matching, which the others drag down

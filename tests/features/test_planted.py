@@ -58,8 +58,8 @@ def test_matching_finds_units_that_are_the_same(planted, matches):
     table = features.unit_table(matches)
     pairs = table[(table["side"] == "source") & (table["class"] == "shared")]
     right = [
-        group["source", unit] == group["target", mate] and kind["source", unit] == "one-to-one"
-        for unit, mate in zip(pairs["unit"], pairs["one_to_one"], strict=True)
+        group["source", unit] == group["target", partner] and kind["source", unit] == "one-to-one"
+        for unit, partner in zip(pairs["unit"], pairs["one_to_one"], strict=True)
     ]
     assert np.mean(right) >= 0.95  # precision
     assert np.sum(right) >= 0.95 * 64  # recall

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..features._overview import Overview
+from ..features._overview_tables import Overview
 from ._figure import COLOURS, Picture, add_headline, add_legend_above, by_layer, label_layers
 
 __all__ = ["KINDS", "MODELS", "UNKNOWN", "locality", "overview"]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from .. import plot
 from ..base.files import write_whole
-from ..features._overview import Overview
+from ..features._overview_tables import Overview
 from ..plot._figure import Picture
 
 __all__ = ["LAYER", "PAGE", "features_page", "layer_figures"]
