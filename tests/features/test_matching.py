@@ -190,7 +190,7 @@ def test_intervals_hold_the_truth():
     assert 0.91 < np.mean(held) < 0.985
 
 
-def test_noise_is_told_from_lack_of_a_counterpart():
+def test_noise_differs_from_lack_of_a_counterpart():
     rng = np.random.default_rng(8)
     x = rng.standard_normal((300, 4))
     sd = np.array([0.5, 2.0, 2.0, 60.0])
@@ -240,7 +240,7 @@ def test_intervals_are_of_the_folds_that_count():
     assert np.isnan(part["r"].values[:, 0]).sum() == 2
 
 
-def test_silent_units_are_nobodys():
+def test_silent_units_have_no_partner():
     a, b = random_pair()
     values = a.data.values.copy()
     values[:, 3] = 1.5
@@ -274,19 +274,19 @@ def test_positions_of_an_image_stay_together():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"measure": "cosine"}, "no measure of similarity 'cosine'"),
         ({"folds": 5}, "folds is 5"),
         ({"bootstrap": 100}, "bootstrap is 100"),
     ],
 )
-def test_what_cannot_be_asked_is_told(options, told):
-    with pytest.raises(cv.InputError, match=told):
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(cv.InputError, match=message):
         features.match_units(*random_pair(), **options)
 
 
-def test_bad_populations_are_told():
+def test_bad_populations_are_refused():
     a, b = random_pair()
     with pytest.raises(cv.InputError, match="all 12 units of the source 'A' respond alike"):
         features.match_units(assembly(np.ones((200, 12)), "A"), b)

@@ -56,7 +56,7 @@ def test_independent_units_have_none(n):
 
 
 @pytest.mark.parametrize("bins", [4, 10])
-def test_a_unit_tells_all_of_itself(bins):
+def test_a_unit_shares_all_information_with_itself(bins):
     x, _ = gaussian(0.0, 2000, 3)
     found = np.diagonal(binned_information(x, np.exp(x), bins=bins))  # any monotone function
     # log2 of the bins, and the correction: (b + b - b - 1) / 2n nats
@@ -93,7 +93,7 @@ def test_large_tables_are_made_in_blocks():
         np.testing.assert_allclose(whole[-7:, -7:], last, atol=1e-12)
 
 
-def test_silent_units_tell_nothing_and_bad_numbers_are_told():
+def test_silent_units_have_no_information_and_bad_numbers_are_refused():
     x, y = gaussian(0.5, 300, 3)
     x[:, 1] = 2.0
     found = features.mutual_information(assembly(x), assembly(y))

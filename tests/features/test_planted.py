@@ -125,7 +125,7 @@ def test_clusters_are_the_pairs_and_blocks(planted):
 
 
 @pytest.mark.slow
-def test_claims_tell_what_was_planted():
+def test_claims_say_what_was_planted():
     mixed = features.overview(
         *cv.simulate.convergent_pair(600, 80, private=20, seed=1), rotations=5
     )

@@ -78,11 +78,12 @@ def test_clusters_are_drawn_by_what_they_share(found):
     np.testing.assert_allclose(dots.get_offsets()[:, 0], of["matched"])
 
 
-def test_partial_matching_shows_its_corner(found):
+def test_partial_matching_shows_the_best_share(found):
     of = found.steps["A"]["partial"]
     curve, _ = plot.partial_matching(of).axes
     np.testing.assert_allclose(line(curve, "held-out stimuli"), of["r"].mean("fold"))
-    assert f"corner {float(of['corner']):.2f}" in [one.get_label() for one in curve.get_lines()]
+    label = f"best share {float(of['best_share']):.2f}"
+    assert label in [one.get_label() for one in curve.get_lines()]
 
 
 def test_layers_side_by_side(found):

@@ -30,14 +30,14 @@ class Embedding:
     ----------
     rows : float array (m, k)
         Coordinates of the units that have an edge, source units first.
-    tied : bool array (p + q,)
+    connected : bool array (p + q,)
         Whether each unit has an edge.
     k : int
         Number of clusters.
     """
 
     rows: Floats
-    tied: NDArray[np.bool_]
+    connected: NDArray[np.bool_]
     k: int
 
     def clusters(self, seed: int | None = None) -> Integers:
@@ -49,7 +49,7 @@ class Embedding:
         if seed is not None:
             fit = KMeans(self.k, n_init=1, random_state=seed).fit(self.rows)
         else:
-            branch = self.branches[self.tied]
+            branch = self.branches[self.connected]
             centres = np.stack([self.rows[branch == one].mean(0) for one in np.unique(branch)])
             fit = KMeans(len(centres), init=centres, n_init=1).fit(self.rows)
         return self._of_all(fit.labels_)
@@ -62,9 +62,9 @@ class Embedding:
     @property
     def places(self) -> Integers:
         """Place of each unit in the order of the tree's leaves; units without an edge are last."""
-        leaves = np.flatnonzero(self.tied)[leaves_list(self._links)]
-        places = np.empty(len(self.tied), dtype=np.intp)
-        places[np.concatenate([leaves, np.flatnonzero(~self.tied)])] = np.arange(len(places))
+        leaves = np.flatnonzero(self.connected)[leaves_list(self._links)]
+        places = np.empty(len(self.connected), dtype=np.intp)
+        places[np.concatenate([leaves, np.flatnonzero(~self.connected)])] = np.arange(len(places))
         return places
 
     @cached_property
@@ -74,8 +74,8 @@ class Embedding:
         return np.asarray(linkage(squareform(np.sqrt(squares), checks=False), "ward"))
 
     def _of_all(self, labels: NDArray[Any]) -> Integers:
-        found = np.full(len(self.tied), NO_CLUSTER, dtype=np.intp)
-        found[self.tied] = labels
+        found = np.full(len(self.connected), NO_CLUSTER, dtype=np.intp)
+        found[self.connected] = labels
         return found
 
 
@@ -102,7 +102,7 @@ class Graph:
         return not (self.weights > 0).any()
 
     @property
-    def tied(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def connected(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether each source unit, and each target unit, has an edge."""
         edge = self.weights > 0
         return np.asarray(edge.any(1)), np.asarray(edge.any(0))
@@ -110,7 +110,7 @@ class Graph:
     @property
     def parts(self) -> int:
         """Number of parts that no edge connects."""
-        rows, columns = self.tied
+        rows, columns = self.connected
         inner = scipy.sparse.csr_array(self.weights[np.ix_(rows, columns)])
         return int(
             connected_components(scipy.sparse.block_array([[None, inner], [inner.T, None]]))[0]
@@ -135,7 +135,8 @@ class Graph:
         _, left, right = self._axes
         rows = np.concatenate([left[:, :k], right[:, :k]])
         length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return Embedding(rows / np.where(length > 0, length, 1.0), np.concatenate(self.tied), k)
+        rows = rows / np.where(length > 0, length, 1.0)
+        return Embedding(rows, np.concatenate(self.connected), k)
 
     @cached_property
     def _axes(self) -> tuple[Floats, Floats, Floats]:
@@ -150,7 +151,7 @@ class Graph:
         return (values, other, one) if wide else (values, one, other)
 
     def _normalized(self) -> Floats:
-        rows, columns = self.tied
+        rows, columns = self.connected
         inner = self.weights[np.ix_(rows, columns)]
         return np.asarray(
             inner / np.sqrt(inner.sum(1, keepdims=True)) / np.sqrt(inner.sum(0, keepdims=True))

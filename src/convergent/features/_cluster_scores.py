@@ -1,4 +1,4 @@
-"""Scores of clusters of units: what their two parts share on test stimuli."""
+"""Scores of clusters of units: how much their two parts share on test stimuli."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def scores_of_each(
     Parameters
     ----------
     pair : TwoPopulations
-        Whose units are clustered.
+        The populations whose units are clustered.
     labels : int array (p + q,)
         Cluster of each unit, -1 for none.
     r : float array (p, q)
@@ -125,8 +125,9 @@ def halves_agree(
             yield float("nan"), float("nan")
             continue
         one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
-        tied = (one != NO_CLUSTER) & (other != NO_CLUSTER)
-        index = adjusted_rand_score(one[tied], other[tied]) if tied.any() else float("nan")
+        in_both = (one != NO_CLUSTER) & (other != NO_CLUSTER)
+        nothing = not in_both.any()
+        index = float("nan") if nothing else adjusted_rand_score(one[in_both], other[in_both])
         yield index, _contrast(one, np.abs(both[1]))
 
 
@@ -141,11 +142,11 @@ def _paired(
     if not (len(x) and len(y)):
         return dict.fromkeys(PAIRED, np.nan) | {"canonical": np.zeros(0)}
     parts = groups(folds, x, y)
-    turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
+    rotated = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
     return {
         "canonical": canonical_correlations(parts),
         "matched": matched(parts),
-        "matched_rotated": float(np.mean(turned)) if turned else np.nan,
+        "matched_rotated": float(np.mean(rotated)) if rotated else np.nan,
         "predicted": predicted(parts),
     }
 
@@ -159,7 +160,7 @@ def _across(size: Floats, x: Integers, y: Integers) -> float:
 
 def _within(k: int, graph: Graph) -> int:
     """K, but no more than the connected units of a side."""
-    return min(k, *(max(1, int(tied.sum())) for tied in graph.tied))
+    return min(k, *(max(1, int(connected.sum())) for connected in graph.connected))
 
 
 def _half(pair: TwoPopulations, rng: np.random.Generator) -> NDArray[np.bool_]:

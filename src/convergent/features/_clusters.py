@@ -167,8 +167,8 @@ def clusters(
     >>> found = cv.features.clusters(a, b, halves=1, rotations=1)
     >>> cv.features.cluster_table(found)[["n_source", "n_target", "canonical", "matched"]].round(1)
        n_source  n_target  canonical  matched
-    0         8         8        0.9      0.6
-    1         8         8        0.9      0.6
+    0         8         8        0.9      0.5
+    1         8         8        0.9      0.5
     """
     protocol, compute = settle(
         settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
@@ -248,18 +248,20 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
 def _labelled(graph: Graph, k: int, seed: int) -> xr.Dataset:
     """Clusters of all units, and how far they depend on the starting point of k-means."""
     embedding = graph.embedding(k)
-    labels, tied = from_largest(embedding.clusters()), embedding.tied
-    starts = [
-        adjusted_rand_score(labels[tied], embedding.clusters(seed + i)[tied]) for i in range(_SEEDS)
-    ]
+    labels, branches = from_largest(embedding.clusters()), embedding.branches
+    starts = [embedding.clusters(seed + i) for i in range(_SEEDS)]
+    *of_starts, of_tree = (
+        adjusted_rand_score(labels[embedding.connected], other[embedding.connected])
+        for other in (*starts, branches)
+    )
     return xr.Dataset(
         {
             "label": ("unit", labels),
-            "branch": ("unit", from_largest(embedding.branches)),
+            "branch": ("unit", from_largest(branches)),
             "place": ("unit", embedding.places),
             "singular_values": ("component", graph.singular_values),
-            "stability_of_starts": float(np.mean(starts)),
-            "agreement_of_tree": adjusted_rand_score(labels[tied], embedding.branches[tied]),
+            "stability_of_starts": float(np.mean(of_starts)),
+            "agreement_of_tree": of_tree,
         }
     )
 
@@ -305,7 +307,7 @@ def _of_halves(
 def _number(k: int | None, graph: Graph, pair: TwoPopulations) -> int:
     """Number of clusters: k if it is given and possible, else by eigengap."""
     values = graph.singular_values
-    p, q = (int(tied.sum()) for tied in graph.tied)
+    p, q = (int(connected.sum()) for connected in graph.connected)
     most = min(p, q)
     if k is not None and (not isinstance(k, (int, np.integer)) or not 2 <= k <= most):
         remedy = f"give a whole number from 2 to {most}, or leave k out."

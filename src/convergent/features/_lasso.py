@@ -42,7 +42,7 @@ def lasso_weights(train: CrossMoments, grid: Floats) -> tuple[Floats, int]:
     long = squares > _SHORTEST * squares[-1]
     lengths = np.sqrt(squares[long])
     rows = len(lengths)
-    # rows whose products are those of the units; scikit-learn divides squares by their number
+    # rows with the same products as the responses; scikit-learn divides squares by their number
     design = np.asfortranarray(rows**0.5 * lengths[:, None] * axes[:, long].T)
     responses = rows**0.5 * (axes[:, long].T @ across) / lengths[:, None]
     most = np.abs(across).max(0)

@@ -100,10 +100,10 @@ def local_or_distributed(
             sparse = sparse_prediction_of(pair, protocol, compute)
         parts[name] = locality_of(pair, protocol, compute, sparse, rotations, seed)
     own = used(protocol, "folds") | {"rotations": rotations, "seed": seed}
-    made = provenance(
+    attrs = provenance(
         "local_or_distributed", hashes, settings=own, sources=sources, targets=targets
     )
-    return along_layers(parts, list(targets)).assign_attrs(made)
+    return along_layers(parts, list(targets)).assign_attrs(attrs)
 
 
 def locality_of(

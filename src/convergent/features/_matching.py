@@ -56,10 +56,10 @@ def match_units(
         Confidence level of the intervals, between 0 and 1.
     **settings : Settings
         ``folds``; ``shuffle`` (default ``Shuffle(20)``), in which stimuli of the target are
-        exchanged and units are matched again, to find what chance gives: p needs two or more, None
-        gives neither; ``bootstrap`` (default ``Bootstrap(200)``), resamples of the test stimuli
-        for intervals, in which partners stay as they are, or None; or ``protocol`` with these.
-        ``study`` and ``progress``, or ``compute`` with these.
+        exchanged and units are matched again, to find scores by chance (p needs two shuffles or
+        more; None for no chance and no p); ``bootstrap`` (default ``Bootstrap(200)``), resamples of
+        the test stimuli for intervals, in which partners stay as they are (None for no intervals);
+        or ``protocol`` with these. ``study`` and ``progress``, or ``compute`` with these.
 
     Returns
     -------
@@ -108,9 +108,12 @@ def match_units(
     --------
     >>> import convergent as cv
     >>> a, b = cv.simulate.convergent_pair(90, 10, shares=(0.6, 0.4, 0), block=4, private=2)
-    >>> matches = cv.features.match_units(a, b, folds=cv.Folds(3), shuffle=cv.Shuffle(5))
-    >>> matches["mean"].round(1).values.tolist()  # bipartite, semi; as source, as target
-    [[0.7, 0.7], [0.7, 0.8]]
+    >>> matches = cv.features.match_units(a, b, shuffle=cv.Shuffle(5), bootstrap=cv.Bootstrap(50))
+    >>> cv.features.unit_table(matches)[["unit", "partner", "r", "class"]].head(3).round(1)
+        unit partner    r          class
+    0  A0000   B0010  0.9         shared
+    1  A0001   B0008  0.9         shared
+    2  A0002   B0006  0.7  partly shared
     """
     protocol, compute = settle(
         settings,
@@ -361,9 +364,9 @@ def _resampled(pair: TwoPopulations, found: _Matched, counts: Floats) -> Floats:
     parts = zip(pair.splits, found.partner, found.sign, found.test, strict=True)
     for (_, test), partner, sign, score in parts:
         r = np.empty((len(counts), *partner.shape))
-        for row, who in enumerate(partner):
+        for row, positions in enumerate(partner):
             others = np.concatenate(
-                [pair.target.values[:, who[:p]], pair.source.values[:, who[p:]]], 1
+                [pair.target.values[:, positions[:p]], pair.source.values[:, positions[p:]]], 1
             )
             r[:, row] = sign[row] * correlate_resampled(others[test], own[test], counts[:, test])
         total.add(np.where(np.isnan(score), np.nan, r))

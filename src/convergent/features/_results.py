@@ -66,14 +66,14 @@ def result(
     one, other = pair.sides
 
     def described() -> xr.Dataset:
-        made = provenance(
+        attrs = provenance(
             kind,
             {"sources": {one.name: one.sha256}, "targets": {other.name: other.sha256}},
             settings=plain,
             sources={one.name: one.given},
             targets={other.name: other.given},
         )
-        return make().assign_attrs(pair.attrs, **made)
+        return make().assign_attrs(pair.attrs, **attrs)
 
     if compute.study is None:
         return described()

@@ -95,15 +95,15 @@ def partial_matching(found: xr.Dataset) -> Picture:
     Returns
     -------
     Picture
-        A `matplotlib.figure.Figure`: the score against the share that is matched, with its corner,
+        A `matplotlib.figure.Figure`: the score against the matched share, with the best share,
         and how much of each unit is matched, mean over shares, sorted.
     """
     figure = Picture(figsize=(8.6, 3.6), layout="constrained")
     curve, units = figure.subplots(1, 2)
-    share, corner = found["share"].values, float(found["corner"])
+    share, best = found["share"].values, float(found["best_share"])
     for name, style, told in (("r", "-", "held-out stimuli"), ("r_train", ":", "training stimuli")):
         curve.plot(share, found[name].mean("fold"), style, color=COLOURS[0], label=told)
-    curve.axvline(corner, color=COLOURS[1], linewidth=1, label=f"corner {corner:.2f}")
+    curve.axvline(best, color=COLOURS[1], linewidth=1, label=f"best share {best:.2f}")
     curve.set_xlabel("share that is matched")
     curve.set_ylabel("mean correlation of what is matched")
     curve.set_xlim(0, 1)
