@@ -184,7 +184,7 @@ def test_a_floor_that_is_given_is_kept_in_halves():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"k": 1}, "k=1: of 12 source and 12 target units"),
         ({"k": 13}, "whole number from 2 to 12"),
@@ -193,9 +193,9 @@ def test_a_floor_that_is_given_is_kept_in_halves():
         ({"halves": -1}, "halves=-1"),
     ],
 )
-def test_what_cannot_be_asked_is_told(options, told):
+def test_bad_options_are_refused(options, message):
     a, b, _ = blocks()
-    with pytest.raises(cv.InputError, match=told):
+    with pytest.raises(cv.InputError, match=message):
         features.clusters(a, b, **options)
 
 

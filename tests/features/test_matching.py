@@ -167,13 +167,13 @@ def test_information_finds_what_is_not_linear():
     x = rng.standard_normal((600, 3))
     y = x**2 + 0.1 * rng.standard_normal((600, 3))
     a, b = assembly(x), assembly(y)
-    told = features.match_units(a, b, measure="mutual-information", shuffle=None, bootstrap=None)
-    assert (told["partner"].sel(matching="semi").values[:3] == b.units).all()
-    assert float(told["information"].min()) > 0.8  # bits, on test stimuli
+    by_bits = features.match_units(a, b, measure="mutual-information", shuffle=None, bootstrap=None)
+    assert (by_bits["partner"].sel(matching="semi").values[:3] == b.units).all()
+    assert float(by_bits["information"].min()) > 0.8  # bits, on test stimuli
     by_r = features.match_units(a, b, shuffle=None, bootstrap=None)
     same = features.agreement(by_r, by_r)
     assert (same["same_partner"] == 1).all()
-    assert features.agreement(by_r, told)["same_partner"].min() < 1
+    assert features.agreement(by_r, by_bits)["same_partner"].min() < 1
 
 
 def test_intervals_hold_the_truth():
@@ -190,7 +190,7 @@ def test_intervals_hold_the_truth():
     assert 0.91 < np.mean(held) < 0.985
 
 
-def test_noise_is_told_from_lack_of_a_counterpart():
+def test_noise_differs_from_lack_of_a_counterpart():
     rng = np.random.default_rng(8)
     x = rng.standard_normal((300, 4))
     sd = np.array([0.5, 2.0, 2.0, 60.0])
@@ -240,7 +240,7 @@ def test_intervals_are_of_the_folds_that_count():
     assert np.isnan(part["r"].values[:, 0]).sum() == 2
 
 
-def test_silent_units_are_nobodys():
+def test_silent_units_have_no_partner():
     a, b = random_pair()
     values = a.data.values.copy()
     values[:, 3] = 1.5
@@ -274,19 +274,19 @@ def test_positions_of_an_image_stay_together():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ({"measure": "cosine"}, "no measure of alikeness 'cosine'"),
+        ({"measure": "cosine"}, "no measure of similarity 'cosine'"),
         ({"folds": 5}, "folds is 5"),
         ({"bootstrap": 100}, "bootstrap is 100"),
     ],
 )
-def test_what_cannot_be_asked_is_told(options, told):
-    with pytest.raises(cv.InputError, match=told):
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(cv.InputError, match=message):
         features.match_units(*random_pair(), **options)
 
 
-def test_bad_populations_are_told():
+def test_bad_populations_are_refused():
     a, b = random_pair()
     with pytest.raises(cv.InputError, match="all 12 units of the source 'A' respond alike"):
         features.match_units(assembly(np.ones((200, 12)), "A"), b)

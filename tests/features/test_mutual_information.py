@@ -1,7 +1,5 @@
 """Mutual information against what is known in closed form."""
 
-import importlib
-
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
@@ -58,7 +56,7 @@ def test_independent_units_have_none(n):
 
 
 @pytest.mark.parametrize("bins", [4, 10])
-def test_a_unit_tells_all_of_itself(bins):
+def test_a_unit_shares_all_information_with_itself(bins):
     x, _ = gaussian(0.0, 2000, 3)
     found = np.diagonal(binned_information(x, np.exp(x), bins=bins))  # any monotone function
     # log2 of the bins, and the correction: (b + b - b - 1) / 2n nats
@@ -83,15 +81,19 @@ def test_bins_are_those_of_the_training_stimuli():
     assert own.mean() == pytest.approx(other.mean(), abs=0.05)
 
 
-def test_large_tables_are_made_in_blocks(monkeypatch):
-    x, y = gaussian(0.5, 300, 7)
-    whole = binned_information(x, y)
-    module = importlib.import_module("convergent.features._mutual_information")
-    monkeypatch.setattr(module, "BLOCK_VALUES", 400)
-    np.testing.assert_allclose(binned_information(x, y), whole, atol=1e-12)
+def test_large_tables_are_made_in_blocks():
+    """Of 300 units with 16 bins, two blocks are made; of seven units, one."""
+    x, y = gaussian(0.5, 60, 300)
+    few = binned_information(x[:, :7], y[:, :7], bins=16)
+    for one, other, part in ((x, y[:, :7], np.s_[:7, :]), (x[:, :7], y, np.s_[:, :7])):
+        whole = binned_information(one, other, bins=16)
+        assert whole.shape == (one.shape[1], other.shape[1])
+        np.testing.assert_allclose(whole[part], few, atol=1e-12)
+        last = binned_information(one[:, -7:], other[:, -7:], bins=16)
+        np.testing.assert_allclose(whole[-7:, -7:], last, atol=1e-12)
 
 
-def test_silent_units_tell_nothing_and_bad_numbers_are_told():
+def test_silent_units_have_no_information_and_bad_numbers_are_refused():
     x, y = gaussian(0.5, 300, 3)
     x[:, 1] = 2.0
     found = features.mutual_information(assembly(x), assembly(y))

@@ -6,7 +6,8 @@ import xarray as xr
 
 import convergent as cv
 from convergent import features
-from convergent.features._overview import STEPS, _Settings
+from convergent.features._overview import STEPS
+from convergent.statistics import reliability
 
 FEW = {"shuffle": cv.Shuffle(2), "bootstrap": cv.Bootstrap(20), "rotations": 2, "progress": False}
 
@@ -16,34 +17,114 @@ def pair():
     return cv.simulate.convergent_pair(90, 10, shares=(0.6, 0.4, 0), block=4, private=2)
 
 
-def test_it_goes_on_where_it_was(pair, tmp_path, monkeypatch):
+@pytest.fixture
+def made(monkeypatch):
+    """Kinds of the results that are computed, not read from the study."""
+    kinds = []
+    dataset = cv.Study.dataset
+
+    def noted(self, recipe, make):
+        def note_and_make():
+            kinds.append(recipe["kind"])
+            return make()
+
+        return dataset(self, recipe, note_and_make)
+
+    monkeypatch.setattr(cv.Study, "dataset", noted)
+    return kinds
+
+
+def test_it_continues_where_it_stopped(pair, tmp_path, made, monkeypatch):
     a, b = pair
-    asked = []
-    make = _Settings.make
+    noted = cv.Study.dataset
 
-    def stopped(self, step, layer, *rest):
-        if step == "partial" and layer == "two":
+    def stopped(self, recipe, make):
+        if made.count("partial_matching") == 1 and recipe["kind"] == "partial_matching":
             raise KeyboardInterrupt
-        asked.append((layer, step))
-        return make(self, step, layer, *rest)
+        return noted(self, recipe, make)
 
-    monkeypatch.setattr(_Settings, "make", stopped)
+    monkeypatch.setattr(cv.Study, "dataset", stopped)
+    layers = {"one": a, "two": cv.Assembly(-a.data)}
     with pytest.raises(KeyboardInterrupt):
-        features.overview({"one": a, "two": b}, b, study=tmp_path, **FEW)
-    assert len(asked) == len(STEPS) + 4
-    monkeypatch.setattr(_Settings, "make", lambda *rest: asked.append(rest[1:3]) or make(*rest))
-    asked.clear()
-    found = features.overview({"one": a, "two": b}, b, study=tmp_path, **FEW)
-    assert [step for step, _ in asked] == ["partial", "locality"]
-    plain = features.overview({"one": a, "two": b}, b, **FEW)
+        features.overview(layers, b, study=tmp_path, **FEW)
+    assert len(made) == len(STEPS) + 4
+    monkeypatch.setattr(cv.Study, "dataset", noted)
+    made.clear()
+    found = features.overview(layers, b, study=tmp_path, **FEW)
+    assert made == ["partial_matching", "local_or_distributed"]
+    plain = features.overview(layers, b, **FEW)
     xr.testing.assert_allclose(found.layers, plain.layers)
     assert found.layers["target_layer"].values.tolist() == ["B", "B"]
-    asked.clear()
-    features.overview(a, b, study=tmp_path, **(FEW | {"rotations": 3}))
-    assert [step for step, _ in asked] == ["locality"]  # all else is as it was
     assert len(found.table("units")) == 4 * 12
     with pytest.raises(cv.InputError, match="no table 'all'"):
         found.table("all")
+
+
+@pytest.fixture(scope="module")
+def study(pair, tmp_path_factory):
+    """A study that holds all steps of one layer."""
+    folder = tmp_path_factory.mktemp("study")
+    features.overview(*pair, study=folder, **FEW)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({}, []),
+        ({"rotations": 3}, ["local_or_distributed"]),
+        ({"bootstrap": cv.Bootstrap(21)}, ["match_units"]),
+        ({"k": 9}, ["clusters"]),
+    ],
+)
+def test_only_what_a_setting_decides_is_computed_again(pair, study, made, change, again):
+    features.overview(*pair, study=study, **(FEW | change))
+    assert made == again
+
+
+def test_a_step_by_itself_is_read_from_the_study_of_an_overview(pair, study, made):
+    draws = {name: FEW[name] for name in ("shuffle", "bootstrap")}
+    features.correlations(*pair, study=study)
+    features.match_units(*pair, study=study, **draws)
+    features.sparse_prediction(*pair, study=study)
+    features.clusters(*pair, study=study)
+    features.partial_matching(*pair, study=study)
+    features.local_or_distributed(*pair, study=study, rotations=2)
+    assert made == []
+    features.match_units(pair[1], pair[0], study=study, **draws)
+    assert made == ["match_units"]
+
+
+def test_each_population_is_read_once_for_a_layer(pair, monkeypatch):
+    """Hashes are computed once, but for those of `privileged_axis`; reliabilities, when needed."""
+    rng = np.random.default_rng(0)
+    a, b = pair
+    trials = b.data.values[..., None] + rng.standard_normal((90, 12, 3))
+    dims = ("stimulus", "unit", "repeat")
+    recording = cv.Assembly.from_array(trials, dims=dims, stimuli=b.stimuli, name="recording")
+    calls = {"hash": [], "reliability": []}
+    fingerprint, split_half = cv.Assembly.fingerprint, reliability.split_half
+
+    def hashed(self):
+        calls["hash"].append(self.name)
+        return fingerprint(self)
+
+    def split(trials, *rest):
+        calls["reliability"].append(trials.shape)
+        return split_half(trials, *rest)
+
+    monkeypatch.setattr(cv.Assembly, "fingerprint", hashed)
+    monkeypatch.setattr("convergent.features._two_populations.split_half", split)
+    features.correlations(a, recording)
+    features.clusters(a, recording, halves=0, rotations=0)
+    assert calls == {"hash": ["A", "recording"] * 2, "reliability": []}
+    calls["hash"].clear()
+    cv.privileged_axis(a, recording, rotations=2, progress=False)
+    elsewhere = len(calls["hash"])
+    calls["hash"].clear()
+    features.overview({"one": a, "two": a}, recording, **FEW)
+    assert len(calls["hash"]) - 2 * elsewhere <= 3  # two layers and one recording
+    assert calls["reliability"] == [(90, 12, 3)] * 2
 
 
 def test_sides_of_several_layers(pair):
@@ -52,6 +133,8 @@ def test_sides_of_several_layers(pair):
         features.overview({"x": a, "y": a, "z": a}, {"x": b, "y": b}, **FEW)
     with pytest.raises(cv.InputError, match=r"2 folds and 1 shuffle\(s\)"):
         features.overview(a, b, folds=cv.Folds(2), shuffle=cv.Shuffle(1))
+    with pytest.raises(cv.InputError, match=r"give bootstrap=Bootstrap\(200\)"):
+        features.overview(a, b, bootstrap=None)
     found = features.overview(a, {"x": b, "y": b}, **FEW)
     assert found.layers["layer"].values.tolist() == ["x", "y"]
 
@@ -92,9 +175,9 @@ def test_a_claim_must_hold_for_other_networks():
     """Four networks, of which one shares nothing: the interval of the jackknife says so."""
     names = [(f"{i}", f"{j}") for i in range(4) for j in range(i)]
     several = [layers(shared=0.0 if "3" in pair else 0.2) for pair in names]
-    told = features.claims(several, names).iloc[0]
-    assert told["verdict"] == "holds partly"
-    assert told["numbers"].startswith("0.10 [-")
+    first = features.claims(several, names).iloc[0]
+    assert first["verdict"] == "holds partly"
+    assert first["numbers"].startswith("0.10 [-")
     alike = features.claims([layers() for _ in names], names)
     assert alike["verdict"].tolist() == ["holds"] * 3
     assert "0.40 [0.40, 0.40]" in alike["numbers"][0]

@@ -43,9 +43,9 @@ def half_private():
     return assembly(x, "A"), assembly(y + 0.3 * rng.standard_normal(y.shape), "B")
 
 
-def test_the_corner_is_where_counterparts_end(half_private):
+def test_the_best_share_is_that_of_units_with_a_counterpart(half_private):
     found = features.partial_matching(*half_private)
-    assert float(found["corner"]) == pytest.approx(0.6)
+    assert float(found["best_share"]) == pytest.approx(0.6)
     r = found["r"].mean("fold")
     assert float(r.sel(share=0.6)) == pytest.approx(1 / 1.09**0.5, abs=0.02)
     # at 1 it is soft matching, which the others drag down
@@ -58,13 +58,13 @@ def test_the_corner_is_where_counterparts_end(half_private):
     assert float(found["r_train"].mean()) > float(found["r"].mean())
 
 
-def test_bad_shares_are_told(half_private):
+def test_bad_shares_are_refused(half_private):
     for shares in ((0.0, 1.0), (0.5, 0.4), (0.5, 1.5), ()):
         with pytest.raises(cv.InputError, match="must be numbers above 0 and up to 1"):
             features.partial_matching(*half_private, shares=shares)
 
 
-def test_local_codes_are_told_from_distributed_ones(half_private):
+def test_local_codes_differ_from_distributed_ones(half_private):
     a, b = half_private
     turned = cv.rotated(b, seed=2)
     found = features.local_or_distributed(
@@ -93,7 +93,7 @@ def test_unequal_counts_share_partners():
     np.testing.assert_allclose(found["scale_soft"], np.log(3) / np.log(12))
 
 
-def test_unequal_numbers_of_layers_are_told(half_private):
+def test_unequal_numbers_of_layers_are_refused(half_private):
     a, b = half_private
     with pytest.raises(cv.InputError, match="2 source and 1 target layers"):
         features.local_or_distributed({"one": a, "two": a}, b)
@@ -110,7 +110,7 @@ def test_best_stimuli_are_the_largest_responses(half_private):
         features.best_stimuli(a, 401)
 
 
-def test_stimuli_that_were_not_recorded_are_not_shown():
+def test_stimuli_that_were_not_recorded_are_left_out():
     values = np.array([[1.0], [np.nan], [3.0]])
     found = features.best_stimuli(cv.Assembly.from_array(values, stimuli=list("abc")), 3)
     assert found["stimulus"].values.tolist() == [["c", "a", ""]]

@@ -58,8 +58,8 @@ def test_matching_finds_units_that_are_the_same(planted, matches):
     table = features.unit_table(matches)
     pairs = table[(table["side"] == "source") & (table["class"] == "shared")]
     right = [
-        group["source", unit] == group["target", mate] and kind["source", unit] == "one-to-one"
-        for unit, mate in zip(pairs["unit"], pairs["one_to_one"], strict=True)
+        group["source", unit] == group["target", partner] and kind["source", unit] == "one-to-one"
+        for unit, partner in zip(pairs["unit"], pairs["one_to_one"], strict=True)
     ]
     assert np.mean(right) >= 0.95  # precision
     assert np.sum(right) >= 0.95 * 64  # recall
@@ -125,7 +125,7 @@ def test_clusters_are_the_pairs_and_blocks(planted):
 
 
 @pytest.mark.slow
-def test_claims_tell_what_was_planted():
+def test_claims_say_what_was_planted():
     mixed = features.overview(
         *cv.simulate.convergent_pair(600, 80, private=20, seed=1), rotations=5
     )

@@ -82,7 +82,9 @@ def test_partial_matching_shows_its_best_share(found):
     of = found.steps["A"]["partial"]
     curve, _ = plot.partial_matching(of).axes
     np.testing.assert_allclose(line(curve, "held-out stimuli"), of["r"].mean("fold"))
-    assert f"best share {float(of['corner']):.2f}" in [one.get_label() for one in curve.get_lines()]
+    assert f"best share {float(of['best_share']):.2f}" in [
+        one.get_label() for one in curve.get_lines()
+    ]
 
 
 def test_layers_side_by_side(found):

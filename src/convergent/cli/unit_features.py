@@ -16,8 +16,8 @@ from ..data import catalog
 from ..data.assembly import Assembly, images_of, open_assembly
 from ..data.positions import keeps_positions
 from ..data.stimuli import Stimuli
-from ..features._overview import Overview
 from ..features._overview import overview as ask_all
+from ..features._overview_tables import Overview
 from ..networks.extraction import check_layers
 from ..networks.known import network as get_network
 from ..networks.network import Network

@@ -1,7 +1,7 @@
-"""Convergent features: what single units, and groups of them, have in common in two networks.
+"""Convergent features: what single units, and groups of units, of two networks have in common.
 
-The questions of Li, Yosinski, Clune, Lipson and Hopcroft 2015 (arXiv 1511.07543), for two networks,
-a network and a recording, or two subjects.
+The questions are those of Li, Yosinski, Clune, Lipson and Hopcroft 2015 (arXiv 1511.07543). They
+can be asked of two networks, of a network and a recording, or of two subjects.
 """
 
 from ._best_stimuli import best_stimuli
@@ -12,7 +12,8 @@ from ._locality import local_or_distributed
 from ._match_tables import agreement, match_summary, unit_table
 from ._matching import match_units
 from ._mutual_information import mutual_information
-from ._overview import Overview, overview
+from ._overview import overview
+from ._overview_tables import Overview
 from ._partial_matching import partial_matching
 from ._sparse_prediction import sparse_prediction, sparse_table
 

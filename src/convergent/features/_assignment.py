@@ -1,4 +1,4 @@
-"""Who is whose partner, given how alike units are: one-to-one, or each with its best."""
+"""Partners of units from their similarity: one-to-one, or each with its best."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def bipartite(weights: Floats) -> tuple[Integers, Integers]:
     Parameters
     ----------
     weights : float array (p, q)
-        How alike each source unit and each target unit are; may be negative.
+        Similarity of each source unit and each target unit; may be negative.
 
     Returns
     -------
     of_source : int array (p,)
-        Partner of each source unit; -1 for those that are left over where there are more.
+        Partner of each source unit; -1 for units without one, where p > q.
     of_target : int array (q,)
-        Partner of each target unit, likewise.
+        Partner of each target unit; -1 for units without one, where q > p.
 
     References
     ----------
-    Crouse 2016, IEEE Transactions on Aerospace and Electronic Systems 52 (as scipy has it); Li et
-    al. 2015, arXiv 1511.07543.
+    Crouse 2016, IEEE Transactions on Aerospace and Electronic Systems 52 (the algorithm in scipy);
+    Li et al. 2015, arXiv 1511.07543.
     """
     rows, columns = linear_sum_assignment(weights, maximize=True)
     of_source, of_target = (np.full(size, NO_PARTNER, dtype=np.intp) for size in weights.shape)
@@ -42,12 +42,12 @@ def bipartite(weights: Floats) -> tuple[Integers, Integers]:
 
 
 def semi(weights: Floats) -> tuple[Integers, Integers]:
-    """Semi-matching: each unit with the most alike of the other side, which several may share.
+    """Semi-matching: each unit with the most similar unit of the other side; several may share one.
 
     Parameters
     ----------
     weights : float array (p, q)
-        How alike each source unit and each target unit are.
+        Similarity of each source unit and each target unit.
 
     Returns
     -------
@@ -64,5 +64,5 @@ def semi(weights: Floats) -> tuple[Integers, Integers]:
 
 
 def partners(weights: Floats) -> Integers:
-    """Partners by `MATCHINGS`, (2, p + q): source units first, then target units."""
+    """Partners by each of `MATCHINGS`, (2, p + q): of source units, then of target units."""
     return np.stack([np.concatenate(found) for found in (bipartite(weights), semi(weights))])

@@ -1,4 +1,4 @@
-"""What a unit likes: the stimuli, and places in them, that it responds to most."""
+"""The stimuli, and positions in them, that each unit responds to most."""
 
 from __future__ import annotations
 
@@ -7,40 +7,47 @@ import xarray as xr
 
 from ..base.errors import InputError
 from ..data.assembly import Assembly, images_of
-from ..scoring.inputs import named
+from ..scoring.inputs import as_populations
 
 __all__ = ["best_stimuli"]
 
 
 def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
-    """The stimuli that each unit responds to most, best first.
+    """Find the stimuli that each unit responds to most.
 
     Parameters
     ----------
     assembly : Assembly
-        (stimulus, unit); repeats are averaged. Of positions of images, the best of each image
-        counts.
+        (stimulus, unit); repeats are averaged. Where stimuli are positions of images, only the best
+        position of each image counts.
     k : int
-        How many stimuli.
+        Number of stimuli for each unit.
 
     Returns
     -------
     xarray.Dataset
-        ``stimulus`` and ``response`` (unit, rank): name of the image, and the response to it;
-        '' and NaN where the unit was recorded for fewer. Where
-        stimuli are positions, ``row`` and ``column`` (unit, rank), the middle of the position, from
-        0 to 1 of the image's height and width.
+        ``stimulus`` and ``response`` (unit, rank), from the highest response down: name of the
+        image, and the response to it; '' and NaN at the last ranks of units that were recorded for
+        fewer than k images. Where stimuli are positions, ``row`` and ``column`` (unit, rank):
+        centre of the position, as a share of the image's height and width (0 to 1).
 
     Raises
     ------
     InputError
-        Where there are fewer than k images, or none is asked for.
+        If there are fewer than k images, or k is below 1.
 
     References
     ----------
-    Li et al. 2015, arXiv 1511.07543.
+    Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> a, _ = cv.simulate.convergent_pair(90, 10, shares=(0.6, 0.4, 0), block=4, private=2)
+    >>> cv.features.best_stimuli(a, k=3)["stimulus"].shape
+    (12, 3)
     """
-    named("assembly", assembly)
+    as_populations("assembly", assembly)
     data = assembly.average().data
     image = images_of(assembly)
     names, member = np.unique(
@@ -51,7 +58,7 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     values = np.asarray(data.transpose("stimulus", "unit").values, dtype=np.float64)
     best = np.empty((values.shape[1], k), dtype=np.intp)
     for unit, column in enumerate(values.T):
-        order = np.lexsort((np.arange(len(column)), -column))  # NaN come last
+        order = np.lexsort((np.arange(len(column)), -column))  # puts NaN last
         first = np.unique(member[order], return_index=True)[1]  # the best position of each image
         best[unit] = order[np.sort(first)[:k]]
     response = np.take_along_axis(values.T, best, axis=1)
@@ -67,6 +74,6 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     )
     if image is not None:
         for axis in ("row", "column"):
-            place = data[axis].values
-            found[axis] = ("unit", "rank"), (place[best] + 0.5) / (place.max() + 1)
+            position = data[axis].values
+            found[axis] = ("unit", "rank"), (position[best] + 0.5) / (position.max() + 1)
     return found

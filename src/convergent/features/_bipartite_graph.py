@@ -1,4 +1,4 @@
-"""Units of two networks as a graph whose edges are correlations between them; its clusters."""
+"""Units of two populations as a bipartite graph with correlations as edges; its clusters."""
 
 from __future__ import annotations
 
@@ -16,66 +16,66 @@ from sklearn.cluster import KMeans
 
 from ..base.arrays import Floats, Integers
 
-__all__ = ["NO_CLUSTER", "ROUNDING", "Embedding", "Graph", "from_largest"]
+__all__ = ["NO_CLUSTER", "Embedding", "Graph", "from_largest"]
 
 NO_CLUSTER = -1
-ROUNDING = 1e-7  # of a singular value
+_ROUNDING = 1e-7  # of a singular value
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Places of units in as many dimensions as there are to be clusters.
+    """Coordinates of units in k dimensions, of which k clusters are made.
 
     Attributes
     ----------
     rows : float array (m, k)
-        Of units that have an edge, source units first.
-    tied : bool array (p + q,)
-        Which these are.
+        Coordinates of the units that have an edge, source units first.
+    connected : bool array (p + q,)
+        Whether each unit has an edge.
     k : int
         Number of clusters.
     """
 
     rows: Floats
-    tied: NDArray[np.bool_]
+    connected: NDArray[np.bool_]
     k: int
 
     def clusters(self, seed: int | None = None) -> Integers:
         """Cluster of each unit (p + q,), by k-means; -1 without an edge.
 
-        It starts from the branches of Ward's tree, which does better than random starts where
-        clusters are many, or from random units where a seed is given.
+        Without a seed k-means starts from the branches of Ward's tree, which is better than random
+        starts if there are many clusters; with a seed it starts from random units.
         """
         if seed is not None:
             fit = KMeans(self.k, n_init=1, random_state=seed).fit(self.rows)
         else:
-            branch = self.branches[self.tied]
+            branch = self.branches[self.connected]
             centres = np.stack([self.rows[branch == one].mean(0) for one in np.unique(branch)])
             fit = KMeans(len(centres), init=centres, n_init=1).fit(self.rows)
         return self._of_all(fit.labels_)
 
     @cached_property
     def branches(self) -> Integers:
-        """Cluster of each unit (p + q,), where Ward's tree is cut into k; -1 without an edge."""
+        """Branch of each unit (p + q,) when Ward's tree is cut into k; -1 without an edge."""
         return self._of_all(fcluster(self._links, self.k, "maxclust") - 1)
 
     @property
     def places(self) -> Integers:
-        """Place of each unit among the tree's leaves; units without an edge come last."""
-        leaves = np.flatnonzero(self.tied)[leaves_list(self._links)]
-        places = np.empty(len(self.tied), dtype=np.intp)
-        places[np.concatenate([leaves, np.flatnonzero(~self.tied)])] = np.arange(len(places))
+        """Place of each unit in the order of the tree's leaves; units without an edge are last."""
+        leaves = np.flatnonzero(self.connected)[leaves_list(self._links)]
+        places = np.empty(len(self.connected), dtype=np.intp)
+        places[np.concatenate([leaves, np.flatnonzero(~self.connected)])] = np.arange(len(places))
         return places
 
     @cached_property
     def _links(self) -> Floats:
-        # rows have length 1, so that their distances follow from products, which are faster
+        # rows have length 1, so their distances follow from products, which are faster
         squares = np.maximum(2 - 2 * (self.rows @ self.rows.T), 0.0)
         return np.asarray(linkage(squareform(np.sqrt(squares), checks=False), "ward"))
 
     def _of_all(self, labels: NDArray[Any]) -> Integers:
-        found = np.full(len(self.tied), NO_CLUSTER, dtype=np.intp)
-        found[self.tied] = labels
+        found = np.full(len(self.connected), NO_CLUSTER, dtype=np.intp)
+        found[self.connected] = labels
         return found
 
 
@@ -86,31 +86,31 @@ class Graph:
     Attributes
     ----------
     weights : float array (p, q)
-        How strongly each source unit is tied to each target unit, 0 or more.
+        Weight of the edge between each source unit and each target unit, 0 or more.
     """
 
     weights: Floats
 
     @classmethod
     def of(cls, r: Floats, edges: str, floor: float) -> Graph:
-        """Correlations (p, q), or their sizes, less a floor; what is below is no edge."""
+        """Graph from correlations (p, q), or their absolute values, less a floor; none below 0."""
         return cls(np.maximum((np.abs(r) if edges == "absolute" else r) - floor, 0.0))
 
     @property
     def empty(self) -> bool:
-        """Whether there is no edge."""
+        """Whether no edge exists."""
         return not (self.weights > 0).any()
 
     @property
-    def tied(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Units of either side that have an edge."""
+    def connected(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether each source unit, and each target unit, has an edge."""
         edge = self.weights > 0
         return np.asarray(edge.any(1)), np.asarray(edge.any(0))
 
     @property
     def parts(self) -> int:
-        """Into how many parts without edges between them the graph falls."""
-        rows, columns = self.tied
+        """Number of parts that no edge connects."""
+        rows, columns = self.connected
         inner = scipy.sparse.csr_array(self.weights[np.ix_(rows, columns)])
         return int(
             connected_components(scipy.sparse.block_array([[None, inner], [inner.T, None]]))[0]
@@ -118,15 +118,15 @@ class Graph:
 
     @property
     def singular_values(self) -> Floats:
-        """Of the normalized weights, largest first; the first is 1."""
+        """Singular values of the normalized weights, largest first; the first is 1."""
         return self._axes[0]
 
     def embedding(self, k: int) -> Embedding:
-        r"""Place of each unit that has an edge in k dimensions.
+        r"""Coordinates in k dimensions of each unit that has an edge.
 
         The first k singular vectors of :math:`D_s^{-1/2} W D_t^{-1/2}`, with degrees D, are the
         first eigenvectors of the normalized adjacency of the whole graph; each unit's row is
-        brought to length 1.
+        scaled to length 1.
 
         References
         ----------
@@ -135,7 +135,8 @@ class Graph:
         _, left, right = self._axes
         rows = np.concatenate([left[:, :k], right[:, :k]])
         length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return Embedding(rows / np.where(length > 0, length, 1.0), np.concatenate(self.tied), k)
+        rows = rows / np.where(length > 0, length, 1.0)
+        return Embedding(rows, np.concatenate(self.connected), k)
 
     @cached_property
     def _axes(self) -> tuple[Floats, Floats, Floats]:
@@ -143,14 +144,14 @@ class Graph:
         normalized = self._normalized()
         wide = normalized.shape[0] > normalized.shape[1]
         short = normalized.T if wide else normalized
-        # of the smaller side's products: many times faster than from the weights themselves
+        # from products of the smaller side: many times faster than from the weights themselves
         squares, one = scipy.linalg.eigh(short @ short.T, driver="evd")
         values, one = np.sqrt(np.maximum(squares[::-1], 0.0)), one[:, ::-1]
-        other = short.T @ one / np.maximum(values, ROUNDING)
+        other = short.T @ one / np.maximum(values, _ROUNDING)
         return (values, other, one) if wide else (values, one, other)
 
     def _normalized(self) -> Floats:
-        rows, columns = self.tied
+        rows, columns = self.connected
         inner = self.weights[np.ix_(rows, columns)]
         return np.asarray(
             inner / np.sqrt(inner.sum(1, keepdims=True)) / np.sqrt(inner.sum(0, keepdims=True))
@@ -158,7 +159,7 @@ class Graph:
 
 
 def from_largest(labels: Integers) -> Integers:
-    """The same clusters, numbered from the largest."""
+    """Clusters numbered from the largest."""
     names, first, counts = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
     order = names[np.lexsort((first, -counts))]
     number = np.full(int(labels.max(initial=0)) + 2, NO_CLUSTER, dtype=np.intp)

@@ -1,12 +1,13 @@
-"""The three claims of the paper, put to numbers: whether they hold, and by how much.
+"""The three claims of Li et al. 2015 as numbers: whether they hold, and by how much.
 
-What is asked of each was set before any result was seen.
+The thresholds were set before any result was seen.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import xarray as xr
@@ -14,15 +15,15 @@ import xarray as xr
 from ..base.errors import InputError
 from ..scoring.jackknife import over_networks
 
-__all__ = ["CLAIMS", "FEW", "MORE_THAN_ONE", "OTHER_AXES", "SOME", "SPAN", "claims"]
+__all__ = ["claims"]
 
-SOME = 0.1  # of the units, at the least, on either side of the line
-SPAN = 0.5**0.5  # canonical correlation of a shared subspace, at the least
-OTHER_AXES = 0.1  # by which single units match worse than what they span, at the least
-MORE_THAN_ONE = 0.02  # by which the r of few units exceeds that of one, at the least
-FEW = 0.5  # on the scale from one unit (0) to all (1): the root of their number, at the most
+_SOME = 0.1  # share of the units that is shared, and that is not, at least
+_SPAN = 0.5**0.5  # canonical correlation of a shared subspace, at least
+_OTHER_AXES = 0.1  # by which single units match worse than the subspace, at least
+_MORE_THAN_ONE = 0.02  # by which the r of few units exceeds that of one, at least
+_FEW = 0.5  # on the scale from one unit (0) to all (1): the root of their number, at most
 
-CLAIMS = (
+_CLAIMS = (
     "some features are reliably shared, and others are not",
     "groups of units share a subspace, but with different bases",
     "the code lies between local and slightly distributed",
@@ -34,7 +35,7 @@ def claims(
     networks: Sequence[tuple[str, str]] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Say whether each claim of the paper holds.
+    """Decide whether each claim of the paper holds.
 
     Parameters
     ----------
@@ -42,26 +43,28 @@ def claims(
         ``layers`` of `overview`, of one pair of networks or of several.
     networks : sequence of tuple of str, optional
         Names of source and target of each pair, such as their seeds. With three networks or more,
-        intervals are for other networks (jackknife over those that are there), unless one is in
+        there are intervals for other networks (by jackknife over these), unless one network is in
         every pair.
     level : float
-        Of the intervals.
+        Confidence level of the intervals.
 
     Returns
     -------
     pandas.DataFrame
-        A row a claim: ``claim``, ``verdict`` ("holds", "holds partly", "does not hold here") and
-        the ``numbers``: means over layers and pairs, with intervals where there are any. A part
-        holds where its interval does, or, without one, its estimate; a claim, where all parts do.
+        One row per claim: ``claim``; ``verdict``, "holds", "holds partly" or "does not hold here";
+        ``numbers``, means over layers and pairs, with intervals if there are any. A part of a claim
+        holds if its interval (without one, its mean) is beyond the threshold; a claim holds if all
+        of its parts do.
 
     Raises
     ------
     InputError
-        Where there is nothing, pairs have other layers, or names are not as many as pairs.
+        If there are no layers, pairs have different layers, or there are not as many names as
+        pairs.
 
     References
     ----------
-    Li et al. 2015, arXiv 1511.07543.
+    Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
     """
     several = [layers] if isinstance(layers, xr.Dataset) else list(layers)
     names = [("source", "target")] * len(several) if networks is None else list(networks)
@@ -78,54 +81,81 @@ def claims(
         source_seed=("pair", [str(source) for source, _ in names]),
         target_seed=("pair", [str(target) for _, target in names]),
     )
-
-    def of(statistic: Callable[[xr.Dataset], xr.DataArray]) -> _Estimate:
-        found = over_networks(whole, lambda one: statistic(one).mean(), level)
-        return _Estimate(*(float(found[name]) for name in ("estimate", "low", "high")))
-
-    shared, alone = of(lambda one: one["shared"]), of(lambda one: one["not_shared"])
-    span = of(lambda one: one["canonical"])
-    axes = of(lambda one: one["canonical"] - one["matched"])
-    predicted, matched = of(lambda one: one["predicted"]), of(lambda one: one["matched"])
-    native = of(lambda one: one["native"] - one["rotated"])
-    few = of(lambda one: one["r_lasso"] - one["r_single"])
-    scale = of(lambda one: one["scale_sparse"])
-    rows = [
-        (
-            [shared.low >= SOME, alone.low >= SOME],
-            f"{shared} of the units have a partner that surely tells half of their variance; "
-            f"{alone} surely have none",
-        ),
-        (
-            [span.low >= SPAN, axes.low >= OTHER_AXES],
-            f"canonical correlation of a cluster's parts {span}, by {axes} above that of its units "
-            f"paired one-to-one; the other part predicts a unit by r {predicted}, its partner by "
-            f"{matched}",
-        ),
-        (
-            [native.low > 0, few.low >= MORE_THAN_ONE, scale.high <= FEW],
-            f"soft matching of units is {native} above that of rotations; few units predict by "
-            f"{few} better (r) than one; effective number of them {scale} on the scale from one "
-            "(0) to all (1)",
-        ),
-    ]
+    estimates = {name: _Estimate.of(whole, one, level) for name, one in _STATISTICS.items()}
     return pd.DataFrame(
         [
             {"claim": claim, "verdict": _verdict(parts), "numbers": numbers}
-            for claim, (parts, numbers) in zip(CLAIMS, rows, strict=True)
+            for claim, (parts, numbers) in zip(_CLAIMS, _judged(estimates), strict=True)
         ]
     )
 
 
-class _Estimate:
-    """A mean, and its interval; where none is known, the mean is both ends."""
+_STATISTICS: dict[str, Callable[[xr.Dataset], xr.DataArray]] = {
+    "shared": lambda one: one["shared"],
+    "not shared": lambda one: one["not_shared"],
+    "subspace": lambda one: one["canonical"],
+    "axes": lambda one: one["canonical"] - one["matched"],
+    "predicted": lambda one: one["predicted"],
+    "matched": lambda one: one["matched"],
+    "rotations": lambda one: one["native"] - one["rotated"],
+    "few": lambda one: one["r_lasso"] - one["r_single"],
+    "scale": lambda one: one["scale_sparse"],
+}
 
-    def __init__(self, mean: float, low: float, high: float) -> None:
-        self.mean, self._known = mean, not math.isnan(low)
-        self.low, self.high = (low, high) if self._known else (mean, mean)
+
+@dataclass(frozen=True)
+class _Estimate:
+    """A mean and its interval, with NaN ends if there is none."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(
+        cls, whole: xr.Dataset, statistic: Callable[[xr.Dataset], xr.DataArray], level: float
+    ) -> _Estimate:
+        """Estimate the mean of a statistic over layers and pairs of networks."""
+        found = over_networks(whole, lambda one: statistic(one).mean(), level)
+        return cls(*(float(found[name]) for name in ("estimate", "low", "high")))
+
+    @property
+    def least(self) -> float:
+        """Lower end of the interval; the mean if there is none."""
+        return self.mean if math.isnan(self.low) else self.low
+
+    @property
+    def most(self) -> float:
+        """Upper end of the interval; the mean if there is none."""
+        return self.mean if math.isnan(self.low) else self.high
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f}" + (f" [{self.low:.2f}, {self.high:.2f}]" if self._known else "")
+        interval = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.mean:.2f}{interval}"
+
+
+def _judged(of: Mapping[str, _Estimate]) -> list[tuple[list[bool], str]]:
+    """Whether each part of each claim holds, and the numbers in words."""
+    few, scale, rotations = of["few"], of["scale"], of["rotations"]
+    return [
+        (
+            [of["shared"].least >= _SOME, of["not shared"].least >= _SOME],
+            f"{of['shared']} of the units have a partner that surely explains half of their "
+            f"variance; {of['not shared']} surely have none",
+        ),
+        (
+            [of["subspace"].least >= _SPAN, of["axes"].least >= _OTHER_AXES],
+            f"canonical correlation of a cluster's parts {of['subspace']}, by {of['axes']} above "
+            f"that of its units paired one-to-one; the other part predicts a unit by r "
+            f"{of['predicted']}, its partner by {of['matched']}",
+        ),
+        (
+            [rotations.least > 0, few.least >= _MORE_THAN_ONE, scale.most <= _FEW],
+            f"soft matching of units is {rotations} above that of rotations; few units predict by "
+            f"{few} better (r) than one; effective number of them {scale} on the scale from one "
+            "(0) to all (1)",
+        ),
+    ]
 
 
 def _verdict(parts: Sequence[bool]) -> str:

@@ -1,4 +1,4 @@
-"""How good clusters of units are: what their parts share, on stimuli that have not made them."""
+"""Scores of clusters of units: how much their two parts share on test stimuli."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._bipartite_graph import NO_CLUSTER, Graph
 from ._cross_moments import CrossMoments
 from ._graph_edges import GraphEdges, correlate_all
 from ._subspaces import canonical_correlations, dimension, groups, matched, predicted
-from ._two_populations import SIDES, Pair
+from ._two_populations import SIDES, TwoPopulations
 
 __all__ = ["PAIRED", "halves_agree", "held_out_scores", "scores_of_each"]
 
@@ -24,11 +24,25 @@ PAIRED = ("matched", "matched_rotated", "predicted")
 
 
 def scores_of_each(
-    pair: Pair, labels: Integers, r: Floats, rotations: int, rng: np.random.Generator
+    pair: TwoPopulations, labels: Integers, r: Floats, rotations: int, rng: np.random.Generator
 ) -> xr.Dataset:
-    """Scores of each cluster."""
+    """Scores of each cluster, as in the docstring of `clusters`.
+
+    Parameters
+    ----------
+    pair : TwoPopulations
+        The populations whose units are clustered.
+    labels : int array (p + q,)
+        Cluster of each unit, -1 for none.
+    r : float array (p, q)
+        Correlations of the units.
+    rotations : int
+        Number of random rotations of the target's part of each cluster.
+    rng : numpy.random.Generator
+        Draws the rotations.
+    """
     p = len(pair.source.units)
-    folds, size = list(pair.folds()), np.abs(r)
+    folds, size = list(pair.train_and_test()), np.abs(r)
     own = [pair.moments.source_covariance, pair.moments.target_covariance]
     rows = []
     for cluster in range(labels.max() + 1):
@@ -42,6 +56,11 @@ def scores_of_each(
             "within": size[np.ix_(x, y)].mean() if len(x) and len(y) else np.nan,
         }
         rows.append(row | _paired(folds, x, y, rotations, rng))
+    return _labelled(rows)
+
+
+def _labelled(rows: list[dict[str, Any]]) -> xr.Dataset:
+    """Scores of all clusters, along ``cluster``."""
     of_each = [row.pop("canonical") for row in rows]
     canonical = np.full((len(rows), max([1, *map(len, of_each)])), np.nan)
     for line, values in zip(canonical, of_each, strict=True):
@@ -61,12 +80,12 @@ def scores_of_each(
 
 
 def held_out_scores(
-    pair: Pair, k: int, rule: GraphEdges, rotations: int, rng: np.random.Generator
+    pair: TwoPopulations, k: int, rule: GraphEdges, rotations: int, rng: np.random.Generator
 ) -> xr.Dataset:
-    """The same on test stimuli, of clusters that are found on training stimuli: means by fold."""
+    """Scores on test stimuli of clusters that are found on training stimuli: means of each fold."""
     p, names = len(pair.source.units), ("canonical", *PAIRED)
     means = np.full((len(names), len(pair.splits)), np.nan)
-    for number, (train, test) in enumerate(pair.folds() if k else ()):
+    for number, (train, test) in enumerate(pair.train_and_test() if k else ()):
         graph = rule.graph(train.correlation, train.n)
         if graph.empty:
             continue
@@ -86,23 +105,29 @@ def held_out_scores(
 
 
 def halves_agree(
-    pair: Pair, k: int, rule: GraphEdges, halves: int, rotations: int, rng: np.random.Generator
+    pair: TwoPopulations,
+    k: int,
+    rule: GraphEdges,
+    halves: int,
+    rotations: int,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[float, float]]:
-    """Rand index and contrast of clusters of two halves; then the same of rotated axes."""
+    """Adjusted Rand index and contrast of clusters of two halves; then with rotated axes."""
     x, y = (side.values for side in pair.sides)
     for number in range(halves + rotations):
         half = _half(pair, rng)
-        shown = x if number < halves else x @ random_rotation(x.shape[1], rng)
-        both = [correlate_all(shown[part], y[part]) for part in (half, ~half)]
+        axes = x if number < halves else x @ random_rotation(x.shape[1], rng)
+        both = [correlate_all(axes[part], y[part]) for part in (half, ~half)]
         graphs = [
             rule.graph(r, int(part.sum())) for r, part in zip(both, (half, ~half), strict=True)
         ]
-        if any(graph.empty for graph in graphs):  # of half the stimuli, or in rotated axes
+        if any(graph.empty for graph in graphs):  # with half the stimuli, or with rotated axes
             yield float("nan"), float("nan")
             continue
         one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
-        tied = (one != NO_CLUSTER) & (other != NO_CLUSTER)
-        index = adjusted_rand_score(one[tied], other[tied]) if tied.any() else float("nan")
+        in_both = (one != NO_CLUSTER) & (other != NO_CLUSTER)
+        nothing = not in_both.any()
+        index = float("nan") if nothing else adjusted_rand_score(one[in_both], other[in_both])
         yield index, _contrast(one, np.abs(both[1]))
 
 
@@ -113,34 +138,34 @@ def _paired(
     rotations: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """How far both parts of a cluster span the same, with the same axes, on test stimuli."""
+    """How far both parts of a cluster share a subspace, and its axes, on test stimuli."""
     if not (len(x) and len(y)):
         return dict.fromkeys(PAIRED, np.nan) | {"canonical": np.zeros(0)}
     parts = groups(folds, x, y)
-    turned = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
+    rotated = [matched(parts, random_rotation(len(y), rng)) for _ in range(rotations)]
     return {
         "canonical": canonical_correlations(parts),
         "matched": matched(parts),
-        "matched_rotated": float(np.mean(turned)) if turned else np.nan,
+        "matched_rotated": float(np.mean(rotated)) if rotated else np.nan,
         "predicted": predicted(parts),
     }
 
 
 def _across(size: Floats, x: Integers, y: Integers) -> float:
-    """Mean size of the correlations of a cluster's units with the others of the other side."""
+    """Mean absolute correlation of a cluster's units with units of the other side outside it."""
     total = size[x].sum() + size[:, y].sum() - 2 * size[np.ix_(x, y)].sum()
     count = len(x) * size.shape[1] + len(y) * size.shape[0] - 2 * len(x) * len(y)
     return float(total / count) if count else float("nan")
 
 
 def _within(k: int, graph: Graph) -> int:
-    """As many clusters as there are units for."""
-    return min(k, *(max(1, int(tied.sum())) for tied in graph.tied))
+    """K, but no more than the connected units of a side."""
+    return min(k, *(max(1, int(connected.sum())) for connected in graph.connected))
 
 
-def _half(pair: Pair, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _half(pair: TwoPopulations, rng: np.random.Generator) -> NDArray[np.bool_]:
     """A random half of the stimuli (or images)."""
-    member = np.arange(len(pair.stimuli))
+    member = np.arange(pair.n_stimuli)
     if pair.groups is not None:
         member = np.unique(pair.groups, return_inverse=True)[1]
     chosen = rng.permutation(int(member.max()) + 1)[: (int(member.max()) + 1) // 2]
@@ -148,7 +173,7 @@ def _half(pair: Pair, rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def _contrast(labels: Integers, size: Floats) -> float:
-    """Mean size of correlations within clusters less that across them."""
+    """Mean absolute correlation within clusters less that across clusters."""
     rows, columns = labels[: len(size), None], labels[len(size) :]
     inside = (rows == columns) & (rows >= 0)
     if not inside.any() or inside.all():

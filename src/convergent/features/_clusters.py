@@ -1,32 +1,58 @@
-"""Many-to-many: groups of units of both networks that see the same, whatever their axes.
+"""Many-to-many: groups of units of both populations that share a subspace, whatever its axes.
 
-Units are the nodes of a bipartite graph, whose edges are correlations between the networks. Its
-spectral clusters are scored: are they of both networks, do both parts span the same subspace, are
-single units in it alike, and are they found again on other stimuli?
+Units are the nodes of a bipartite graph, whose edges are correlations between the populations. Its
+spectral clusters are scored: whether they have units of both populations, whether both parts span
+the same subspace, whether single units in it are alike, and whether the same clusters are found on
+other stimuli.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from sklearn.metrics import adjusted_rand_score
 
-from ..base.errors import InputError, unknown
+from ..base.compute import Compute
+from ..base.errors import InputError, unknown, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
-from ..protocol.folds import Folds
+from ..protocol.settings import Protocol, Settings, settle
 from ._bipartite_graph import NO_CLUSTER, Graph, from_largest
 from ._cluster_scores import PAIRED, halves_agree, held_out_scores, scores_of_each
 from ._graph_edges import KINDS, GraphEdges, chance_floor
-from ._two_populations import SIDES, Pair, pair_of
+from ._results import OF_SCORES, result, used
+from ._two_populations import SIDES, TwoPopulations, prepare
 
-__all__ = ["SEEDS", "cluster_table", "clusters"]
+__all__ = ["ClusterOptions", "cluster_table", "clusters", "clusters_of"]
 
-SEEDS = 5  # of random starts of k-means
+_SEEDS = 5  # of random starts of k-means
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Options of `clusters`, under the same names."""
+
+    k: int | None = None
+    edges: str = "absolute"
+    floor: float | None = None
+    halves: int = 3
+    rotations: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.edges not in KINDS:
+            raise unknown("kind of edges", self.edges, KINDS)
+        if self.floor is not None and not 0 <= self.floor < 1:
+            raise InputError(f"floor={self.floor!r}: give a correlation from 0 to below 1.")
+        for name in ("halves", "rotations", "seed"):
+            count = getattr(self, name)
+            if not isinstance(count, (int, np.integer)) or count < 0:
+                raise InputError(f"{name}={count!r}: give a whole number from 0 up.")
 
 
 def clusters(
@@ -36,127 +62,156 @@ def clusters(
     k: int | None = None,
     edges: Literal["absolute", "positive"] = "absolute",
     floor: float | None = None,
-    folds: Folds = Folds(),
     halves: int = 3,
     rotations: int = 3,
     seed: int = 0,
-    progress: bool | None = None,
+    **settings: Unpack[Settings],
 ) -> xr.Dataset:
     r"""Cluster the units of two populations together, and score the clusters.
 
-    With W the sizes of the correlations (p, q) between the populations, less what chance gives, and
-    D the sums of its rows and columns, units are embedded by the first k singular vectors of
-    :math:`D_s^{-1/2} W D_t^{-1/2}`, each unit's row at length 1: the first eigenvectors of the
-    normalized Laplacian of the bipartite graph. Ward's method orders them in a tree, whose branches
-    k-means makes better.
+    Let W be the absolute correlations (p, q) between the populations, less a floor that chance
+    reaches, and D the diagonal matrices of the sums of its rows and of its columns. Units are
+    embedded by the first k singular vectors of :math:`D_s^{-1/2} W D_t^{-1/2}`, each unit's row at
+    length 1: these are the first eigenvectors of the normalized Laplacian of the bipartite graph.
+    Ward's method orders the units in a tree, and its k branches are the starting point of k-means.
 
     Parameters
     ----------
     source, target : Assembly
         (stimulus, unit); repeats are averaged, stimuli matched by name.
     k : int, optional
-        Number of clusters; where left out, from 2 up, where the singular values fall most
-        (eigengap).
+        Number of clusters, 2 or more; by default where the singular values fall most (eigengap).
     edges : {"absolute", "positive"}
-        Whether a negative correlation ties units as a positive one does, or not at all.
+        Whether units with a negative correlation are connected as well, by its absolute value.
     floor : float, optional
-        What is taken off each correlation, also in halves and folds; less is no edge. Where left
-        out, what the best
-        correlation of 95% of the units stays below when stimuli are exchanged: so many units
-        without counterpart have no edge, and are in no cluster. 0 leaves correlations as they are.
-    folds : Folds
-        For what is fitted to a cluster (canonical directions, partners), and scored on test
-        stimuli.
+        Subtracted from each correlation, also in halves and folds; units with a lower correlation
+        are not connected. By default the value below which the best correlation of 95% of the units
+        stays when stimuli are exchanged, so that 95% of the units without a counterpart are in no
+        cluster. 0 leaves correlations as they are.
     halves : int
-        How often stimuli are halved, and either half clustered; 0 for no stability.
+        Number of times that stimuli are split in halves and each half is clustered; 0 for none.
     rotations : int
-        Random rotations for comparison; 0 for none.
+        Number of random rotations, for comparison; 0 for none.
     seed : int
-        Draws exchanges, halves, rotations and k-means' random starts.
-    progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
+        Seed of the exchanges, halves, rotations and random starts of k-means.
+    **settings : Settings
+        ``folds``, for what is fitted to a cluster (canonical directions, partners) and scored on
+        test stimuli, or ``protocol`` with them; ``study`` and ``progress``, or ``compute`` with
+        these.
 
     Returns
     -------
     xarray.Dataset
-        Along ``unit`` the source's units, then the target's, told apart by ``side``: ``label``, the
-        cluster, -1 for none; ``branch``, that of Ward's tree cut into as many; ``place``, order of
-        its leaves. ``between`` (source_unit, target_unit): the correlations. Along ``cluster``,
-        from the largest: ``n_units`` (cluster, population); ``balance``, the lesser share of a
-        population's units over the greater (1 where either has its part, 0 where one has none);
-        ``within`` and ``across``, mean size of the correlations of the cluster's units with units
-        of the other population inside and outside; ``dimension`` (cluster, population),
-        participation ratio of the variances along its axes; ``canonical`` (cluster, component),
-        canonical correlations of the two parts on test stimuli, ``angle``, their arccos in degrees
-        (the principal angles of what the parts span), and ``canonical_mean``; ``matched``, mean
-        correlation of units paired one-to-one in the cluster, on test stimuli, and
-        ``matched_rotated``, the same where the target's part spans the same subspace with random
-        axes; ``predicted``, mean correlation there of the target's units with what the source's
-        part predicts of them linearly. NaN where a cluster has no units of one side. As clusters
-        are found on all stimuli, these are somewhat high where correlations are near chance;
-        ``canonical_held_out`` (fold), ``matched_held_out``, ``matched_rotated_held_out`` and
-        ``predicted_held_out`` are not: means, over units, of clusters of the training stimuli.
-        ``singular_values`` (component). ``stability`` (half), adjusted Rand index of the clusters
-        of two halves of the stimuli, and ``contrast`` (half), within less across for clusters of
-        one half on the other; ``stability_rotated`` and ``contrast_rotated`` (rotation), the same
-        where all axes of the source are rotated; ``stability_of_starts``, the mean index of k-means
-        started at random from five seeds, and ``agreement_of_tree``, of the tree itself.
+        Along ``unit`` (units of the source, then of the target; coordinate ``side``):
+
+        - ``label``: cluster of the unit, -1 for none.
+        - ``branch``: its branch, when Ward's tree is cut into k; -1 for none.
+        - ``place``: its place in the order of the tree's leaves.
+
+        Along ``cluster``, from the largest; NaN if a cluster has no units of one side:
+
+        - ``n_units`` (cluster, population): number of units.
+        - ``balance``: the smaller over the larger share of a population's units that the cluster
+          holds; 1 if both shares are equal, 0 if it has units of one side only.
+        - ``within``, ``across``: mean absolute correlation of its units with units of the other
+          population in the cluster, and outside.
+        - ``dimension`` (cluster, population): participation ratio of the variances along principal
+          axes.
+        - ``canonical`` (cluster, canonical_component): canonical correlations of the two parts on
+          test stimuli; ``angle``: their arccos in degrees (principal angles between the subspaces);
+          ``canonical_mean``: their mean.
+        - ``matched``: mean correlation on test stimuli of units paired one-to-one in the cluster;
+          ``matched_rotated``: the same when the target's part is randomly rotated.
+        - ``predicted``: mean correlation on test stimuli of the target's units with their linear
+          prediction from the source's part.
+
+        Clusters are found on all stimuli, so these scores are slightly too high where correlations
+        are near chance. ``canonical_held_out``, ``matched_held_out``, ``matched_rotated_held_out``
+        and ``predicted_held_out`` (fold) are not: they are means, weighted by the number of units,
+        over clusters that are found on the training stimuli of each fold.
+
+        On the reliability of the clusters:
+
+        - ``stability`` (half): adjusted Rand index of the clusters of two halves of the stimuli.
+        - ``contrast`` (half): within less across, for clusters of one half on the other half.
+        - ``stability_rotated``, ``contrast_rotated`` (rotation): the same when the source is
+          randomly rotated.
+        - ``stability_of_starts``: mean adjusted Rand index with k-means from five random starts.
+        - ``agreement_of_tree``: adjusted Rand index with the branches of the tree.
+
+        ``between`` (source_unit, target_unit): correlations. ``singular_values`` (component).
+        Attrs: ``k``, ``edges``, ``floor``, ``n_stimuli``, ``source``, ``target``, ``provenance``.
 
     Raises
     ------
     InputError
-        Where k is less than 2 or more than the units of a side, or the populations do not fit.
+        If k is below 2 or above the number of connected units of a side, another option is out of
+        its range, or the populations do not fit.
 
     Warns
     -----
     UserWarning
-        Where the graph falls into more parts than k, so that some are merged at random; where no
+        If the graph has more than k separate parts, so that some are merged at random; if no
         correlation is above the floor, so that there are no clusters.
 
     References
     ----------
     Ng, Jordan and Weiss 2001, NIPS 14; Dhillon 2001, KDD (bipartite graphs); Hubert and Arabie
-    1985, Journal of Classification 2 (adjusted Rand index); Li et al. 2015, arXiv 1511.07543.
+    1985, Journal of Classification 2 (adjusted Rand index); Li, Yosinski, Clune, Lipson and
+    Hopcroft 2015, arXiv 1511.07543.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> a, b = cv.simulate.convergent_pair(300, 16, shares=(0, 0, 1), block=8, private=0)
+    >>> found = cv.features.clusters(a, b, halves=1, rotations=1)
+    >>> cv.features.cluster_table(found)[["n_source", "n_target", "canonical", "matched"]].round(1)
+       n_source  n_target  canonical  matched
+    0         8         8        0.9      0.5
+    1         8         8        0.9      0.5
     """
-    _check(edges, floor, {"halves": halves, "rotations": rotations, "seed": seed})
-    pair = pair_of(source, target, folds)
-    rng = np.random.default_rng(seed)
+    protocol, compute = settle(
+        settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
+    )
+    options = ClusterOptions(k, edges, floor, halves, rotations, seed)
+    return clusters_of(prepare(source, target, protocol.folds), protocol, compute, options)
+
+
+def clusters_of(
+    pair: TwoPopulations, protocol: Protocol, compute: Compute, options: ClusterOptions
+) -> xr.Dataset:
+    """Cluster units, as `clusters` does, of prepared populations."""
+    make = partial(_clusters, pair, options, compute.progress)
+    return result("clusters", pair, make, compute, used(protocol, "folds") | asdict(options))
+
+
+def _clusters(pair: TwoPopulations, options: ClusterOptions, progress: bool | None) -> xr.Dataset:
+    rng = np.random.default_rng(options.seed)
     r = pair.moments.correlation
-    if floor is None:
-        rule = GraphEdges(edges, chance_floor(pair, edges, rng), len(pair.stimuli))
+    if options.floor is None:
+        rule = GraphEdges(options.edges, chance_floor(pair, options.edges, rng), pair.n_stimuli)
     else:
-        rule = GraphEdges(edges, floor, None)
-    graph = rule.graph(r, len(pair.stimuli))
+        rule = GraphEdges(options.edges, options.floor, None)
+    graph = rule.graph(r, pair.n_stimuli)
     if graph.empty:
-        warnings.warn(
-            f"no correlation between {pair.source.name!r} and {pair.target.name!r} is above what "
-            f"chance gives ({rule.floor:.2f}), so there are no clusters. If they are negative, "
-            "take edges='absolute'; with more stimuli, weaker ones can be told from chance.",
-            stacklevel=2,
-        )
-        k = halves = rotations = 0
+        _warn_of_no_edges(pair, rule.floor)
+        k, found = 0, _no_labels(sum(r.shape))
+        options = replace(options, halves=0, rotations=0)
     else:
-        k = _number(k, graph, pair)
-    found = _labelled(graph, k, seed) if k else _no_labels(sum(r.shape))
+        k = _number(options.k, graph, pair)
+        found = _labelled(graph, k, options.seed)
     labels = found["label"].values
-    result = found.assign(between=(("source_unit", "target_unit"), r)).assign_coords(
+    found = found.assign(between=(("source_unit", "target_unit"), r)).assign_coords(
         {"source_unit": pair.source.units, "target_unit": pair.target.units} | pair.unit_coords
     )
-    result = result.merge(scores_of_each(pair, labels, r, rotations, rng))
-    result = result.merge(held_out_scores(pair, k, rule, rotations, rng))
-    n_half = halves + rotations
-    halved = track(halves_agree(pair, k, rule, halves, rotations, rng), "halves", n_half, progress)
-    scores = np.array(list(halved)).reshape(n_half, 2)
-    for name, dim, part in (
-        ("", "half", scores[:halves]),
-        ("_rotated", "rotation", scores[halves:]),
-    ):
-        result[f"stability{name}"], result[f"contrast{name}"] = (dim, part[:, 0]), (dim, part[:, 1])
-    return result.assign_attrs(pair.attrs, k=k, edges=edges, floor=rule.floor)
+    found = found.merge(scores_of_each(pair, labels, r, options.rotations, rng))
+    found = found.merge(held_out_scores(pair, k, rule, options.rotations, rng))
+    found = found.merge(_of_halves(pair, k, rule, options, rng, progress))
+    return found.assign_attrs(k=k, edges=options.edges, floor=rule.floor)
 
 
 def cluster_table(found: xr.Dataset) -> pd.DataFrame:
-    """Clusters and their scores: a row a cluster, from the largest.
+    """Tabulate clusters and their scores: one row per cluster, from the largest.
 
     Parameters
     ----------
@@ -166,9 +221,10 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``cluster``, ``n_source``, ``n_target``, ``balance``, ``within``, ``across``,
-        ``dimension_source``, ``dimension_target``, ``canonical`` (mean, on test stimuli),
-        ``angle`` (mean, in degrees), ``matched``, ``matched_rotated``, ``predicted``.
+        ``cluster``; ``n_source`` and ``n_target``, numbers of units; ``canonical``, mean canonical
+        correlation, and ``angle``, mean principal angle in degrees; the others as in `clusters`:
+        ``balance``, ``within``, ``across``, ``dimension_source``, ``dimension_target``,
+        ``matched``, ``matched_rotated``, ``predicted``.
     """
     of_side = {
         f"{short}_{side}": found[name].sel(population=side).values
@@ -189,42 +245,34 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
     return table[first + [name for name in table if name not in first]]
 
 
-def _check(edges: object, floor: float | None, counts: dict[str, Any]) -> None:
-    if edges not in KINDS:
-        raise unknown("kind of edges", edges, KINDS)
-    if floor is not None and not 0 <= floor < 1:
-        raise InputError(f"floor={floor!r}: give a correlation from 0 to below 1.")
-    for name, count in counts.items():
-        if not isinstance(count, (int, np.integer)) or count < 0:
-            raise InputError(f"{name}={count!r}: give a whole number from 0 up.")
-
-
 def _labelled(graph: Graph, k: int, seed: int) -> xr.Dataset:
-    """Clusters of all units, and how far they depend on how they are looked for."""
+    """Clusters of all units, and how far they depend on the starting point of k-means."""
     embedding = graph.embedding(k)
-    labels, tied = from_largest(embedding.clusters()), embedding.tied
-    starts = [
-        adjusted_rand_score(labels[tied], embedding.clusters(seed + i)[tied]) for i in range(SEEDS)
-    ]
+    labels, branches = from_largest(embedding.clusters()), embedding.branches
+    starts = [embedding.clusters(seed + i) for i in range(_SEEDS)]
+    *of_starts, of_tree = (
+        adjusted_rand_score(labels[embedding.connected], other[embedding.connected])
+        for other in (*starts, branches)
+    )
     return xr.Dataset(
         {
             "label": ("unit", labels),
-            "branch": ("unit", from_largest(embedding.branches)),
+            "branch": ("unit", from_largest(branches)),
             "place": ("unit", embedding.places),
             "singular_values": ("component", graph.singular_values),
-            "stability_of_starts": float(np.mean(starts)),
-            "agreement_of_tree": adjusted_rand_score(labels[tied], embedding.branches[tied]),
+            "stability_of_starts": float(np.mean(of_starts)),
+            "agreement_of_tree": of_tree,
         }
     )
 
 
 def _no_labels(n: int) -> xr.Dataset:
-    """The same where no unit has an edge."""
-    nobody = np.full(n, NO_CLUSTER, dtype=np.intp)
+    """The same if no unit has an edge."""
+    none = np.full(n, NO_CLUSTER, dtype=np.intp)
     return xr.Dataset(
         {
-            "label": ("unit", nobody),
-            "branch": ("unit", nobody),
+            "label": ("unit", none),
+            "branch": ("unit", none),
             "place": ("unit", np.arange(n)),
             "singular_values": ("component", np.zeros(0)),
             "stability_of_starts": float("nan"),
@@ -233,28 +281,55 @@ def _no_labels(n: int) -> xr.Dataset:
     )
 
 
-def _number(k: int | None, graph: Graph, pair: Pair) -> int:
-    """How many clusters."""
+def _of_halves(
+    pair: TwoPopulations,
+    k: int,
+    rule: GraphEdges,
+    options: ClusterOptions,
+    rng: np.random.Generator,
+    progress: bool | None,
+) -> xr.Dataset:
+    """Stability and contrast over halves of the stimuli, also with rotated axes."""
+    halves, rotations = options.halves, options.rotations
+    n = halves + rotations
+    steps = track(halves_agree(pair, k, rule, halves, rotations, rng), "halves", n, progress)
+    scores = np.array(list(steps)).reshape(n, 2)
+    variables: dict[str, Any] = {}
+    for suffix, dim, part in (
+        ("", "half", scores[:halves]),
+        ("_rotated", "rotation", scores[halves:]),
+    ):
+        variables[f"stability{suffix}"] = dim, part[:, 0]
+        variables[f"contrast{suffix}"] = dim, part[:, 1]
+    return xr.Dataset(variables)
+
+
+def _number(k: int | None, graph: Graph, pair: TwoPopulations) -> int:
+    """Number of clusters: k if it is given and possible, else by eigengap."""
     values = graph.singular_values
-    p, q = (int(tied.sum()) for tied in graph.tied)
+    p, q = (int(connected.sum()) for connected in graph.connected)
     most = min(p, q)
     if k is not None and (not isinstance(k, (int, np.integer)) or not 2 <= k <= most):
+        remedy = f"give a whole number from 2 to {most}, or leave k out."
         raise InputError(
             f"k={k!r}: of {len(pair.source.units)} source and {len(pair.target.units)} target "
             f"units, {p} and {q} have a correlation above chance, so "
-            + (
-                f"give a whole number from 2 to {most}, or leave k out."
-                if most > 1
-                else "leave k out."
-            )
+            + (remedy if most > 1 else "leave k out.")
         )
     if k is None:
         gaps = -np.diff([*values[1:], 0.0])  # one cluster is no answer
         return int(gaps.argmax()) + 2 if len(gaps) > 1 else most
     if graph.parts > k:
-        warnings.warn(
+        warn(
             f"the graph of correlations above chance falls into {graph.parts} parts, and k is {k}: "
-            "some parts are merged at random. Leave k out, or give no less.",
-            stacklevel=3,
+            "some parts are merged at random. Leave k out, or give a larger one."
         )
     return int(k)
+
+
+def _warn_of_no_edges(pair: TwoPopulations, floor: float) -> None:
+    warn(
+        f"no correlation between {pair.source.name!r} and {pair.target.name!r} is above what "
+        f"chance gives ({floor:.2f}), so there are no clusters. If they are negative, "
+        "take edges='absolute'; with more stimuli, weaker correlations exceed chance."
+    )

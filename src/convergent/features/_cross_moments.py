@@ -1,7 +1,7 @@
-"""Sums over stimuli, from which correlations and errors of prediction follow without reading again.
+"""Sums over stimuli, from which correlations and errors of predictions follow.
 
-A fold's training stimuli are all but its test stimuli, so their sums are a difference: each
-population is read once, however many folds, penalties and partners there are.
+A fold's training stimuli are all stimuli but its test stimuli, so their sums are differences: each
+population is read once, whatever the number of folds, penalties and partners.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SILENT = 1e-10  # of a unit's mean square: less variance than this is rounding
 
 @dataclass(frozen=True, eq=False)
 class CrossMoments:
-    """Sums over some stimuli of two populations, of their squares and products.
+    """Sums over stimuli of the responses of two populations, and of their products.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class CrossMoments:
 
     @classmethod
     def of(cls, x: Floats, y: Floats) -> CrossMoments:
-        """CrossMoments of responses (n, p) and (n, q), of means near 0 (else digits are lost)."""
+        """Sums of responses (n, p) and (n, q), which need means near 0 (else digits are lost)."""
         return cls(len(x), x.sum(0), y.sum(0), x.T @ x, x.T @ y, y.T @ y)
 
     def __add__(self, other: CrossMoments) -> CrossMoments:
@@ -57,44 +57,44 @@ class CrossMoments:
         )
 
     def of_units(self, x: NDArray[np.intp], y: NDArray[np.intp]) -> CrossMoments:
-        """Those of some source and some target units."""
+        """Sums for a selection of source units x and target units y."""
         products = self.xx[np.ix_(x, x)], self.xy[np.ix_(x, y)], self.yy[np.ix_(y, y)]
         return CrossMoments(self.n, self.x[x], self.y[y], *products)
 
     @property
     def source_covariance(self) -> Floats:
-        """(p, p)."""
+        """Covariances of the source units, (p, p)."""
         return covariance(self.n, self.x, self.x, self.xx)
 
     @property
     def target_covariance(self) -> Floats:
-        """(q, q)."""
+        """Covariances of the target units, (q, q)."""
         return covariance(self.n, self.y, self.y, self.yy)
 
     @property
     def covariance(self) -> Floats:
-        """Between the populations, (p, q)."""
+        """Covariances of source units with target units, (p, q)."""
         return covariance(self.n, self.x, self.y, self.xy)
 
     @property
     def source_variance(self) -> Floats:
-        """Of each unit, (p,); 0 where rounding alone is left."""
+        """Variance of each source unit, (p,); 0 if it is below rounding."""
         return _variance(self.n, self.x, np.diagonal(self.xx))
 
     @property
     def target_variance(self) -> Floats:
-        """Of each unit, (q,)."""
+        """Variance of each target unit, (q,); 0 if it is below rounding."""
         return _variance(self.n, self.y, np.diagonal(self.yy))
 
     @property
     def correlation(self) -> Floats:
-        """Pearson r of each source unit with each target unit, (p, q); 0 where one is silent."""
+        """Pearson r of each source unit with each target unit, (p, q); 0 if one is silent."""
         return correlation(self.covariance, self.source_variance, self.target_variance)
 
     def standardized(self, train: CrossMoments) -> CrossMoments:
-        """The same of responses less their means in ``train``, in their deviations there.
+        """Sums of standardized responses, with the means and deviations of ``train``.
 
-        Units that are silent there are 0.
+        Units that are silent in ``train`` are 0.
         """
         (x, x_scale), (y, y_scale) = (
             (
@@ -129,7 +129,7 @@ def covariance(n: int, x: Floats, y: Floats, xy: Floats) -> Floats:
 
 
 def correlation(cov: Floats, x_variance: Floats, y_variance: Floats) -> Floats:
-    """Pearson r (p, q) from covariances and variances; 0 where a variance is."""
+    """Pearson r (p, q) from covariances and variances; 0 where a variance is 0."""
     scale = np.sqrt(np.multiply.outer(x_variance, y_variance))
     return np.clip(np.divide(cov, scale, out=np.zeros_like(cov), where=scale > 0), -1, 1)
 

@@ -1,4 +1,4 @@
-"""Which correlations between two populations tie their units in a graph: those above chance."""
+"""Edges of the graph of units: correlations between two populations that are above chance."""
 
 from __future__ import annotations
 
@@ -9,42 +9,52 @@ import numpy as np
 from ..base.arrays import Floats, Integers
 from ._bipartite_graph import Graph
 from ._cross_moments import correlation
-from ._two_populations import Pair
+from ._two_populations import TwoPopulations
 
-__all__ = ["CHANCE", "EXCHANGES", "KINDS", "GraphEdges", "chance_floor", "correlate_all"]
+__all__ = ["KINDS", "GraphEdges", "chance_floor", "correlate_all"]
 
 KINDS = ("absolute", "positive")
-CHANCE = 0.95  # of units without counterpart that have no edge
-EXCHANGES = 3  # of stimuli, to find how strong their best correlation is
+_CHANCE = 0.95  # share of units without a counterpart that have no edge
+_EXCHANGES = 3  # of stimuli, to find how high correlations get by chance
 
 
 @dataclass(frozen=True)
 class GraphEdges:
-    """Which correlations tie units: above chance, which falls with the root of the stimuli."""
+    """Rule for edges: correlations above a floor, which falls with the root of the stimuli.
+
+    Attributes
+    ----------
+    kind : {"absolute", "positive"}
+        Whether a negative correlation counts by its absolute value, or not at all.
+    floor : float
+        Subtracted from each correlation.
+    n_stimuli : int or None
+        Number of stimuli for which the floor is the chance level; None for a constant floor.
+    """
 
     kind: str
     floor: float
-    n_stimuli: int | None  # of which the floor is chance; None where it is given
+    n_stimuli: int | None
 
     def graph(self, r: Floats, n_stimuli: int) -> Graph:
-        """The graph of correlations over so many stimuli."""
+        """Graph from correlations (p, q) over this number of stimuli."""
         more = (self.n_stimuli / n_stimuli) ** 0.5 if self.n_stimuli else 1.0
         return Graph.of(r, self.kind, self.floor * more)
 
 
-def chance_floor(pair: Pair, kind: str, rng: np.random.Generator) -> float:
-    """What the best correlation of most units stays below where stimuli are exchanged."""
+def chance_floor(pair: TwoPopulations, kind: str, rng: np.random.Generator) -> float:
+    """Value below which the best correlation of 95% of units stays when stimuli are exchanged."""
     x, y = (side.values[:, ~side.silent] for side in pair.sides)
     best = []
-    for _ in range(EXCHANGES):
+    for _ in range(_EXCHANGES):
         r = correlate_all(x, y[_order(pair, rng)])
         size = np.abs(r) if kind == "absolute" else r
         best += [size.max(0), size.max(1)]
-    return float(np.clip(np.quantile(np.concatenate(best), CHANCE), 0, 1))
+    return float(np.clip(np.quantile(np.concatenate(best), _CHANCE), 0, 1))
 
 
 def correlate_all(x: Floats, y: Floats) -> Floats:
-    """Pearson r (p, q) of all units; 0 of silent ones."""
+    """Pearson r (p, q) of all units; 0 for silent ones."""
     n = len(x)
     x, y = x - x.mean(0), y - y.mean(0)
     variances = [(side**2).sum(0) / n for side in (x, y)]
@@ -52,13 +62,14 @@ def correlate_all(x: Floats, y: Floats) -> Floats:
     return correlation(x.T @ y / n, *responsive)
 
 
-def _order(pair: Pair, rng: np.random.Generator) -> Integers:
+def _order(pair: TwoPopulations, rng: np.random.Generator) -> Integers:
+    """Random order of the stimuli, in which groups stay together."""
     if pair.groups is None:
-        return rng.permutation(len(pair.stimuli))
+        return rng.permutation(pair.n_stimuli)
     _, member, sizes = np.unique(pair.groups, return_inverse=True, return_counts=True)
     places = np.argsort(member, kind="stable")
     order = np.empty(len(member), dtype=np.intp)
-    if sizes.min() < sizes.max():  # groups cannot change places: move all of them along
+    if sizes.min() < sizes.max():  # groups cannot change places: shift all of them
         order[places] = np.roll(places, int(rng.integers(1, len(member))))
     else:
         blocks = places.reshape(len(sizes), -1)

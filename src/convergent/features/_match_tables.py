@@ -1,4 +1,4 @@
-"""Tables of matched units: which are shared and which are unique, and how far matchings agree."""
+"""Tables of matched units: shared and unique units, and the agreement of two matchings."""
 
 from __future__ import annotations
 
@@ -11,40 +11,43 @@ from ..base.errors import InputError
 from ._assignment import MATCHINGS
 from ._two_populations import SIDES
 
-__all__ = ["CLASSES", "SHARED", "agreement", "match_summary", "unit_table"]
+__all__ = ["SHARED", "agreement", "match_summary", "unit_table"]
 
-SHARED = 0.5**0.5  # the correlation with a unit that tells half of another's variance
-CLASSES = ("shared", "partly shared", "unique", "unreliable", "silent")
+SHARED = 0.5**0.5  # correlation of two units of which one explains half of the other's variance
+_CLASSES = ("shared", "partly shared", "unique", "unreliable", "silent")
 
 
 def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -> pd.DataFrame:
-    """Which units are shared and which are unique: a row a unit of either population.
+    """Classify units as shared or unique: one row per unit of either population.
 
     Parameters
     ----------
     matches : xarray.Dataset
         From `match_units`, with shuffles and a bootstrap.
     alpha : float
-        The share of units without counterpart that are not called unique.
+        Significance level, between 0 and 1: the share of units without a counterpart that are not
+        called unique.
     shared : float
-        The correlation above which a unit is shared; as it is, where its best partner tells half of
-        its variance.
+        Correlation with the best partner, divided by its ceiling, above which a unit is shared. By
+        default 0.71: the partner explains half of the unit's variance.
 
     Returns
     -------
     pandas.DataFrame
-        ``side``, ``unit``, its best ``partner``, held-out ``r`` with its interval, ``ceiling``
-        (what noise leaves possible), ``normalized`` (r over that), ``p``, ``same_partner`` (share
-        of folds), ``rivals`` (other units that have the same best partner), ``one_to_one``
-        (partner in the bipartite matching), ``r_one_to_one``, ``gap`` (what is lost by it),
-        ``agree``, and ``class``: "shared" where the interval lies above `shared`, "unique" where p
-        is above `alpha`, "partly shared" between; "unreliable" where the recording repeats too
-        little to tell; "silent".
+        ``side``, ``unit``; ``partner``, the best partner (semi-matching); ``r`` with it on test
+        stimuli, ``r_low``, ``r_high``, its interval; ``ceiling``, the highest r that noise allows;
+        ``normalized``, r / ceiling; ``p``; ``same_partner``, share of folds with this partner;
+        ``rivals``, number of other units of this side with the same best partner; ``one_to_one``,
+        partner in the bipartite matching; ``r_one_to_one``, r with it; ``gap``, r less
+        r_one_to_one; ``agree``, whether both partners are the same. ``class``: "shared" if the
+        interval, divided by the ceiling, lies above `shared`; "unique" if p is above `alpha`;
+        "partly shared" in between; "unreliable" if the reliability is too low to decide; "silent"
+        if the unit responds alike to all stimuli.
 
     Raises
     ------
     InputError
-        Where there are no shuffles or no bootstrap, or a threshold is out of its range.
+        If the matches lack shuffles or a bootstrap, or a threshold is out of its range.
     """
     for name, value in (("alpha", alpha), ("shared", shared)):
         if not 0 < value < 1:
@@ -55,43 +58,39 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
             "classes of units need chance and intervals: match_units(..., shuffle=Shuffle(20), "
             f"bootstrap=Bootstrap(200)); these matches lack {' and '.join(missing)}."
         )
-    mean = matches["r"].mean("fold")
-    best, only = (mean.sel(matching=name).values for name in ("semi", "bipartite"))
-    part = matches.sel(matching="semi")
-    partner, mate = (matches["partner"].sel(matching=name).values for name in ("semi", "bipartite"))
-    ceiling = part["ceiling"].values
-    table = pd.DataFrame(
-        {
-            "side": matches["side"].values,
-            "unit": matches["unit"].values,
-            "partner": partner,
-            "r": best,
-            "r_low": part["r_low"].values,
-            "r_high": part["r_high"].values,
-            "ceiling": ceiling,
-            "normalized": best / ceiling,
-            "p": part["p"].values,
-            "same_partner": part["same_partner"].values,
-        }
-    )
+    semi, bipartite = (matches.sel(matching=name) for name in ("semi", "bipartite"))
+    table = pd.DataFrame({"side": matches["side"].values, "unit": matches["unit"].values})
+    table["partner"], table["r"] = semi["partner"].values, semi["r"].mean("fold").values
+    for name in ("r_low", "r_high", "ceiling"):
+        table[name] = semi[name].values
+    table["normalized"] = table["r"] / table["ceiling"]
+    table["p"], table["same_partner"] = semi["p"].values, semi["same_partner"].values
+    known = table["partner"] != ""
     rivals = table.groupby(["side", "partner"])["unit"].transform("size") - 1
-    table["rivals"] = np.where(partner == "", 0, rivals)
-    table["one_to_one"], table["r_one_to_one"] = mate, only
-    table["gap"] = best - only
-    table["agree"] = (partner == mate) & (partner != "")
-    surely, chance = table["r_low"] / ceiling > shared, ~(table["p"] <= alpha)
-    table["class"] = np.select(
-        [partner == "", np.isnan(ceiling), chance, surely],
-        ["silent", "unreliable", "unique", "shared"],
-        "partly shared",
-    )
+    table["rivals"] = np.where(known, rivals, 0)
+    table["one_to_one"] = bipartite["partner"].values
+    table["r_one_to_one"] = bipartite["r"].mean("fold").values
+    table["gap"] = table["r"] - table["r_one_to_one"]
+    table["agree"] = (table["partner"] == table["one_to_one"]) & known
+    table["class"] = _classes(table, alpha, shared)
     return table
+
+
+def _classes(table: pd.DataFrame, alpha: float, shared: float) -> NDArray[np.str_]:
+    """Class of each unit; the first condition that holds decides."""
+    conditions = {
+        "silent": table["partner"] == "",
+        "unreliable": table["ceiling"].isna(),
+        "unique": ~(table["p"] <= alpha),
+        "shared": table["r_low"] / table["ceiling"] > shared,
+    }
+    return np.select(list(conditions.values()), list(conditions), "partly shared")
 
 
 def match_summary(
     matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED
 ) -> pd.DataFrame:
-    """How far two populations share units: a row a side.
+    """Summarize how far two populations share units: one row per population.
 
     Parameters
     ----------
@@ -103,60 +102,62 @@ def match_summary(
     Returns
     -------
     pandas.DataFrame
-        ``side``, ``population``, ``n_units``; mean held-out r of the ``semi`` and ``bipartite``
-        matching with intervals over stimuli, ``semi_train`` and ``bipartite_train`` on training
-        stimuli and ``_chance`` of shuffled ones; ``agreement``, the share of units to which both
-        give the same partner; ``gap``, the mean that competition for partners costs; and the share
-        of units of each class.
+        ``side``, ``population``, ``n_units``. For ``semi`` and ``bipartite``: mean r on test
+        stimuli over folds and units, with its interval over stimuli (``_low``, ``_high``); the same
+        on training stimuli (``_train``), and with stimuli exchanged (``_chance``,
+        ``_train_chance``). ``agreement``: share of responsive units with the same partner in both
+        matchings; ``gap``: mean r of their best partner less that of their one-to-one partner.
+        ``shared``, ``partly_shared``, ``unique``, ``unreliable``, ``silent``: share of units of
+        each class.
     """
     table = unit_table(matches, alpha=alpha, shared=shared)
     rows = []
     for side in SIDES:
         here = matches["side"].values == side
         part, units = matches.isel(unit=here), table[table["side"] == side]
-        counted = units[units["class"] != "silent"]
-        row = {
-            "side": side,
-            "population": matches.attrs[side],
-            "n_units": int(here.sum()),
-        }
+        row = {"side": side, "population": matches.attrs[side], "n_units": int(here.sum())}
         for name in reversed(MATCHINGS):
-            row[name] = float(matches["mean"].sel(matching=name, population=side))
-            for end in ("low", "high"):
-                row[f"{name}_{end}"] = float(
-                    matches[f"mean_{end}"].sel(matching=name, population=side)
-                )
-            one = part.sel(matching=name)
-            row[f"{name}_train"] = float(one["r_train"].mean())
-            row[f"{name}_chance"] = float(one["r_shuffled"].mean())
-            row[f"{name}_train_chance"] = float(one["r_train_shuffled"].mean())
-        row["agreement"] = float(counted["agree"].mean())
-        row["gap"] = float(counted["gap"].mean())
-        for kind in CLASSES:
+            row |= _means(part.sel(matching=name, population=side), name)
+        responsive = units[units["class"] != "silent"]
+        row["agreement"] = float(responsive["agree"].mean())
+        row["gap"] = float(responsive["gap"].mean())
+        for kind in _CLASSES:
             row[kind.replace(" ", "_")] = float((units["class"] == kind).mean())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+def _means(part: xr.Dataset, name: str) -> dict[str, float]:
+    """Means over the units of one side, for one matching."""
+    return {
+        name: float(part["mean"]),
+        f"{name}_low": float(part["mean_low"]),
+        f"{name}_high": float(part["mean_high"]),
+        f"{name}_train": float(part["r_train"].mean()),
+        f"{name}_chance": float(part["r_shuffled"].mean()),
+        f"{name}_train_chance": float(part["r_train_shuffled"].mean()),
+    }
+
+
 def agreement(one: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
-    """How far two ways of matching the same units agree, such as by correlation and information.
+    """Compare two matchings of the same units, such as by correlation and by mutual information.
 
     Parameters
     ----------
     one, other : xarray.Dataset
-        From `match_units`, of the same populations.
+        From `match_units`, for the same populations.
 
     Returns
     -------
     pandas.DataFrame
-        A row a side and matching: ``same_partner``, the share of units that have the same partner
-        in both, of those that have one in both; ``n_units``, their number; ``r_one`` and
-        ``r_other``, their mean held-out correlation in either.
+        One row per ``side`` and ``matching``: ``n_units``, number of units that have a partner in
+        both; of these, ``same_partner``, share with the same partner in both, and ``r_one`` and
+        ``r_other``, mean r on test stimuli in each.
 
     Raises
     ------
     InputError
-        Where the units are not the same.
+        If the units are not the same.
     """
     if one["unit"].values.tolist() != other["unit"].values.tolist():
         raise InputError(
@@ -185,6 +186,6 @@ def agreement(one: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
 
 
 def _known_mean(values: NDArray[np.float64]) -> float:
-    """Mean of what is known; NaN of nothing."""
+    """Mean, NaN left out; NaN if nothing is left."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")

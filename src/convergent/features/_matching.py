@@ -1,211 +1,267 @@
-"""One-to-one: which units of two populations are the same, found on some stimuli, seen on others.
+"""One-to-one: units of two populations are matched on training stimuli, scored on test stimuli.
 
-Partners are chosen on the training stimuli of each fold, one-to-one (bipartite) or each unit's best
-(semi-matching), and their correlation is that on the fold's test stimuli. The best of many partners
-looks alike by chance: so does the best of shuffled stimuli, but not on test stimuli.
+On the training stimuli of each fold, units are matched one-to-one (bipartite matching), or each
+with its best partner (semi-matching); partners are then correlated on the fold's test stimuli. On
+training stimuli the best of many partners correlates highly by chance alone; on test stimuli it
+does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Unpack
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.arrays import Floats, Integers, correlate_resampled
+from ..base.compute import Compute
 from ..base.errors import InputError, unknown
 from ..base.progress import track
 from ..data.assembly import Assembly
-from ..protocol.folds import Folds
-from ..protocol.resampling import Bootstrap, Shuffle, check_draws, draw_resamples
+from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples
+from ..protocol.settings import Protocol, Settings, settle
 from ..statistics.aggregation import FoldMean
 from ..statistics.inference import Spread, spread
 from ._assignment import MATCHINGS, NO_PARTNER, partners
 from ._cross_moments import correlation, covariance
 from ._mutual_information import binned_information
-from ._two_populations import SIDES, Pair, pair_of
+from ._results import OF_SCORES, result, used
+from ._two_populations import SIDES, TwoPopulations, prepare
 
-__all__ = ["MEASURES", "Measure", "Weigh", "match_units"]
-
-MEASURES = ("correlation", "absolute", "mutual-information")
-Weigh = Callable[[Floats, Floats], Floats]
-Measure = Literal["correlation", "absolute", "mutual-information"]
+__all__ = ["match_units", "matches_of"]
 
 
 def match_units(
     source: Assembly,
     target: Assembly,
     *,
-    measure: Measure = "correlation",
-    folds: Folds = Folds(),
-    shuffle: Shuffle | None = Shuffle(20),
-    bootstrap: Bootstrap | None = Bootstrap(200),
+    measure: Literal["correlation", "absolute", "mutual-information"] = "correlation",
     level: float = 0.95,
-    progress: bool | None = None,
+    **settings: Unpack[Settings],
 ) -> xr.Dataset:
-    r"""Match units one-to-one and each with its best, and correlate partners on held-out stimuli.
+    r"""Match units on training stimuli, and correlate partners on test stimuli.
 
     Parameters
     ----------
     source, target : Assembly
-        Two networks' layers, a layer and a recording, or two subjects; as many units as there are.
-        Repeats are averaged, stimuli matched by name. Positions of an image stay together.
+        (stimulus, unit): two networks' layers, a layer and a recording, or two subjects. Repeats
+        are averaged, stimuli matched by name. Positions of an image stay in one fold.
     measure : {"correlation", "absolute", "mutual-information"}
-        What makes two units alike on the training stimuli: their correlation, its size whatever its
-        sign, or their mutual information, which also finds relations that are not linear.
-    folds : Folds
-        How the stimuli are split.
-    shuffle : Shuffle, optional
-        Chance: stimuli of the target exchanged, and units matched anew, so many times. None for no
-        chance; p takes two or more.
-    bootstrap : Bootstrap, optional
-        Resamples of the test stimuli, for intervals; partners stay. None for none.
+        Similarity of two units on the training stimuli: their correlation, its absolute value, or
+        their mutual information, which also finds relations that are not linear.
     level : float
-        Of the intervals.
-    progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
+        Confidence level of the intervals, between 0 and 1.
+    **settings : Settings
+        ``folds``; ``shuffle`` (default ``Shuffle(20)``), in which stimuli of the target are
+        exchanged and units are matched again, to find scores by chance (p needs two shuffles or
+        more; None for no chance and no p); ``bootstrap`` (default ``Bootstrap(200)``), resamples of
+        the test stimuli for intervals, in which partners stay as they are (None for no intervals);
+        or ``protocol`` with these. ``study`` and ``progress``, or ``compute`` with these.
 
     Returns
     -------
     xarray.Dataset
-        Along ``unit`` stand the source's units, then the target's, told apart by ``side``; along
-        ``matching`` "bipartite" and "semi". ``r`` (matching, fold, unit): correlation with the
-        partner on test stimuli (times the sign it had in training, where absolute); NaN for units
-        that are left over. ``r_train``: the same on the training stimuli. ``partner`` (matching,
-        unit): who is matched on all stimuli, '' for nobody; ``same_partner``: in what share of
-        folds it is the same one. ``r_low``, ``r_high``: interval of the mean over folds. ``p``:
-        one-sided, that a unit without counterpart would do as well; ``r_shuffled`` (shuffle,
-        matching, unit): mean over folds in each shuffle; ``r_train_shuffled``. ``mean``,
-        ``mean_low``, ``mean_high`` (matching, population): mean of r over folds and units.
-        ``ceiling`` (matching, unit): the r that noise leaves possible with this partner, from
-        the reliability of both where there are repeats, 1 where there are none. With mutual
-        information, ``information`` (matching, fold, unit), in bits, on test stimuli.
+        Along ``unit``: the units of the source, then those of the target (coordinate ``side``);
+        along ``matching``: "bipartite" and "semi"; along ``population``: "source" and "target".
+
+        - ``r`` (matching, fold, unit): correlation with the partner on test stimuli, times the sign
+          of their correlation on training stimuli unless ``measure="correlation"``; NaN for units
+          without a partner.
+        - ``r_train`` (matching, fold, unit): the same on training stimuli.
+        - ``partner`` (matching, unit): name of the partner when units are matched on all stimuli,
+          '' if there is none.
+        - ``same_partner`` (matching, unit): share of folds with this partner.
+        - ``ceiling`` (matching, unit): highest r that noise allows with this partner, from the
+          reliability of both units; 1 without repeats, NaN if a reliability is below 0.1.
+        - ``mean`` (matching, population): mean of r over folds and units.
+        - ``r_low``, ``r_high``, ``mean_low``, ``mean_high``: intervals of the mean of r over folds,
+          and of ``mean``.
+        - ``r_shuffled``, ``r_train_shuffled`` (shuffle, matching, unit): means over folds of r and
+          r_train in each shuffle.
+        - ``p`` (matching, unit): one-sided p of r, if the unit had no counterpart.
+        - ``information`` (matching, fold, unit): mutual information with the partner on test
+          stimuli, in bits, for ``measure="mutual-information"``.
+
+        Attrs: ``measure``, ``level``, ``n_stimuli``, ``source``, ``target``, ``provenance``.
 
     Raises
     ------
     InputError
-        Where the populations share no stimuli, or too few; where values are missing, or all units
-        of a side are silent.
+        If the populations share no stimuli, or too few; if values are missing, or all units of a
+        side are silent; if a setting is unknown, or the bootstrap is not over stimuli alone.
 
     Notes
     -----
-    Each unit's r is divided by its own deviation over shuffles; p is the share of all units of all
-    shuffles, likewise divided (each by its deviation over the other shuffles), that are as high.
-    So a few shuffles are enough for small p, units need not have the same spread, and p holds what
-    matching adds to chance.
+    Each unit's r is divided by the standard deviation of its own r over shuffles. p is the share of
+    such ratios, of all units in all shuffles (there each r is divided by the deviation over the
+    other shuffles), that are at least as high. So few shuffles are enough for a small p, and units
+    may have null distributions of different widths.
 
     References
     ----------
     Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> a, b = cv.simulate.convergent_pair(90, 10, shares=(0.6, 0.4, 0), block=4, private=2)
+    >>> matches = cv.features.match_units(a, b, shuffle=cv.Shuffle(5), bootstrap=cv.Bootstrap(50))
+    >>> cv.features.unit_table(matches)[["unit", "partner", "r", "class"]].head(3).round(1)
+        unit partner    r          class
+    0  A0000   B0010  0.9         shared
+    1  A0001   B0008  0.9         shared
+    2  A0002   B0006  0.7  partly shared
     """
-    check_draws(bootstrap, shuffle)
+    protocol, compute = settle(
+        settings,
+        usual=Protocol(shuffle=Shuffle(20), bootstrap=Bootstrap(200)),
+        without=OF_SCORES,
+    )
+    pair = prepare(source, target, protocol.folds)
+    return matches_of(pair, protocol, compute, measure, level)
+
+
+def matches_of(
+    pair: TwoPopulations,
+    protocol: Protocol,
+    compute: Compute,
+    measure: str = "correlation",
+    level: float = 0.95,
+) -> xr.Dataset:
+    """Match units, as `match_units` does, of prepared populations."""
+    if measure not in _RULES:
+        raise unknown("measure of similarity", measure, _RULES)
+    bootstrap = protocol.bootstrap
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         raise InputError(
             f"bootstrap is over {', '.join(bootstrap.over)}: each unit has an interval of its own, "
             "so resample stimuli alone, Bootstrap(200)."
         )
-    pair = pair_of(source, target, folds)
-    rule = _rule(measure)
-    resamples = draw_resamples(bootstrap, shuffle, pair.splits, pair.groups)
-    n_shuffles = 0 if resamples.orders is None else len(resamples.orders)
+    own = {"measure": measure, "level": level}
+    return result(
+        "match_units",
+        pair,
+        lambda: _matches(pair, protocol, compute.progress, measure, level).assign_attrs(own),
+        compute,
+        used(protocol, "folds", "shuffle", "bootstrap") | own,
+    )
+
+
+def _matches(
+    pair: TwoPopulations, protocol: Protocol, progress: bool | None, measure: str, level: float
+) -> xr.Dataset:
+    rule = _RULES[measure]
+    resamples = draw_resamples(protocol.bootstrap, protocol.shuffle, pair.splits, pair.groups)
     found = _matched(pair, rule)
-    result = _labelled(pair, found)
-    if n_shuffles and resamples.orders is not None:
-        each = [
-            _matched(pair, rule, order, whole=False)
-            for order in track(resamples.orders, "matching by chance", n_shuffles, progress)
-        ]
-        dims = ("shuffle", "matching", "unit")
-        result["r_shuffled"] = dims, np.stack([FoldMean.of(one.test) for one in each])
-        result["r_train_shuffled"] = dims, np.stack([FoldMean.of(one.train) for one in each])
-        if n_shuffles > 1:
-            r = result["r"].mean("fold").values
-            result["p"] = ("matching", "unit"), _p(r, result["r_shuffled"].values)
+    labelled = _labelled(pair, found)
+    if resamples.orders is not None:
+        steps = track(resamples.orders, "matching by chance", len(resamples.orders), progress)
+        _add_chance(labelled, [_matched(pair, rule, order) for order in steps])
     if resamples.counts is not None:
         draws = _resampled(pair, found, resamples.counts)
-        _add_intervals(result, draws, resamples.n_drawn, folds.n, level)
-    return result.assign_attrs(pair.attrs, measure=measure, level=level)
+        _add_intervals(labelled, draws, resamples.n_drawn, protocol.folds.n, level)
+    return labelled
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """What makes units alike, from correlations or from responses."""
+    """How similar two units are.
 
-    weigh: Callable[[Floats], Floats] | None  # of correlations
-    signed: bool = True
+    Attributes
+    ----------
+    of_r : function or None
+        Similarity from correlation; None for mutual information, which needs the responses.
+    signed : bool
+        Whether r of partners keeps its sign; otherwise it is scored with the sign of training.
+    """
+
+    of_r: Callable[[Floats], Floats] | None
+    signed: bool = False
 
 
-def _rule(measure: str) -> _Rule:
-    if measure not in MEASURES:
-        raise unknown("measure of alikeness", measure, MEASURES)
-    if measure == "mutual-information":
-        return _Rule(None, signed=False)
-    return _Rule(np.abs, signed=False) if measure == "absolute" else _Rule(lambda r: r)
+_RULES = {
+    "correlation": _Rule(lambda r: r, signed=True),
+    "absolute": _Rule(np.abs),
+    "mutual-information": _Rule(None),
+}
 
 
 @dataclass(frozen=True, eq=False)
 class _Matched:
-    """Partners in each fold (and on all stimuli), their correlations, and which way they go."""
+    """Partners in each fold, (fold, matching, unit), and how they correlate.
 
-    partner: Integers  # (fold, matching, unit)
+    Attributes
+    ----------
+    partner : int array
+        Position of each unit's partner on the other side.
+    train, test : float array
+        Correlations on training and test stimuli.
+    sign : float array
+        1, or -1 where the score of partners is their correlation times -1.
+    on_all : int array (matching, unit), optional
+        Partners on all stimuli.
+    information : float array, optional
+        Mutual information on test stimuli.
+    """
+
+    partner: Integers
     train: Floats
     test: Floats
     sign: Floats
-    whole: Integers | None = None  # (matching, unit)
+    on_all: Integers | None = None
     information: Floats | None = None
 
 
-def _matched(
-    pair: Pair, rule: _Rule, order: Integers | None = None, whole: bool = True
-) -> _Matched:
-    """Match on the training stimuli of each fold; with an order, of exchanged target stimuli."""
+def _matched(pair: TwoPopulations, rule: _Rule, order: Integers | None = None) -> _Matched:
+    """Match on the training stimuli of each fold.
+
+    With an order, target stimuli are exchanged, and only partners and correlations are found.
+    """
     x, y = pair.source.values, pair.target.values
     y = y if order is None else y[order]
-    of_folds = list(_correlations(pair, y, order is not None))
-    found: list[tuple[Integers, Floats, Floats, Floats]] = []
-    information = []
-    for (train, test), (r_train, r_test) in zip(pair.splits, of_folds, strict=True):
-        if rule.weigh is None:
-            weights = binned_information(x[train], y[train])
-            if whole:  # a shuffle asks for partners alone
-                information.append(binned_information(x[train], y[train], x[test], y[test]))
-        else:
-            weights = rule.weigh(r_train)
+    folds: list[tuple[Integers, Floats, Floats, Floats]] = []
+    of_folds = _correlations(pair, y, order is not None)
+    for (train, _), (r_train, r_test) in zip(pair.splits, of_folds, strict=True):
+        weights = rule.of_r(r_train) if rule.of_r else binned_information(x[train], y[train])
         partner = _responsive_partners(pair, weights)
-        sign = np.where(_of_pairs(r_train, partner) < 0, -1.0, 1.0)
-        if rule.signed:
-            sign = np.ones_like(sign)
-        found.append(
-            (partner, sign * _of_pairs(r_train, partner), sign * _of_pairs(r_test, partner), sign)
-        )
-    partner, r_train, r_test, sign = (np.stack(part) for part in zip(*found, strict=True))
-    on_all = None
-    if whole:
-        weights = (
-            binned_information(x, y) if rule.weigh is None else rule.weigh(pair.moments.correlation)
-        )
-        on_all = _responsive_partners(pair, weights)
-    told = (
-        np.stack([_of_pairs(one, two) for one, two in zip(information, partner, strict=True)])
-        if information
-        else None
-    )
-    return _Matched(partner, r_train, r_test, sign, on_all, told)
+        in_training = _of_pairs(r_train, partner)
+        sign = np.where((in_training < 0) & (not rule.signed), -1.0, 1.0)
+        folds.append((partner, sign * in_training, sign * _of_pairs(r_test, partner), sign))
+    matched = _Matched(*(np.stack(part) for part in zip(*folds, strict=True)))
+    if order is not None:
+        return matched
+    if rule.of_r:
+        on_all = _responsive_partners(pair, rule.of_r(pair.moments.correlation))
+        return replace(matched, on_all=on_all)
+    on_all = _responsive_partners(pair, binned_information(x, y))
+    return replace(matched, on_all=on_all, information=_information(pair, matched.partner))
 
 
-def _correlations(pair: Pair, y: Floats, shuffled: bool) -> Iterator[tuple[Floats, Floats]]:
+def _information(pair: TwoPopulations, partner: Integers) -> Floats:
+    """Mutual information with the partner (fold, matching, unit), on test stimuli."""
+    x, y = (side.values for side in pair.sides)
+    found = []
+    for (train, test), of_fold in zip(pair.splits, partner, strict=True):
+        values = binned_information(x[train], y[train], x[test], y[test])
+        found.append(_of_pairs(values, of_fold))
+    return np.stack(found)
+
+
+def _correlations(
+    pair: TwoPopulations, y: Floats, shuffled: bool
+) -> Iterator[tuple[Floats, Floats]]:
     """Correlations (p, q) on training and test stimuli of each fold.
 
-    A unit that is silent on test stimuli has none there: NaN.
+    NaN on the test stimuli for units that are silent there.
     """
     products = [m.xy for m in pair.fold_moments]
     if shuffled:  # stimuli change places within folds: all but these sums are as they were
         products = [pair.source.values[test].T @ y[test] for _, test in pair.splits]
     total = sum(products[1:], products[0])
-    for (train, test), product in zip(pair.folds(), products, strict=True):
+    for (train, test), product in zip(pair.train_and_test(), products, strict=True):
         of_each = []
         for moments, xy in ((train, total - product), (test, product)):
             cov = covariance(moments.n, moments.x, moments.y, xy)
@@ -215,23 +271,23 @@ def _correlations(pair: Pair, y: Floats, shuffled: bool) -> Iterator[tuple[Float
         yield of_each[0], of_each[1]
 
 
-def _responsive_partners(pair: Pair, weights: Floats) -> Integers:
-    """Partners (matching, unit) without silent units, which have none and are nobody's."""
+def _responsive_partners(pair: TwoPopulations, weights: Floats) -> Integers:
+    """Partners (matching, unit) of responsive units; silent units have none, and are none."""
     responsive = [np.flatnonzero(~side.silent) for side in pair.sides]
     found = partners(weights[np.ix_(*responsive)])
     p = len(pair.source.units)
-    result = np.full((len(MATCHINGS), p + len(pair.target.units)), NO_PARTNER, dtype=np.intp)
+    positions = np.full((len(MATCHINGS), p + len(pair.target.units)), NO_PARTNER, dtype=np.intp)
     ends = len(responsive[0])
     for mine, others, offset, part in (
         (responsive[0], responsive[1], 0, found[:, :ends]),
         (responsive[1], responsive[0], p, found[:, ends:]),
     ):
-        result[:, offset + mine] = np.where(part == NO_PARTNER, NO_PARTNER, others[part])
-    return result
+        positions[:, offset + mine] = np.where(part == NO_PARTNER, NO_PARTNER, others[part])
+    return positions
 
 
 def _of_pairs(values: Floats, partner: Integers) -> Floats:
-    """Values (p, q) of each unit with its partner, (matching, p + q); NaN where it has none."""
+    """Values (p, q) of each unit with its partner, (matching, p + q); NaN if it has none."""
     p, q = values.shape
     each = np.concatenate(
         [values[np.arange(p), partner[:, :p]], values[partner[:, p:], np.arange(q)]], axis=1
@@ -239,11 +295,11 @@ def _of_pairs(values: Floats, partner: Integers) -> Floats:
     return np.where(partner == NO_PARTNER, np.nan, each)
 
 
-def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
-    assert found.whole is not None
-    names = [np.append(side.units, "").astype(str) for side in pair.sides]  # '' is nobody
+def _labelled(pair: TwoPopulations, found: _Matched) -> xr.Dataset:
+    assert found.on_all is not None
+    names = [np.append(side.units, "").astype(str) for side in pair.sides]  # '' for no partner
     p = len(pair.source.units)
-    whole = found.whole
+    whole = found.on_all
     partner = np.concatenate([names[1][whole[:, :p]], names[0][whole[:, p:]]], axis=1)
     ceilings = [np.append(side.ceiling, np.nan) for side in pair.sides]
     own = np.concatenate([ceilings[0][:-1], ceilings[1][:-1]])
@@ -251,7 +307,7 @@ def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
     coords = pair.unit_coords
     mean, same = FoldMean.of(found.test), (found.partner == whole).mean(0)
     dims = ("matching", "fold", "unit")
-    result = xr.Dataset(
+    labelled = xr.Dataset(
         {
             "r": (dims, found.test.swapaxes(0, 1)),
             "r_train": (dims, found.train.swapaxes(0, 1)),
@@ -263,17 +319,30 @@ def _labelled(pair: Pair, found: _Matched) -> xr.Dataset:
         {"matching": list(MATCHINGS), "population": list(SIDES)} | coords,
     )
     if found.information is not None:
-        result["information"] = dims, found.information.swapaxes(0, 1)
-    return result
+        labelled["information"] = dims, found.information.swapaxes(0, 1)
+    return labelled
 
 
 def _means(values: Floats, sides: NDArray[np.str_]) -> Floats:
-    """Mean over the units of each side (..., side), of those that have a value."""
+    """Mean over the units of each side (..., side), NaN left out."""
     return np.stack([np.nanmean(values[..., sides == side], axis=-1) for side in SIDES], axis=-1)
 
 
+def _add_chance(labelled: xr.Dataset, shuffles: list[_Matched]) -> None:
+    """Scores in each shuffle, and p of each unit."""
+    dims = ("shuffle", "matching", "unit")
+    labelled["r_shuffled"] = dims, np.stack([FoldMean.of(one.test) for one in shuffles])
+    labelled["r_train_shuffled"] = dims, np.stack([FoldMean.of(one.train) for one in shuffles])
+    if len(shuffles) > 1:
+        r = labelled["r"].mean("fold").values
+        labelled["p"] = ("matching", "unit"), _p(r, labelled["r_shuffled"].values)
+
+
 def _p(r: Floats, shuffled: Floats) -> Floats:
-    """P of each unit (matching, unit), against all units of all shuffles in their deviations."""
+    """P of each unit (matching, unit), from r over its deviation in shuffles.
+
+    The null distribution holds such ratios of all units in all shuffles.
+    """
     squares = shuffled**2  # the mean over shuffles is 0
     n, total = np.isfinite(squares).sum(0), np.nansum(squares, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -287,35 +356,35 @@ def _p(r: Floats, shuffled: Floats) -> Floats:
     return p
 
 
-def _resampled(pair: Pair, found: _Matched, counts: Floats) -> Floats:
+def _resampled(pair: TwoPopulations, found: _Matched, counts: Floats) -> Floats:
     """Mean over folds of r with the partner (B, matching, unit), in resamples of test stimuli."""
     p = len(pair.source.units)
     own = np.concatenate([pair.source.values, pair.target.values], axis=1)
     total = FoldMean()
     parts = zip(pair.splits, found.partner, found.sign, found.test, strict=True)
-    for (_, test), partner, sign, told in parts:
+    for (_, test), partner, sign, score in parts:
         r = np.empty((len(counts), *partner.shape))
-        for row, who in enumerate(partner):
+        for row, positions in enumerate(partner):
             others = np.concatenate(
-                [pair.target.values[:, who[:p]], pair.source.values[:, who[p:]]], 1
+                [pair.target.values[:, positions[:p]], pair.source.values[:, positions[p:]]], 1
             )
             r[:, row] = sign[row] * correlate_resampled(others[test], own[test], counts[:, test])
-        total.add(np.where(np.isnan(told), np.nan, r))
+        total.add(np.where(np.isnan(score), np.nan, r))
     return total.mean()
 
 
 def _add_intervals(
-    result: xr.Dataset, draws: Floats, n_drawn: int, n_folds: int, level: float
+    labelled: xr.Dataset, draws: Floats, n_drawn: int, n_folds: int, level: float
 ) -> None:
     """Intervals of each unit's r, and of the mean over units."""
-    sides = result["side"].values
+    sides = labelled["side"].values
     for name, dims, estimate, values in (
-        ("r", ("matching", "unit"), FoldMean.of(result["r"].values.swapaxes(0, 1)), draws),
-        ("mean", ("matching", "population"), result["mean"].values, _means(draws, sides)),
+        ("r", ("matching", "unit"), FoldMean.of(labelled["r"].values.swapaxes(0, 1)), draws),
+        ("mean", ("matching", "population"), labelled["mean"].values, _means(draws, sides)),
     ):
-        # partners stay, so nothing is fitted anew
+        # partners stay as they are, so no fit adds to the variance
         error: Spread = spread(
             {("stimuli",): values, ("refit",): values}, {"stimuli": n_drawn}, n_folds
         )
         for end, found in zip(("low", "high"), error.interval(estimate, level), strict=True):
-            result[f"{name}_{end}"] = dims, found
+            labelled[f"{name}_{end}"] = dims, found

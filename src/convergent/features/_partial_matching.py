@@ -1,12 +1,13 @@
-"""Partial soft matching: the share of two populations that matches best, and how well.
+"""Partial soft matching: how well the best part of two populations matches.
 
-Soft matching gives every unit a partner, also those that have no counterpart. Here a share s of the
-mass is matched, the best one, so that the others do not drag it down.
+Soft matching gives a partner to every unit, even without a counterpart. Here only a share s of the
+mass is matched, the best one, so that units without a counterpart do not lower the score.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Unpack
 
 import numpy as np
 import ot
@@ -14,25 +15,26 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.arrays import Floats
+from ..base.compute import Compute
 from ..base.errors import InputError
 from ..base.progress import track
 from ..data.assembly import Assembly
-from ..protocol.folds import Folds
+from ..protocol.settings import Protocol, Settings, settle
 from ._cross_moments import CrossMoments
-from ._two_populations import Pair, pair_of
+from ._results import OF_SCORES, result, used
+from ._two_populations import TwoPopulations, prepare
 
-__all__ = ["SHARES", "partial_matching", "partial_plan"]
+__all__ = ["partial_matching", "partial_matching_of", "partial_plan"]
 
-SHARES = tuple((np.arange(1, 21) / 20).tolist())
+_SHARES = tuple((np.arange(1, 21) / 20).tolist())
 
 
 def partial_matching(
     source: Assembly,
     target: Assembly,
     *,
-    shares: tuple[float, ...] = SHARES,
-    folds: Folds = Folds(),
-    progress: bool | None = None,
+    shares: tuple[float, ...] = _SHARES,
+    **settings: Unpack[Settings],
 ) -> xr.Dataset:
     r"""Soft matching of a share of two populations, for several shares.
 
@@ -41,57 +43,75 @@ def partial_matching(
               \sum_{ij} T_{ij} = s,
 
     on the training stimuli of each fold; the score is :math:`\sum T_{ij} r_{ij} / s` on its test
-    stimuli: the mean correlation of what is matched. Silent units take no part.
+    stimuli, the mean correlation of the matched mass. Silent units are left out.
 
     Parameters
     ----------
     source, target : Assembly
         (stimulus, unit); repeats are averaged, stimuli matched by name.
     shares : tuple of float
-        s, from above 0 to 1, in rising order; at 1 it is soft matching.
-    folds : Folds
-        How the stimuli are split.
-    progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
+        s, above 0 and up to 1, in rising order; by default 0.05 to 1. At 1 this is soft matching.
+    **settings : Settings
+        ``folds``, or ``protocol`` with them; ``study`` and ``progress``, or ``compute`` with these.
 
     Returns
     -------
     xarray.Dataset
         ``r`` and ``r_train`` (share, fold): score on test and training stimuli. ``mass`` (share,
-        unit): how much of each unit is matched, from 0 to 1, mean over folds; along ``unit`` the
-        source's, then the target's, told apart by ``side``. ``matched`` (unit): its mean over
-        shares, by which units can be ranked: those that are matched first have most. ``corner``:
-        the share at which what is matched in all, s times the score on test stimuli, lies highest
-        above the line from nothing to everything; beyond, units match worse than the mean.
+        unit): matched share of each unit, from 0 to 1, mean over folds; along ``unit`` stand the
+        units of the source, then those of the target (coordinate ``side``). ``matched`` (unit):
+        mean of mass over shares, by which units can be ranked: units that are matched first have
+        most. ``best_share``: the share at which s times the score on test stimuli lies highest
+        above the straight line from 0 to its value at the last share; beyond, additional units
+        match worse than the mean. Attrs: ``n_stimuli``, ``source``, ``target``, ``provenance``.
 
     Raises
     ------
     InputError
-        Where shares are out of their range, or the populations do not fit.
+        If shares are out of their range, or the populations do not fit.
 
     References
     ----------
-    Chapel, Alaya and Gasso 2020, NeurIPS 33 (partial optimal transport, as POT has it); Khosla and
+    Chapel, Alaya and Gasso 2020, NeurIPS 33 (partial optimal transport, as in POT); Khosla and
     Williams 2024, PMLR 243 (soft matching).
     """
+    protocol, compute = settle(
+        settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
+    )
     grid = np.asarray(shares, dtype=np.float64)
     if grid.ndim != 1 or not len(grid) or not (np.diff([0, *grid]) > 0).all() or grid[-1] > 1:
         raise InputError(
             f"shares {shares!r} must be numbers above 0 and up to 1, in rising order, such as "
             "(0.25, 0.5, 0.75, 1)."
         )
-    pair = pair_of(source, target, folds)
-    steps = [(fold, i) for fold in enumerate(pair.folds()) for i in range(len(grid))]
-    r, r_train = np.empty((2, len(grid), folds.n))
-    units = sum(len(side.units) for side in pair.sides)
-    mass = np.zeros((len(grid), units))
+    return partial_matching_of(prepare(source, target, protocol.folds), protocol, compute, shares)
+
+
+def partial_matching_of(
+    pair: TwoPopulations,
+    protocol: Protocol,
+    compute: Compute,
+    shares: tuple[float, ...] = _SHARES,
+) -> xr.Dataset:
+    """Match shares, as `partial_matching` does, of prepared populations."""
+    grid = np.asarray(shares, dtype=np.float64)
+    make = partial(_scores, pair, grid, compute.progress)
+    own = used(protocol, "folds") | {"shares": grid.tolist()}
+    return result("partial_matching", pair, make, compute, own)
+
+
+def _scores(pair: TwoPopulations, grid: Floats, progress: bool | None) -> xr.Dataset:
+    n_folds = len(pair.splits)
+    steps = [(fold, i) for fold in enumerate(pair.train_and_test()) for i in range(len(grid))]
+    r, r_train = np.empty((2, len(grid), n_folds))
+    mass = np.zeros((len(grid), sum(len(side.units) for side in pair.sides)))
     for (number, (train, test)), i in track(steps, "partial matching", len(steps), progress):
         plan, responsive = _fitted(pair, train, float(grid[i]))
         r_train[i, number] = (plan * train.correlation[responsive]).sum() / grid[i]
         r[i, number] = (plan * test.correlation[responsive]).sum() / grid[i]
         for side, part in enumerate((plan.sum(1) * plan.shape[0], plan.sum(0) * plan.shape[1])):
-            place = responsive[side].ravel() + side * len(pair.source.units)
-            mass[i, place] += part / folds.n
+            positions = responsive[side].ravel() + side * len(pair.source.units)
+            mass[i, positions] += part / n_folds
     found = xr.Dataset(
         {
             "r": (("share", "fold"), r),
@@ -102,19 +122,23 @@ def partial_matching(
     )
     found["matched"] = found["mass"].mean("share")
     total = grid * r.mean(1)
-    found["corner"] = float(grid[np.argmax(total - grid * total[-1] / grid[-1])])
-    return found.assign_attrs(pair.attrs)
+    found["best_share"] = float(grid[np.argmax(total - grid * total[-1] / grid[-1])])
+    return found
 
 
 def partial_plan(r: Floats, share: float) -> Floats:
-    """Transport plan (p, q) of so much mass with the greatest total correlation.
+    """Transport plan (p, q) of a given mass with the greatest total correlation.
 
     Parameters
     ----------
     r : float array (p, q)
         Correlations.
     share : float
-        How much mass is matched, of 1.
+        Mass that is matched, above 0 and up to 1.
+
+    Returns
+    -------
+    float array (p, q)
     """
     p, q = r.shape
     masses = np.full(p, 1 / p), np.full(q, 1 / q)
@@ -124,8 +148,8 @@ def partial_plan(r: Floats, share: float) -> Floats:
 
 
 def _fitted(
-    pair: Pair, train: CrossMoments, share: float
+    pair: TwoPopulations, train: CrossMoments, share: float
 ) -> tuple[Floats, tuple[NDArray[Any], ...]]:
-    """Plan of the units that are not silent, and where they stand."""
+    """Plan of the units that are not silent, and their positions."""
     responsive = np.ix_(*(~side.silent for side in pair.sides))
     return partial_plan(train.correlation[responsive], share), responsive

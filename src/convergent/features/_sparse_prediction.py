@@ -1,177 +1,190 @@
-"""One-to-many: each target unit from few source units, and how many it takes.
+"""One-to-many: each target unit is predicted from few source units.
 
-The Lasso needs of the responses their means, variances and products alone. Those of a fold's
-training stimuli are sums over the other folds, so each population is read once; a square root of
-the matrix of products (as many rows as units) stands for all stimuli, exactly.
+For the Lasso, means, variances and products of the responses are enough. Those of a fold's training
+stimuli are sums over the other folds, so each population is read once; a square root of the matrix
+of products (as many rows as units) replaces the stimuli, exactly.
 """
 
 from __future__ import annotations
 
-import os
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lasso_path
 
-from ..base.arrays import Floats, correlate, to_numpy
-from ..base.errors import InputError
+from ..base.arrays import Floats, Integers, correlate, to_numpy
+from ..base.compute import Compute
+from ..base.errors import InputError, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..metrics.linear import Linear
 from ..metrics.population import Population
-from ..protocol.folds import Folds
+from ..protocol.settings import Protocol, Settings, settle
 from ._cross_moments import CrossMoments
-from ._two_populations import Pair, pair_of
+from ._lasso import HeldOut, chosen_penalties, effective_number, held_out, lasso_weights
+from ._results import OF_SCORES, result, used
+from ._two_populations import TwoPopulations, prepare
 
-__all__ = [
-    "LARGE",
-    "LEAST_EXPLAINED",
-    "LEAST_FOLDS",
-    "MODELS",
-    "MOST_ROUNDS",
-    "PENALTIES",
-    "SHORTEST",
-    "TOLERANCE",
-    "effective_number",
-    "sparse_prediction",
-    "sparse_table",
-]
+__all__ = ["LEAST_FOLDS", "sparse_prediction", "sparse_prediction_of", "sparse_table"]
 
-LARGE = 0.05  # a weight, in deviations of the target per deviation of the source
-MODELS = ("single", "lasso", "lasso-best", "ridge")
-LEAST_FOLDS = 3  # two are left to choose a penalty in
-PENALTIES = tuple(np.logspace(0, -2, 20).tolist())  # less takes long, and is seldom best
-TOLERANCE, MOST_ROUNDS = 3e-4, 5000  # duality gap, as a share of the variance
-LEAST_EXPLAINED = 0.01  # of the variance, by ridge: there are no shares of less
-SHORTEST = 1e-10  # of the longest axis of the sources: shorter ones are rounding
+LEAST_FOLDS = 3  # the penalty is chosen within the training stimuli, by two folds or more
+_PENALTIES = tuple(np.logspace(0, -2, 20).tolist())  # smaller ones are slow, and seldom best
+_MODELS = ("single", "lasso", "lasso-best", "ridge")
+_LARGE = 0.05  # a weight, in deviations of the target per deviation of the source
+_LEAST_EXPLAINED = 0.01  # of the variance, by ridge: shares of less than this are not given
 
 
 def sparse_prediction(
     source: Assembly,
     target: Assembly,
     *,
-    penalties: tuple[float, ...] = PENALTIES,
-    folds: Folds = Folds(),
-    progress: bool | None = None,
+    penalties: tuple[float, ...] = _PENALTIES,
+    **settings: Unpack[Settings],
 ) -> xr.Dataset:
-    r"""Predict each target unit from few source units, and from one and from all of them.
+    r"""Predict each target unit from few source units, from a single one, and from all of them.
 
     The Lasso on standardized units, at each penalty :math:`\lambda`,
 
     .. math:: \min_w \tfrac{1}{2n} \lVert y - X w \rVert^2 + \lambda \lVert w \rVert_1,
 
-    with :math:`\lambda` as a share of the least that leaves no weight. Of the training stimuli of
-    each fold, the other folds are left out in turn to choose it: the one with the least error
-    ("best"), and the largest whose error is no more than a standard error above ("one-se"), which
-    gives the smallest set that predicts as well. Beside it stand the single source unit that
-    correlates most in training, whatever its sign, and ridge regression on all.
+    with :math:`\lambda` as a share of the smallest penalty that makes all weights zero. Within the
+    training stimuli of each fold, the other folds are held out in turn to choose it: the penalty
+    with the lowest error ("best"), and the largest penalty whose error is within one standard error
+    of that ("one-se"), which gives the smallest set of units that predicts as well. For comparison,
+    the target is predicted from the single source unit with the highest absolute correlation in
+    training, and from all source units by ridge regression.
 
     Parameters
     ----------
     source, target : Assembly
         (stimulus, unit); repeats are averaged, stimuli matched by name.
     penalties : tuple of float
-        Shares of the least penalty that leaves no weight, from 1 down.
-    folds : Folds
-        Three or more.
-    progress : bool, optional
-        Draw a progress bar; where left out, only in a terminal.
+        Shares of the smallest penalty that makes all weights zero, falling from 1; by default 20
+        from 1 to 0.01.
+    **settings : Settings
+        ``folds``, three or more, or ``protocol`` with them; ``study`` and ``progress``, or
+        ``compute`` with these.
 
     Returns
     -------
     xarray.Dataset
-        ``error`` (penalty, fold, target_unit): squared error on test stimuli, as a share of the
-        unit's variance there; ``n_weights``: weights that are not zero; ``n_large``: those above
-        0.05. ``chosen`` (rule, fold, target_unit): the penalty; ``n_chosen``, ``n_large_chosen``:
-        its weights; ``effective`` (rule, fold, target_unit): effective number of source units,
-        :math:`(\sum |w|)^2 / \sum w^2`. ``r`` and ``error_of`` (model, fold, target_unit):
-        correlation of prediction and response on test stimuli, and error, of "single", "lasso" (one
-        standard error), "lasso-best" and "ridge". ``weights`` (source_unit, target_unit): of
-        "lasso", mean over folds; ``selected``: share of folds in which one is above 0.05. Silent
-        targets have NaN.
+        NaN for silent target units. At each penalty:
+
+        - ``error`` (fold, penalty, target_unit): squared error on test stimuli, as a share of the
+          unit's variance there.
+        - ``n_weights``, ``n_large`` (fold, penalty, target_unit): number of weights that are not
+          zero, and of those larger than 0.05.
+
+        At the chosen penalties ("one-se" and "best" along ``rule``):
+
+        - ``chosen`` (fold, rule, target_unit): the penalty.
+        - ``n_chosen``, ``n_large_chosen`` (fold, rule, target_unit): numbers of its weights.
+        - ``effective`` (fold, rule, target_unit): effective number of source units,
+          :math:`(\sum |w|)^2 / \sum w^2`.
+
+        Of "single", "lasso" (one-se), "lasso-best" and "ridge" along ``model``:
+
+        - ``r``, ``error_of`` (fold, model, target_unit): correlation of prediction and response on
+          test stimuli, and squared error as above.
+
+        Of "lasso", over folds:
+
+        - ``weights`` (source_unit, target_unit): mean weight.
+        - ``selected`` (source_unit, target_unit): share of folds in which it is above 0.05.
+
+        Attrs: ``n_not_converged``, ``n_stimuli``, ``source``, ``target``, ``provenance``.
 
     Raises
     ------
     InputError
-        Where penalties are not shares from 1 down, folds are fewer than three, or the populations
-        do not fit.
+        If penalties are not shares that fall from 1, folds are fewer than three, or the
+        populations do not fit.
 
     Warns
     -----
     UserWarning
-        Where some solutions are not converged.
+        If some solutions have not converged.
 
     References
     ----------
     Tibshirani 1996, Journal of the Royal Statistical Society B 58; Friedman, Hastie and Tibshirani
-    2010, Journal of Statistical Software 33 (coordinate descent, as scikit-learn has it); Li et al.
-    2015, arXiv 1511.07543.
+    2010, Journal of Statistical Software 33 (coordinate descent, as in scikit-learn); Li, Yosinski,
+    Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
     """
+    protocol, compute = settle(
+        settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
+    )
     grid = np.asarray(penalties, dtype=np.float64)
-    if (
-        grid.ndim != 1
-        or not len(grid)
-        or not (np.diff([np.inf, *grid, 0]) < 0).all()
-        or grid[0] > 1
-    ):
+    falling = grid.ndim == 1 and len(grid) and (np.diff([np.inf, *grid, 0]) < 0).all()
+    if not falling or grid[0] > 1:
         raise InputError(
             f"penalties {penalties!r} must be shares that fall, from 1 down to above 0, such as "
             "numpy.logspace(0, -2, 20)."
         )
-    if folds.n < LEAST_FOLDS:
+    if protocol.folds.n < LEAST_FOLDS:
         raise InputError(
-            f"folds.n is {folds.n}: give {LEAST_FOLDS} or more, as the penalty is chosen within "
-            "the training stimuli of each."
+            f"folds.n is {protocol.folds.n}: give {LEAST_FOLDS} or more, as the penalty is chosen "
+            "within the training stimuli of each."
         )
-    pair = pair_of(source, target, folds)
-    n, q = folds.n, len(pair.target.units)
-    errors = np.full((n, n, len(grid), q), np.nan)  # of one fold, without it and an outer one
+    pair = prepare(source, target, protocol.folds)
+    return sparse_prediction_of(pair, protocol, compute, penalties)
+
+
+def sparse_prediction_of(
+    pair: TwoPopulations,
+    protocol: Protocol,
+    compute: Compute,
+    penalties: tuple[float, ...] = _PENALTIES,
+) -> xr.Dataset:
+    """Predict units, as `sparse_prediction` does, of prepared populations."""
+    grid = np.asarray(penalties, dtype=np.float64)
+    make = partial(_predictions, pair, grid, compute.progress)
+    own = used(protocol, "folds") | {"penalties": grid.tolist()}
+    return result("sparse_prediction", pair, make, compute, own)
+
+
+def _predictions(pair: TwoPopulations, grid: Floats, progress: bool | None) -> xr.Dataset:
+    n, q = len(pair.splits), len(pair.target.units)
+    errors = np.full((n, n, len(grid), q), np.nan)  # by outer and inner fold
     parts: list[xr.Dataset] = []
     unconverged = 0
-    # a path that leaves out two folds serves either as the outer one
+    # a path without two folds serves either of them as the outer fold
     left_out = [*combinations(range(n), 2), *((outer,) for outer in range(n))]
     for apart in track(left_out, "sparse prediction", len(left_out), progress):
         tests = [pair.fold_moments[fold] for fold in apart]
         train = pair.moments
         for test in tests:
             train = train - test
-        weights, open_gaps = _weights(train, grid)
+        weights, open_gaps = lasso_weights(train, grid)
         unconverged += open_gaps
         if len(apart) == 2:
             for outer, inner, test in zip(apart[::-1], apart, tests, strict=True):
-                errors[outer, inner] = _held_out(weights, test, train).error
+                errors[outer, inner] = held_out(weights, test, train).error
             continue
         (outer,) = apart
-        within = np.delete(errors[outer], outer, axis=0)
-        parts.append(_fold(weights, grid, within, train, tests[0], _ridge(pair, outer)))
-    result: xr.Dataset = xr.concat(parts, "fold")
+        chosen = chosen_penalties(np.delete(errors[outer], outer, axis=0))
+        part = _at_penalties(weights, tests[0], train)
+        part |= _at_chosen(weights, chosen, grid, tests[0], train, _ridge(pair, outer))
+        parts.append(xr.Dataset(part))
+    found: xr.Dataset = xr.concat(parts, "fold")
     for name in ("weights", "selected"):
-        result[name] = result[name].mean("fold")
+        found[name] = found[name].mean("fold")
     if unconverged:
-        warnings.warn(
+        warn(
             f"{unconverged} of {len(left_out) * len(grid) * q} sparse solutions are not converged: "
-            "leave out the smallest penalties.",
-            stacklevel=2,
+            "leave out the smallest penalties."
         )
-    silent = pair.target.silent
-    result = result.where(xr.DataArray(~silent, dims="target_unit"))
-    return result.assign_coords(
-        target_unit=pair.target.units,
-        source_unit=pair.source.units,
-        penalty=grid,
-        rule=["one-se", "best"],
-        model=list(MODELS),
-    ).assign_attrs(pair.attrs, n_not_converged=unconverged)
+    labels = {"penalty": grid, "rule": ["one-se", "best"], "model": list(_MODELS)}
+    units = {"target_unit": pair.target.units, "source_unit": pair.source.units}
+    found = found.where(xr.DataArray(~pair.target.silent, dims="target_unit"))
+    return found.assign_coords(units | labels).assign_attrs(n_not_converged=unconverged)
 
 
 def sparse_table(prediction: xr.Dataset) -> pd.DataFrame:
-    """Between one and many: a row a target unit.
+    """Compare the prediction from one, few and all source units: one row per target unit.
 
     Parameters
     ----------
@@ -181,19 +194,20 @@ def sparse_table(prediction: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``unit``; held-out ``r`` of each model, ``r_single``, ``r_lasso``, ``r_lasso_best``,
-        ``r_ridge``; ``n_sources``, weights of the smallest set within one standard error of the
-        best, and ``n_large``, those above 0.05 (means over folds); ``effective``, its effective
-        number of source units; ``by_one`` and ``by_few``, the shares of what ridge explains (of the
-        variance) that the single unit and the small set explain.
+        Means over folds, on test stimuli. ``unit``; ``r_single``, ``r_lasso``, ``r_lasso_best``,
+        ``r_ridge``: r of each model. For the smallest set within one standard error of the best:
+        ``n_sources``, number of weights, ``n_large``, those larger than 0.05, and ``effective``,
+        effective number of source units. ``by_one`` and ``by_few``: the variance that the single
+        unit and this set explain, as shares of what ridge explains; NaN if ridge explains less than
+        1%.
     """
     mean = prediction[["r", "error_of", "n_chosen", "n_large_chosen", "effective"]].mean("fold")
     few = mean.sel(rule="one-se")
     explained = 1 - mean["error_of"]
     whole = explained.sel(model="ridge").values
-    whole = np.where(whole > LEAST_EXPLAINED, whole, np.nan)
+    whole = np.where(whole > _LEAST_EXPLAINED, whole, np.nan)
     columns = {
-        f"r_{model.replace('-', '_')}": mean["r"].sel(model=model).values for model in MODELS
+        f"r_{model.replace('-', '_')}": mean["r"].sel(model=model).values for model in _MODELS
     }
     return pd.DataFrame(
         {
@@ -208,125 +222,45 @@ def sparse_table(prediction: xr.Dataset) -> pd.DataFrame:
     )
 
 
-def effective_number(weights: Floats, axis: int = 0) -> Floats:
-    """How many of the weights count: (sum |w|)^2 / sum w^2; NaN where all are 0.
-
-    Parameters
-    ----------
-    weights : float array
-        Of any sign.
-    axis : int
-        Along which they are counted.
-    """
-    size = np.abs(weights)
-    squares = (size**2).sum(axis)
-    unknown = np.full(np.shape(squares), np.nan)
-    return np.asarray(np.divide(size.sum(axis) ** 2, squares, out=unknown, where=squares > 0))
+def _at_penalties(weights: Floats, test: CrossMoments, train: CrossMoments) -> dict[str, Any]:
+    """Errors and numbers of weights (penalty, source, target) of one fold, at each penalty."""
+    dims = ("penalty", "target_unit")
+    return {
+        "error": (dims, held_out(weights, test, train).error),
+        "n_weights": (dims, (weights != 0).sum(1).astype(float)),
+        "n_large": (dims, (abs(weights) > _LARGE).sum(1) * 1.0),
+    }
 
 
-def _weights(train: CrossMoments, grid: Floats) -> tuple[Floats, int]:
-    """Weights (penalty, source, target) of standardized units, and how many are not converged."""
-    standard = train.standardized(train)
-    products, across = standard.xx / train.n, standard.xy / train.n
-    squares, axes = np.linalg.eigh(products)
-    long = squares > SHORTEST * squares[-1]
-    lengths = np.sqrt(squares[long])
-    rows = len(lengths)
-    # rows whose products are those of the units; scikit-learn divides squares by their number
-    design = np.asfortranarray(rows**0.5 * lengths[:, None] * axes[:, long].T)
-    aims = rows**0.5 * (axes[:, long].T @ across) / lengths[:, None]
-    most = np.abs(across).max(0)
-    weights = np.zeros((len(grid), *across.shape))
-
-    def path(unit: int) -> int:
-        _, found, gaps = lasso_path(
-            design, aims[:, unit], alphas=most[unit] * grid, tol=TOLERANCE, max_iter=MOST_ROUNDS
-        )
-        weights[:, :, unit] = found.T
-        return int(np.sum(np.asarray(gaps) > TOLERANCE * (aims[:, unit] @ aims[:, unit]) / rows))
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore", ConvergenceWarning)  # counted instead
-        return weights, sum(pool.map(path, np.flatnonzero(most)))
-
-
-@dataclass(frozen=True, eq=False)
-class _HeldOut:
-    """How predictions do on stimuli that they were not fitted on, (..., target)."""
-
-    error: Floats
-    r: Floats
-
-
-def _held_out(weights: Floats, test: CrossMoments, train: CrossMoments) -> _HeldOut:
-    """Error and correlation of weights (..., source, target) of units standardized in training."""
-    shown = test.standardized(train)
-    n = test.n
-    products, across, own = shown.xx / n, shown.xy / n, np.diagonal(shown.yy) / n
-    x, y = shown.x / n, shown.y / n
-    flat = np.moveaxis(weights, -2, 0).reshape(len(products), -1)
-    square = np.sum(flat * (products @ flat), axis=0).reshape(*weights.shape[:-2], -1)
-    product = np.sum(weights * across, axis=-2)
-    mean = np.einsum("...st,s->...t", weights, x)
-    error = own - 2 * product + square
-    spread = np.sqrt(np.maximum(square - mean**2, 0) * np.maximum(own - y**2, 0))
-    rounding = 1e-9 * np.sqrt(square * own)
-    r = np.divide(product - mean * y, spread, out=np.zeros_like(spread), where=spread > rounding)
-    responsive = own - y**2 > 1e-12 * own
-    return _HeldOut(
-        np.where(responsive, error / np.where(own > 0, own, 1.0), np.nan),
-        np.where(responsive, np.clip(r, -1, 1), np.nan),
-    )
-
-
-def _fold(
+def _at_chosen(
     weights: Floats,
+    chosen: Integers,
     grid: Floats,
-    inner: Floats,
-    train: CrossMoments,
     test: CrossMoments,
-    ridge: _HeldOut,
-) -> xr.Dataset:
-    """Choose penalties by the errors (fold, penalty, target) within, and predict a fold's test."""
-    known = np.isfinite(inner).sum(0)  # a target may be silent in some folds
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(Mean of empty|Degrees of freedom)", RuntimeWarning)
-        mean = np.nanmean(inner, axis=0)
-        error = np.nan_to_num(np.nanstd(inner, axis=0, ddof=1)) / np.sqrt(np.maximum(known, 1))
-    best = np.argmin(np.where(np.isnan(mean), np.inf, mean), axis=0)
-    units = np.arange(mean.shape[1])
-    enough = mean <= mean[best, units] + error[best, units]
-    chosen = np.stack([np.where(enough.any(0), enough.argmax(0), best), best])
-    taken = weights[chosen, :, units[None]]  # (rule, target, source)
+    train: CrossMoments,
+    ridge: HeldOut,
+) -> dict[str, Any]:
+    """Weights of one fold at the chosen penalties, and scores of all models on its test stimuli."""
+    taken = weights[chosen, :, np.arange(weights.shape[-1])[None]]  # (rule, target, source)
     size = np.abs(taken)
-    single = _single(train)
-    lasso = _held_out(np.moveaxis(taken, -1, -2), test, train)
-    alone = _held_out(single, test, train)
-    return xr.Dataset(
-        {
-            "error": (("penalty", "target_unit"), _held_out(weights, test, train).error),
-            "n_weights": (("penalty", "target_unit"), (weights != 0).sum(1).astype(float)),
-            "n_large": (("penalty", "target_unit"), (abs(weights) > LARGE).sum(1) * 1.0),
-            "chosen": (("rule", "target_unit"), grid[chosen]),
-            "n_chosen": (("rule", "target_unit"), (size > 0).sum(-1).astype(float)),
-            "n_large_chosen": (("rule", "target_unit"), (size > LARGE).sum(-1) * 1.0),
-            "effective": (("rule", "target_unit"), effective_number(taken, axis=-1)),
-            "r": (
-                ("model", "target_unit"),
-                np.stack([alone.r, *lasso.r, ridge.r]),
-            ),
-            "error_of": (
-                ("model", "target_unit"),
-                np.stack([alone.error, *lasso.error, ridge.error]),
-            ),
-            "weights": (("source_unit", "target_unit"), taken[0].T),
-            "selected": (("source_unit", "target_unit"), (size[0] > LARGE).T * 1.0),
-        }
-    )
+    lasso = held_out(np.moveaxis(taken, -1, -2), test, train)
+    alone = held_out(_single(train), test, train)
+    by_rule, by_model = ("rule", "target_unit"), ("model", "target_unit")
+    of_units = ("source_unit", "target_unit")
+    return {
+        "chosen": (by_rule, grid[chosen]),
+        "n_chosen": (by_rule, (size > 0).sum(-1).astype(float)),
+        "n_large_chosen": (by_rule, (size > _LARGE).sum(-1) * 1.0),
+        "effective": (by_rule, effective_number(taken, axis=-1)),
+        "r": (by_model, np.stack([alone.r, *lasso.r, ridge.r])),
+        "error_of": (by_model, np.stack([alone.error, *lasso.error, ridge.error])),
+        "weights": (of_units, taken[0].T),
+        "selected": (of_units, (size[0] > _LARGE).T * 1.0),
+    }
 
 
 def _single(train: CrossMoments) -> Floats:
-    """Weight (source, target) of the one source unit that correlates most in training."""
+    """Weight (source, target) of the source unit with the highest absolute r in training."""
     r = train.correlation
     best = np.abs(r).argmax(0), np.arange(r.shape[1])
     weights = np.zeros_like(r)
@@ -334,8 +268,8 @@ def _single(train: CrossMoments) -> Floats:
     return weights
 
 
-def _ridge(pair: Pair, number: int) -> _HeldOut:
-    train, test = pair.splits[number]
+def _ridge(pair: TwoPopulations, fold: int) -> HeldOut:
+    train, test = pair.splits[fold]
     source, target = (Population(side.values).fold(train, test) for side in pair.sides)
     fitted = Linear().fit(source, target)
     predicted, observed = to_numpy(fitted.predict()), to_numpy(target.responses[1])
@@ -343,4 +277,4 @@ def _ridge(pair: Pair, number: int) -> _HeldOut:
     error = np.sum((predicted - observed) ** 2, axis=0)
     r = correlate(predicted, observed)
     error = np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0)
-    return _HeldOut(np.where(np.isnan(r), np.nan, error), r)
+    return HeldOut(np.where(np.isnan(r), np.nan, error), r)

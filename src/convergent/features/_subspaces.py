@@ -1,4 +1,4 @@
-"""What groups of units of two networks span: whether the same subspace, and with the same axes."""
+"""Subspaces that the two parts of a cluster span: whether they, and their axes, are the same."""
 
 from __future__ import annotations
 
@@ -13,25 +13,15 @@ from ..statistics.aggregation import FoldMean
 from ._assignment import bipartite
 from ._cross_moments import CrossMoments, correlation
 
-__all__ = [
-    "LEAST_AXIS",
-    "ROUNDING",
-    "Fold",
-    "canonical_correlations",
-    "dimension",
-    "groups",
-    "matched",
-    "predicted",
-]
+__all__ = ["canonical_correlations", "dimension", "groups", "matched", "predicted"]
 
-ROUNDING = 1e-12  # of a variance, in standardized units
-LEAST_AXIS = 0.01  # of the variance along the longest axis: shorter axes of a span are left out
-Fold = tuple[CrossMoments, CrossMoments]
+_ROUNDING = 1e-12  # of a variance, in standardized units
+_LEAST_AXIS = 0.01  # of the variance along the longest axis: shorter axes are left out
 
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """Covariances of some source and some target units."""
+    """Covariances of a cluster's source units (xx), target units (yy), and between them (xy)."""
 
     xx: Floats
     xy: Floats
@@ -40,7 +30,7 @@ class _Group:
     @classmethod
     def of(cls, moments: CrossMoments, x: Integers, y: Integers) -> _Group:
         part = moments.of_units(x, y)
-        # of silent units rounding would be left
+        # silent units would leave rounding errors
         one, other = (v > 0 for v in (part.source_variance, part.target_variance))
         return cls(
             part.source_covariance * np.outer(one, one),
@@ -48,39 +38,41 @@ class _Group:
             part.target_covariance * np.outer(other, other),
         )
 
-    def turned(self, turn: Floats) -> _Group:
-        """With the target units' axes turned."""
-        return _Group(self.xx, self.xy @ turn, turn.T @ self.yy @ turn)
+    def rotated(self, rotation: Floats) -> _Group:
+        """Covariances when the target units are rotated."""
+        return _Group(self.xx, self.xy @ rotation, rotation.T @ self.yy @ rotation)
 
     @property
     def correlation(self) -> Floats:
-        """(a, b); 0 where a unit is silent."""
+        """Correlations (a, b); 0 for silent units."""
         return correlation(self.xy, np.diagonal(self.xx), np.diagonal(self.yy))
 
     @property
     def responsive(self) -> NDArray[np.bool_]:
-        """Pairs (a, b) of units that are not silent."""
+        """Whether both units of each pair (a, b) respond."""
         return np.asarray(np.outer(np.diagonal(self.xx) > 0, np.diagonal(self.yy) > 0))
 
 
-def groups(folds: Sequence[Fold], x: Integers, y: Integers) -> list[tuple[_Group, _Group]]:
-    """A cluster's covariances on training and test stimuli of each fold."""
+def groups(
+    folds: Sequence[tuple[CrossMoments, CrossMoments]], x: Integers, y: Integers
+) -> list[tuple[_Group, _Group]]:
+    """Covariances of source units x and target units y on training and test stimuli, by fold."""
     return [(_Group.of(train, x, y), _Group.of(test, x, y)) for train, test in folds]
 
 
 def canonical_correlations(folds: Sequence[tuple[_Group, _Group]]) -> Floats:
-    """Correlations along the canonical directions of training stimuli, on test stimuli.
+    """Correlations on test stimuli along the canonical directions of the training stimuli.
 
     Parameters
     ----------
     folds : sequence of (training, test)
-        Covariances of the two parts of a cluster.
+        From `groups`.
 
     Returns
     -------
     float array (c,)
-        Mean over folds; c is the lesser dimension of the parts. Their arccos are the principal
-        angles between what the parts span.
+        Mean over folds; c is the smaller of the two parts' dimensions. Their arccos are the
+        principal angles between the subspaces.
 
     References
     ----------
@@ -93,20 +85,21 @@ def canonical_correlations(folds: Sequence[tuple[_Group, _Group]]) -> Floats:
         a, b = one @ left, other @ right.T
         across = np.sum(a * (test.xy @ b), axis=0)
         lengths = np.sum(a * (test.xx @ a), axis=0) * np.sum(b * (test.yy @ b), axis=0)
-        found.append(across / np.sqrt(np.where(lengths > ROUNDING, lengths, np.inf)))
+        found.append(across / np.sqrt(np.where(lengths > _ROUNDING, lengths, np.inf)))
     fewest = min(map(len, found))
     return np.asarray(np.clip(np.mean([each[:fewest] for each in found], axis=0), -1, 1))
 
 
-def matched(folds: Sequence[tuple[_Group, _Group]], turn: Floats | None = None) -> float:
+def matched(folds: Sequence[tuple[_Group, _Group]], rotation: Floats | None = None) -> float:
     """Mean correlation on test stimuli of units that are paired one-to-one on training stimuli.
 
-    Pairs may go opposite ways (large negative correlations); they are scored as in training.
+    Units may be paired by a large negative correlation; r is multiplied by the sign in training.
+    With a rotation, the target units are rotated first.
     """
     means = []
     for train, test in folds:
-        if turn is not None:
-            train, test = train.turned(turn), test.turned(turn)
+        if rotation is not None:
+            train, test = train.rotated(rotation), test.rotated(rotation)
         r = train.correlation
         partner = bipartite(np.abs(r))[0]
         rows = np.flatnonzero(partner >= 0)
@@ -117,7 +110,7 @@ def matched(folds: Sequence[tuple[_Group, _Group]], turn: Floats | None = None) 
 
 
 def predicted(folds: Sequence[tuple[_Group, _Group]]) -> float:
-    """Mean correlation of target units with what the source units predict linearly, on test."""
+    """Mean correlation on test stimuli of target units with linear predictions from the source."""
     means = []
     for train, test in folds:
         axes = _whitener(train.xx)
@@ -125,8 +118,8 @@ def predicted(folds: Sequence[tuple[_Group, _Group]]) -> float:
         own = np.diagonal(test.yy)
         variances = np.sum(weights * (test.xx @ weights), axis=0) * own
         across = np.sum(weights * test.xy, axis=0)
-        # a prediction that is constant says nothing: 0
-        r = across / np.sqrt(np.where(variances > ROUNDING * own, variances, np.inf))
+        # a constant prediction says nothing: r is 0
+        r = across / np.sqrt(np.where(variances > _ROUNDING * own, variances, np.inf))
         means.append(_mean(np.clip(r, -1, 1)[own > 0]))
     return float(FoldMean.of(means)[0])
 
@@ -138,12 +131,12 @@ def dimension(cov: Floats) -> float:
 
 
 def _mean(values: Floats) -> Floats:
-    """Mean as an array of one; NaN of nothing."""
+    """Mean as an array of one value; NaN if there are none."""
     return np.array([values.mean() if len(values) else np.nan])
 
 
 def _whitener(cov: Floats) -> Floats:
-    """Axes (units, r) along which the variance is 1; short axes are left out."""
+    """Principal axes (units, r), scaled to variance 1; short axes are left out."""
     squares, axes = np.linalg.eigh(cov)
-    long = squares > LEAST_AXIS * squares[-1]
+    long = squares > _LEAST_AXIS * squares[-1]
     return np.asarray(axes[:, long] / np.sqrt(squares[long]))

@@ -1,4 +1,4 @@
-"""Two populations side by side, unit by unit: labelled assemblies in, bare arrays out."""
+"""Two populations prepared for comparison unit by unit: labelled assemblies in, arrays out."""
 
 from __future__ import annotations
 
@@ -13,74 +13,108 @@ from numpy.typing import NDArray
 from ..base.arrays import Floats
 from ..base.errors import InputError
 from ..data.assembly import Assembly
-from ..protocol.folds import Folds, check_folds
-from ..scoring.inputs import aligned, check_complete, group_labels, named
+from ..protocol.folds import Folds
+from ..protocol.resampling import Splits
+from ..scoring.inputs import aligned, as_populations, check_complete, group_labels
 from ..statistics.reliability import split_half
 from ._cross_moments import CrossMoments
 
-__all__ = ["MOST_UNITS", "SIDES", "UNRELIABLE", "Pair", "Side", "Splits", "pair_of"]
+__all__ = ["SIDES", "TwoPopulations", "Units", "prepare"]
 
 SIDES = ("source", "target")
-MOST_UNITS = 2**13  # of a side: folds hold tables of all pairs of them, 0.5 GB each at this size
-UNRELIABLE = 0.1  # units that repeat less have no normalized correlation
-Splits = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+_MOST_UNITS = 2**13  # of a side: folds hold tables of all pairs of them, 0.5 GB each at this size
+_UNRELIABLE = 0.1  # below this reliability a unit has no normalized correlation
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """Units of one population.
+class Units:
+    """Units of one population, and their responses to the stimuli that both populations share.
 
     Attributes
     ----------
     name : str
-        What the population is called.
-    units : str array (p,)
-        Their names.
+        Name of the population.
+    given : Assembly
+        The population as it was given, with all of its stimuli and repeats.
+    shared : Assembly
+        The same for the shared stimuli alone, sorted by name.
     values : float array (n, p)
-        Responses, each unit less its mean and in its standard deviations; 0 where it is silent.
-        Everything here ignores shift and positive scale, so nothing is learned from test stimuli.
+        Mean responses over repeats, standardized over stimuli; 0 for silent units. Everything in
+        this package ignores shift and positive scale, so this uses nothing of the test stimuli.
     mean, sd : float array (p,)
-        Of the responses as they were.
-    reliability : float array (p,)
-        PopulationFold-half reliability of the mean over repeats; 1 where there are no repeats.
+        Mean and standard deviation of each unit's responses before they were standardized.
+    known_sha256 : str or None
+        SHA-256 of ``given``, if it has been computed before.
     """
 
     name: str
-    units: NDArray[Any]
+    given: Assembly
+    shared: Assembly
     values: Floats
     mean: Floats
     sd: Floats
-    reliability: Floats
+    known_sha256: str | None = None
+
+    @property
+    def units(self) -> NDArray[Any]:
+        """Names of the units."""
+        return self.shared.units
 
     @cached_property
     def silent(self) -> NDArray[np.bool_]:
-        """Units that respond alike to all stimuli."""
+        """Whether each unit responds alike to all stimuli."""
         return np.asarray(self.sd == 0)
+
+    @cached_property
+    def reliability(self) -> Floats:
+        """Split-half reliability of each unit's mean over repeats; 1 without repeats."""
+        if self.shared.repeats == 1:
+            return np.ones(len(self.sd))
+        return split_half(self.shared.data.transpose("stimulus", "unit", "repeat").values).full
 
     @property
     def ceiling(self) -> Floats:
-        """Square root of the reliability; NaN for units that hardly repeat."""
-        return np.sqrt(np.where(self.reliability >= UNRELIABLE, self.reliability, np.nan))
+        """Square root of the reliability; NaN for units with low reliability."""
+        return np.sqrt(np.where(self.reliability >= _UNRELIABLE, self.reliability, np.nan))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the population as it was given."""
+        return self.known_sha256 or self.given.fingerprint()
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
-    """Source and target over the stimuli that they share, sorted by name, and their folds."""
+class TwoPopulations:
+    """Source and target over the stimuli that they share, and how these are split.
 
-    source: Side
-    target: Side
-    stimuli: NDArray[Any]
+    Attributes
+    ----------
+    source, target : Units
+        Both populations.
+    groups : array (n,) or None
+        Group of each stimulus; stimuli of a group stay in one fold. None where there are no groups.
+    splits : list of (train, test)
+        Positions of the training and test stimuli of each fold; empty without folds.
+    """
+
+    source: Units
+    target: Units
     groups: NDArray[Any] | None
     splits: Splits
 
     @property
-    def sides(self) -> tuple[Side, Side]:
-        """Both of them."""
+    def sides(self) -> tuple[Units, Units]:
+        """Source and target."""
         return self.source, self.target
 
     @property
+    def n_stimuli(self) -> int:
+        """Number of shared stimuli."""
+        return len(self.source.values)
+
+    @property
     def unit_coords(self) -> dict[str, Any]:
-        """Labels of the units of both, the source's first: names, and whose they are."""
+        """Coordinates ``unit`` and ``side`` of all units, those of the source first."""
         return {
             "unit": np.concatenate([side.units for side in self.sides]).astype(str),
             "side": ("unit", np.repeat(SIDES, [len(side.units) for side in self.sides])),
@@ -88,73 +122,87 @@ class Pair:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What every result says of them."""
+        """Number of stimuli and names of the populations: attrs of every result."""
         names = {"source": self.source.name, "target": self.target.name}
-        return {"n_stimuli": len(self.stimuli)} | names
+        return {"n_stimuli": self.n_stimuli} | names
 
     @cached_property
     def fold_moments(self) -> list[CrossMoments]:
-        """CrossMoments of the test stimuli of each fold."""
+        """Cross-moments of the test stimuli of each fold."""
         x, y = (side.values for side in self.sides)
         return [CrossMoments.of(x[test], y[test]) for _, test in self.splits]
 
     @cached_property
     def moments(self) -> CrossMoments:
-        """CrossMoments of all stimuli."""
+        """Cross-moments of all stimuli, as the sum over folds."""
         first, *rest = self.fold_moments
         for more in rest:
             first = first + more
         return first
 
-    def folds(self) -> Iterator[tuple[CrossMoments, CrossMoments]]:
-        """CrossMoments of the training and of the test stimuli of each fold."""
+    def train_and_test(self) -> Iterator[tuple[CrossMoments, CrossMoments]]:
+        """Cross-moments of the training and of the test stimuli, fold by fold."""
         return ((self.moments - test, test) for test in self.fold_moments)
 
 
-def pair_of(source: Assembly, target: Assembly, folds: Folds | None) -> Pair:
-    """Bring two populations to the stimuli that they share.
+def prepare(
+    source: Assembly,
+    target: Assembly,
+    folds: Folds | None,
+    hashes: tuple[str, str] | None = None,
+) -> TwoPopulations:
+    """Bring two populations to the stimuli that they share, and standardize their units.
 
     Parameters
     ----------
     source, target : Assembly
         (stimulus, unit); repeats are averaged.
     folds : Folds or None
-        How the stimuli are split; positions of an image stay together. None where they are not.
+        How the stimuli are split; positions of an image stay together. None for questions that
+        fit nothing.
+    hashes : tuple of str, optional
+        SHA-256 of both, if they have been computed before.
+
+    Returns
+    -------
+    TwoPopulations
+        For the questions of this package.
 
     Raises
     ------
     InputError
-        Where they share no stimuli, values are missing, all units of a side are silent, stimuli are
+        If they share no stimuli, values are missing, all units of a side are silent, stimuli are
         too few, or units too many for tables of their pairs.
     """
-    if folds is not None:
-        check_folds(folds)
     for side, given in zip(SIDES, (source, target), strict=True):
         if not isinstance(given, Assembly):
             raise InputError(
                 f"{side} is a {type(given).__name__}: units are compared between two populations, "
                 "so give one Assembly on either side, such as layers['_blocks.5']."
             )
-    sources, targets = aligned(named("source", source), named("target", target))
+    sources, targets = aligned(as_populations("source", source), as_populations("target", target))
     ((one_name, one),), ((other_name, other),) = sources.items(), targets.items()
     p, q = len(one.units), len(other.units)
-    if max(p, q) > MOST_UNITS:
+    if max(p, q) > _MOST_UNITS:
         raise InputError(
-            f"{p} source and {q} target units: with more than {MOST_UNITS} on a side, tables of "
+            f"{p} source and {q} target units: with more than {_MOST_UNITS} on a side, tables of "
             "all pairs take too much memory. Average over positions (spatial='mean'), take "
             "positions as stimuli (spatial='positions-4'), or choose units."
         )
     groups = group_labels(folds.group if folds else None, [other, one])
-    everything = np.arange(len(one.stimuli))
-    splits = folds.split(len(everything), groups) if folds else [(everything, everything)]
-    sides = (_side("source", one_name, one), _side("target", other_name, other))
-    return Pair(*sides, stimuli=one.stimuli, groups=groups, splits=splits)
+    splits = folds.split(len(one.stimuli), groups) if folds else []
+    known = hashes or (None, None)
+    return TwoPopulations(
+        _units("source", one_name, source, one, known[0]),
+        _units("target", other_name, target, other, known[1]),
+        groups,
+        splits,
+    )
 
 
-def _side(side: str, name: str, assembly: Assembly) -> Side:
-    check_complete(name, assembly, side)
-    data = assembly.average().data
-    values = np.asarray(data.values, dtype=np.float64)
+def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str | None) -> Units:
+    check_complete(name, shared, side)
+    values = np.asarray(shared.average().data.values, dtype=np.float64)
     if np.isnan(values).any():
         raise InputError(
             f"{side} {name!r} holds NaN: keep the units (or stimuli) that were recorded "
@@ -172,8 +220,4 @@ def _side(side: str, name: str, assembly: Assembly) -> Side:
         )
     responsive = sd > 0
     values = np.where(responsive, values / np.where(responsive, sd, 1.0), 0.0)
-    reliability = np.ones(len(sd))
-    if assembly.repeats > 1:
-        trials = assembly.data.transpose("stimulus", "unit", "repeat").values
-        reliability = split_half(trials).full
-    return Side(name, assembly.units, values, mean, sd, reliability)
+    return Units(name, given, shared, values, mean, sd, sha256)

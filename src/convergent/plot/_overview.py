@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..features._overview import Overview
+from ..features._overview_tables import Overview
 from ._figure import (
     CLASS_COLOURS,
     MODELS,

@@ -127,7 +127,7 @@ def partial_matching(found: xr.Dataset) -> Picture:
 
 def _draw_shares(panel: Axes, found: xr.Dataset) -> None:
     """Draw the score over the share of the populations that is matched."""
-    share, best = found["share"].values, float(found["corner"])
+    share, best = found["share"].values, float(found["best_share"])
     for name, style, label in (
         ("r", "-", "held-out stimuli"),
         ("r_train", ":", "training stimuli"),

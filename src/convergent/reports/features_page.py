@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import plot
-from ..features._overview import Overview
+from ..features._overview_tables import Overview
 from .page import write_page
 
 __all__ = ["features_page", "layer_figures"]

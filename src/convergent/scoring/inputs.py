@@ -130,9 +130,6 @@ def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[
     return several
 
 
-named = as_populations
-
-
 def aligned(
     sources: dict[str, Assembly], targets: dict[str, Assembly]
 ) -> tuple[dict[str, Assembly], dict[str, Assembly]]:
