@@ -1,308 +1,249 @@
-"""Networks with networks: ``compare``, ``shift``, ``trajectory``."""
+"""Networks with networks: ``convergent hierarchy``, ``shift`` and ``trajectory``."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
-import xarray as xr
 
-from .. import plot
-from ..base.errors import InputError, examples, unknown
-from ..data.assembly import Assembly
-from ..data.stimuli import Stimuli
-from ..experiments.conditions import common_steps
-from ..experiments.hierarchy import hierarchy
-from ..experiments.shift import shift as shift_layers
-from ..experiments.trajectory import trajectory as follow
-from ..images.distortions import DISTORTIONS, distort
-from ..metrics.table import named_metrics
-from ..networks.checkpoints import checkpoints
-from ..networks.extraction import check_layers
-from ..networks.known import network as get_network
-from ..networks.network import Network
-from ..networks.training_files import LOG, SETTINGS
-from ..protocol.folds import Folds
-from ..protocol.resampling import Bootstrap, Shuffle
-from ..scoring.forecast import forecast
-from .console import note, print_rows, print_table
+import convergent as cv
+
+from ..base.errors import InputError
+from .console import Row, note, print_rows, print_table
+from .inputs import (
+    OfNetwork,
+    check_images,
+    extractor,
+    images_named,
+    network_with_layers,
+    two_networks,
+)
 from .options import (
-    EVERY_METRIC,
+    BATCH_SIZE,
+    DEVICE,
+    DISTORTIONS,
+    FOLDS,
+    METRICS,
+    REFITS,
+    SEED,
+    STIMULI,
     AsJson,
     BatchSize,
+    Bootstrap,
     Device,
-    MetricNames,
-    NumberOfFolds,
+    First,
+    Folds,
+    Layers,
+    LayersSecond,
+    Metrics,
     Out,
+    Refits,
+    Second,
     Seed,
+    Shuffle,
     Spatial,
-    app,
-    images_named,
-    parts_of,
+    Stimuli,
+    make_protocol,
+    names_among,
+    settings_of,
 )
-from .places import check_positions, make_place
+from .places import result_folder
+from .trainings import Training, accuracies, check_classes, trainings_named
 
-__all__ = [
-    "First",
-    "LayersFirst",
-    "LayersSecond",
-    "Refits",
-    "Resampled",
-    "Second",
-    "Shown",
-    "compare",
-    "shift",
-    "trajectory",
-]
+if TYPE_CHECKING:
+    import xarray as xr
 
-First = Annotated[str, typer.Argument(help="Network that is mapped: NAME, or NAME=CHECKPOINT.")]
-Second = Annotated[str, typer.Argument(help="Network that is predicted: the same.")]
-
-Shown = Annotated[
-    str,
-    typer.Option(
-        help="What is shown: NAME or NAME/SESSION of a data set, a folder, a zip, or drawings."
-    ),
-]
-
-LayersFirst = Annotated[
-    str | None, typer.Option("--layers", help="Of the first, from first to last, with commas.")
-]
-
-LayersSecond = Annotated[
-    str | None,
-    typer.Option(help="Of the second; as of the first where both are one network."),
-]
-
-Resampled = Annotated[
-    int, typer.Option("--bootstrap", help="Resamples of the stimuli, for intervals; 0 for none.")
-]
-
-Refits = Annotated[
-    int, typer.Option(help="Resamples in which maps are fitted anew; as many times slower.")
-]
+__all__ = ["hierarchy", "shift", "trajectory"]
 
 
-@app.command()
-def compare(
+def hierarchy(
     first: First,
     second: Second,
-    stimuli: Shown = "virtual-cortex",
-    layers: LayersFirst = None,
+    stimuli: Stimuli = STIMULI,
+    layers: Layers = None,
     layers_second: LayersSecond = None,
     spatial: Spatial = "mean",
-    metrics: MetricNames = EVERY_METRIC,
-    folds: NumberOfFolds = 5,
-    seed: Seed = 0,
-    bootstrap: Resampled = 0,
-    refits: Refits = 20,
-    shuffle: Annotated[int, typer.Option(help="Shuffles of the stimuli; 0 for none.")] = 0,
-    device: Device = "cpu",
-    batch_size: BatchSize = 32,
+    metrics: Metrics = METRICS,
+    folds: Folds = FOLDS,
+    seed: Seed = SEED,
+    bootstrap: Bootstrap = 0,
+    refits: Refits = REFITS,
+    shuffle: Shuffle = 0,
+    device: Device = DEVICE,
+    batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score each layer of a network against each of another: which corresponds to which."""
-    images = images_named(stimuli)
-    chosen, splits = named_metrics(parts_of(metrics)), Folds(folds, seed)
-    check_positions(spatial, splits, len(images))
-    place = make_place(out, as_json)
-    show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
-    asked = _asked(first, second, layers, layers_second)
-    one, other = (show(net, images, names) for net, names in asked)
-    note(f"to score: {forecast(one, other, chosen, folds=splits)}")
-    found = hierarchy(
-        one,
-        other,
-        metrics=chosen,
-        folds=splits,
-        bootstrap=_bootstrap(bootstrap, refits, seed),
-        shuffle=Shuffle(shuffle, seed) if shuffle else None,
-        device=device,
-        study=place.study,
+    """Find which layer of one network corresponds to which layer of another.
+
+    Each layer of the first is scored against each layer of the second.
+    """
+    protocol = make_protocol(
+        metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits, shuffle=shuffle
     )
-    cell = ["metric", "source", "target"]
-    table = found[["r", "ceiling", "normalized"]].to_dataframe().reset_index()
-    table = table[[*cell, "r", "ceiling", "normalized"]]
+    images = images_named(stimuli)
+    check_images(spatial, protocol.folds, images)
+    networks = two_networks(first, second, layers, layers_second)
+    folder = result_folder(out, as_json)
+    extract = extractor(spatial, batch_size, device, folder.study)
+    one, other = (extract(each.network, images, each.layers) for each in networks)
+    settings = settings_of(protocol, "shuffle", device=device, study=folder.study)
+    cost = cv.forecast(one, other, settings["metrics"], folds=protocol.folds)
+    note(f"to score: {cost}")
+    found = cv.hierarchy(one, other, **settings)
+    columns = ["r", "ceiling", "normalized"]
+    table = found[columns].to_dataframe().reset_index()
+    table = table[["metric", "source", "target", *columns]]
     if as_json:
         print_rows(table.to_dict("records"))
     else:
         print_table(f"{second}, predicted by {first}", _correspondence(found))
-    place.write({"hierarchy": (found, table, plot.hierarchy)})
+    folder.write_result("hierarchy", found, table, cv.plot.hierarchy)
 
 
-@app.command()
 def shift(
     first: First,
     second: Second,
-    stimuli: Shown = "virtual-cortex",
+    stimuli: Stimuli = STIMULI,
     distortion: Annotated[
-        str, typer.Option(help=f"With commas, or all: {', '.join(DISTORTIONS)}.")
+        str,
+        typer.Option(help=f"Distortions, separated by commas, or all: {', '.join(DISTORTIONS)}."),
     ] = "low-pass",
     folder: Annotated[
         list[str] | None,
         typer.Option(
-            help="In place of a distortion, KIND=FOLDER of images with the same names, the control "
+            help="Instead of distortions: KIND=FOLDER of images with the same names, the control "
             "first; two or more times."
         ),
     ] = None,
-    layers: LayersFirst = None,
+    layers: Layers = None,
     layers_second: LayersSecond = None,
     spatial: Spatial = "mean",
-    metrics: MetricNames = EVERY_METRIC,
-    folds: NumberOfFolds = 5,
-    seed: Seed = 0,
-    bootstrap: Resampled = 0,
-    refits: Refits = 20,
-    device: Device = "cpu",
-    batch_size: BatchSize = 32,
+    metrics: Metrics = METRICS,
+    folds: Folds = FOLDS,
+    seed: Seed = SEED,
+    bootstrap: Bootstrap = 0,
+    refits: Refits = REFITS,
+    device: Device = DEVICE,
+    batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score layers of two networks on distorted images, with the map of the others and a new one.
+    """Measure how distorted images change the alignment of two networks, layer by layer.
 
-    The layer at each place of the first is scored against that at the same place of the second.
+    Maps are fitted on the undistorted images, and again on the distorted ones. The first layer of
+    one network is scored against the first layer of the other, and so on.
     """
-    chosen, splits = named_metrics(parts_of(metrics)), Folds(folds, seed)
+    protocol = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
     sets = _folders(folder) if folder else _distorted(images_named(stimuli), distortion, seed)
-    n = min(len(shown) for levels in sets.values() for shown in levels.values())
-    check_positions(spatial, splits, n)
-    place = make_place(out, as_json)
-    show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
-    asked = _asked(first, second, layers, layers_second)
-    if len(asked[0][1]) != len(asked[1][1]):
-        raise InputError(
-            f"{first} has {len(asked[0][1])} layers and {second} {len(asked[1][1])}: those at each "
-            "place are compared, so choose as many of both with --layers and --layers-second."
-        )
-    rows = []
+    for images in (images for levels in sets.values() for images in levels.values()):
+        check_images(spatial, protocol.folds, images)
+    networks = two_networks(first, second, layers, layers_second)
+    _check_as_many(networks, (first, second))
+    results = result_folder(out, as_json)
+    extract = extractor(spatial, batch_size, device, results.study)
+    settings = settings_of(protocol, device=device, study=results.study)
+    rows: list[Row] = []
     for name, levels in sets.items():
         one, other = (
-            {x: show(net, shown, names) for x, shown in levels.items()} for net, names in asked
+            {x: extract(each.network, images, each.layers) for x, images in levels.items()}
+            for each in networks
         )
-        found = shift_layers(
-            one,
-            other,
-            chosen,
-            folds=splits,
-            bootstrap=_bootstrap(bootstrap, refits, seed),
-            device=device,
-            study=place.study,
-        )
+        found = cv.shift(one, other, **settings)
         table = found[["r", "drop"]].to_dataframe()[["r", "drop"]].reset_index()
         rows += table.assign(distortion=name).to_dict("records")
         if not as_json:
             print_table(f"{second}, predicted by {first}: {name}", _slopes(found))
-        unit = DISTORTIONS[name].unit if name in DISTORTIONS else "kind of image"
-        draw = partial(plot.shift, unit=unit or name)
-        place.write({f"shift-{name}": (found, table, draw)})
+        draw = partial(cv.plot.shift, unit=_unit(name))
+        results.write_result(f"shift-{name}", found, table, draw)
     if as_json:
         print_rows(rows)
 
 
-@app.command()
 def trajectory(
-    runs: Annotated[list[str], typer.Argument(help="Trainings: two or more times NETWORK=FOLDER.")],
+    runs: Annotated[
+        list[str], typer.Argument(help="Trainings: NETWORK=FOLDER, two or more times.")
+    ],
     pattern: Annotated[
-        str, typer.Option(help="Names of the state_dict files, {step} for the number.")
+        str, typer.Option(help="Name of the files of weights, with {step} for the number.")
     ] = "epoch-{step}.pt",
     early: Annotated[float, typer.Option(help="Step at which the first epoch ends.")] = 1.0,
-    stimuli: Shown = "drawings",
-    layers: LayersFirst = None,
+    stimuli: Stimuli = "drawings",
+    layers: Layers = None,
     spatial: Spatial = "mean",
-    metrics: MetricNames = EVERY_METRIC,
-    folds: NumberOfFolds = 5,
-    seed: Seed = 0,
-    bootstrap: Resampled = 0,
-    refits: Refits = 20,
-    device: Device = "cpu",
-    batch_size: BatchSize = 32,
+    metrics: Metrics = METRICS,
+    folds: Folds = FOLDS,
+    seed: Seed = SEED,
+    bootstrap: Bootstrap = 0,
+    refits: Refits = REFITS,
+    device: Device = DEVICE,
+    batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Score checkpoints of trainings against each other, to see when alignment emerges.
 
-    Accuracy stands beside it where the folders hold the log.csv that `convergent train` writes.
+    The result includes accuracy if the folders hold the log.csv that convergent train writes.
     """
-    chosen, splits = named_metrics(parts_of(metrics)), Folds(folds, seed)
-    named = _named_runs(runs)
-    folders = {run: folder for run, (_, folder) in named.items()}
-    files = {run: checkpoints(folder, pattern) for run, folder in folders.items()}
-    steps = common_steps(files)
-    if early not in steps:
-        raise InputError(
-            f"--early {early:g} is none of the steps {', '.join(f'{step:g}' for step in steps)}: "
-            "give the one at which the first epoch ends."
-        )
+    protocol = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
+    trainings = trainings_named(runs, pattern)
+    steps = _steps(trainings, early)
     if layers is None:
-        _check_classes(folders)
+        check_classes(trainings)
     images = images_named(stimuli)
-    check_positions(spatial, splits, len(images))
-    place = make_place(out, as_json)
-    show = partial(place.show, spatial=spatial, batch_size=batch_size, device=device)
-    shown: dict[str, dict[float, dict[str, Assembly]]] = {run: {} for run in named}
-    for run, (name, _) in named.items():
+    check_images(spatial, protocol.folds, images)
+    folder = result_folder(out, as_json)
+    extract = extractor(spatial, batch_size, device, folder.study)
+    responses: dict[str, dict[float, dict[str, cv.Assembly]]] = {run: {} for run in trainings}
+    for run, training in trainings.items():
         for step in steps:
-            net = get_network(name, checkpoint=files[run][step])
-            names = parts_of(layers) if layers else net.default_layers
-            check_layers(net, names)
-            shown[run][step] = show(net, images, names)
-    found = follow(
-        shown,
-        metrics=chosen,
-        early=early,
-        folds=splits,
-        bootstrap=_bootstrap(bootstrap, refits, seed),
-        accuracy=_logged(folders, steps),
-        device=device,
-        study=place.study,
-    )
+            side = network_with_layers(f"{training.network}={training.files[step]}", layers)
+            responses[run][step] = extract(side.network, images, side.layers)
+    settings = settings_of(protocol, device=device, study=folder.study)
+    accuracy = accuracies(trainings, steps)
+    found = cv.trajectory(responses, early=early, accuracy=accuracy, **settings)
     table = found["r"].to_dataframe()[["r"]].reset_index()
     if as_json:
         print_rows(table.to_dict("records"))
     else:
         print_table(f"share of the final alignment at step {early:g}", _shares(found))
-    place.write({"trajectory": (found, table, plot.trajectory)})
+    folder.write_result("trajectory", found, table, cv.plot.trajectory)
 
 
-def _bootstrap(samples: int, refits: int, seed: int) -> Bootstrap | None:
-    return Bootstrap(samples, seed=seed, refits=refits) if samples else None
+def _steps(trainings: Mapping[str, Training], early: float) -> list[float]:
+    """Steps that all trainings have, among them the end of the first epoch."""
+    steps = cv.common_steps({run: training.files for run, training in trainings.items()})
+    if early not in steps:
+        raise InputError(
+            f"--early {early:g} is none of the steps {', '.join(f'{step:g}' for step in steps)}: "
+            "give the one at which the first epoch ends."
+        )
+    return steps
 
 
-def _asked(
-    first: str, second: str, layers: str | None, layers_second: str | None
-) -> list[tuple[Network, Sequence[str]]]:
-    """Both networks, with the layers that are asked for."""
-    same = first.partition("=")[0] == second.partition("=")[0]
-    asked: list[tuple[Network, Sequence[str]]] = []
-    for given, names in ((first, layers), (second, layers_second or (layers if same else None))):
-        name, _, checkpoint = given.partition("=")
-        net = get_network(name, checkpoint=checkpoint or None)
-        asked.append((net, parts_of(names) if names else net.default_layers))
-    for net, chosen in asked:
-        check_layers(net, chosen)
-    return asked
+def _check_as_many(networks: Sequence[OfNetwork], names: tuple[str, str]) -> None:
+    """Refuse networks with different numbers of layers."""
+    one, other = (len(each.layers) for each in networks)
+    if one != other:
+        raise InputError(
+            f"{names[0]} has {one} layers and {names[1]} {other}: layers are compared in pairs, "
+            "first with first, so choose as many of both with --layers and --layers-second."
+        )
 
 
-def _distorted(images: Stimuli, names: str, seed: int) -> dict[str, dict[Any, Stimuli]]:
+def _distorted(images: cv.Stimuli, names: str, seed: int) -> dict[str, dict[Any, cv.Stimuli]]:
     """Images at all levels of some distortions."""
-    chosen = list(DISTORTIONS) if names == "all" else parts_of(names)
-    for name in chosen:
-        if name not in DISTORTIONS:
-            raise unknown("distortion", name, [*DISTORTIONS, "all"])
+    known = list(cv.DISTORTIONS)
+    chosen = known if names == "all" else names_among(names, "distortion", known)
     return {
-        name: {x: distort(images, name, x, seed=seed) for x in DISTORTIONS[name].levels}
+        name: {x: cv.distort(images, name, x, seed=seed) for x in cv.DISTORTIONS[name].levels}
         for name in chosen
     }
 
 
-def _folders(given: Sequence[str]) -> dict[str, dict[Any, Stimuli]]:
+def _folders(given: Sequence[str]) -> dict[str, dict[Any, cv.Stimuli]]:
     """Images of several kinds, each in a folder."""
     kinds = dict(one.partition("=")[::2] for one in given)
     if len(kinds) < len(given) or len(kinds) < 2 or not all(kinds.values()):
@@ -310,100 +251,54 @@ def _folders(given: Sequence[str]) -> dict[str, dict[Any, Stimuli]]:
             f"--folder {' --folder '.join(given)}: give KIND=FOLDER two or more times, the control "
             "first, each kind once, as in --folder photo=photos --folder sketch=sketches."
         )
-    return {"folders": {kind: Stimuli.from_folder(path) for kind, path in kinds.items()}}
+    return {"folders": {kind: cv.Stimuli.from_folder(path) for kind, path in kinds.items()}}
 
 
-def _named_runs(given: Sequence[str]) -> dict[str, tuple[str, Path]]:
-    """Network and folder of each training, by the name of the folder."""
-    runs = {}
-    for one in given:
-        name, _, folder = one.partition("=")
-        if not folder:
-            raise InputError(
-                f"{one!r} is no training: give NETWORK=FOLDER, as in "
-                "small-plain=trained/small-plain-0."
-            )
-        runs[Path(folder).name] = name, Path(folder)
-    if len(runs) < max(2, len(given)):
-        raise InputError(
-            f"{examples(list(given))} are {len(runs)} training(s) by the names of their folders: "
-            "give two or more, in folders with different names."
-        )
-    return runs
+def _unit(name: str) -> str:
+    """What the levels of a distortion are, for the axis of a picture."""
+    if name not in cv.DISTORTIONS:
+        return "kind of image"
+    return cv.DISTORTIONS[name].unit or name
 
 
-def _check_classes(folders: Mapping[str, Path]) -> None:
-    """Outputs of trainings correspond only if both learned the same, as far as that is known."""
-    known: dict[str, list[str]] = {}
-    for run, folder in folders.items():
-        try:
-            known[run] = list(json.loads((folder / SETTINGS).read_bytes())["classes"])
-        except (OSError, ValueError, KeyError, TypeError):  # a folder of somebody's own
-            continue
-    for first, run in pairwise(known):
-        if known[first] != known[run]:
-            apart = sorted(set(known[first]) ^ set(known[run]))
-            raise InputError(
-                f"{first} and {run} learned different classes ({examples(apart)} are not in both), "
-                "so their outputs do not correspond: name the layers to compare, without the "
-                "outputs, with --layers."
-            )
-
-
-def _logged(
-    folders: Mapping[str, Path], steps: Sequence[float]
-) -> dict[str, dict[float, float]] | None:
-    """Accuracy at each step, of the trainings that wrote it down."""
-    found = {}
-    for run, folder in folders.items():
-        try:
-            log = pd.read_csv(folder / LOG)
-            correct = dict(zip(log["epoch"], log["accuracy"], strict=True))
-        except (OSError, ValueError, KeyError):  # a folder of somebody's own
-            continue
-        if set(steps) <= set(correct):
-            found[run] = correct
-    return found or None
-
-
-def _correspondence(found: xr.Dataset) -> pd.DataFrame:
-    """Counterpart of each layer, with how depth goes with depth."""
+def _correspondence(found: xr.Dataset) -> Sequence[Row]:
+    """Counterpart of each layer, and the correlation of depths."""
     rows = []
     for metric in found["metric"].values:
         part = found.sel(metric=metric)
         for target, partner in zip(
             part["target"].values, part["partner_of_target"].values, strict=True
         ):
-            best_of = part.sel(target=target, source=partner)
+            of_pair = part.sel(target=target, source=partner)
             row = {"metric": metric, "layer": target, "counterpart": partner}
-            row |= {name: float(best_of[name]) for name in ("r", "normalized")}
+            row |= {name: float(of_pair[name]) for name in ("r", "normalized")}
             if "sure_of_target" in part:
-                row["sure"] = float(part["sure_of_target"].sel(target=target, source=partner))
-            rows.append(row | {"depth correlation": float(part["depth_correlation"])})
-    return pd.DataFrame(rows)
+                row["share of resamples"] = float(of_pair["sure_of_target"])
+            row["depth correlation"] = float(part["depth_correlation"])
+            rows.append(row)
+    return rows
 
 
-def _slopes(found: xr.Dataset) -> pd.DataFrame:
-    """What the first and the last layer lose at each level, and how much more the last does."""
+def _slopes(found: xr.Dataset) -> Sequence[Row]:
+    """Drop of the first and of the last layer at each level, and the slope over depth."""
     rows = []
     for metric in found["metric"].values:
-        for way in found["map"].values:
+        for fitted in found["map"].values:
             for level in found["level"].values:
-                part = found.sel(metric=metric, map=way, level=level)
+                part = found.sel({"metric": metric, "map": fitted, "level": level})
                 drop = part["drop"].values
-                row = {"metric": metric, "map": way, "level": level}
-                row |= {"drop of first layer": drop[0], "of last": drop[-1]}
+                row = {"metric": metric, "map": fitted, "level": level}
+                row |= {"drop of first layer": float(drop[0]), "of last": float(drop[-1])}
                 row["slope"] = float(part["slope"])
                 if "slope_low" in part:
                     row |= {end: float(part[f"slope_{end}"]) for end in ("low", "high")}
                 rows.append(row)
-    return pd.DataFrame(rows)
+    return rows
 
 
-def _shares(found: xr.Dataset) -> pd.DataFrame:
-    """Which share of its growth alignment has early, over all layers."""
-    shares = found["share_overall"].rename("share").to_dataframe()[["share"]]
-    for end in ("low", "high"):
-        if f"share_overall_{end}" in found:
-            shares[end] = found[f"share_overall_{end}"].to_dataframe()[f"share_overall_{end}"]
-    return shares.reset_index()
+def _shares(found: xr.Dataset) -> Sequence[Row]:
+    """Share of its growth that alignment has early, over all layers."""
+    names = {"share_overall": "share", "share_overall_low": "low", "share_overall_high": "high"}
+    known = [name for name in names if name in found]
+    table = found[known].to_dataframe()[known].rename(columns=names).reset_index()
+    return list(table.to_dict("records"))

@@ -1,49 +1,41 @@
-"""What the commands print, and write to a folder."""
+"""What the commands print: JSON rows or tables on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Number
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from ..base.errors import InputError
-from ..base.files import write_whole
+if TYPE_CHECKING:
+    import pandas as pd
 
-__all__ = ["make_folder", "note", "print_rows", "print_scores", "print_table", "write_all"]
+__all__ = ["Row", "note", "print_rows", "print_scores", "print_table", "timed"]
+
+Row = Mapping[Any, Any]
 
 
 def note(text: str) -> None:
-    """Tell how the work goes, on stderr."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+    """Print a line on stderr."""
+    _console(stderr=True, soft_wrap=True).print(text)
 
 
-def make_folder(folder: Path | None) -> Path | None:
-    """The folder, made where there is none."""
-    try:
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder} ({error}): choose another folder with --out."
-        ) from error
-    return folder
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Print on stderr how long something took."""
+    began = time.perf_counter()
+    yield
+    note(f"{what}: {time.perf_counter() - began:.1f} s")
 
 
-def write_all(folder: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[str]:
-    """Write files by name, each whole or not at all."""
-    for name, write in writers.items():
-        write_whole(folder / name, write)
-    return list(writers)
-
-
-def print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:
-    """One JSON array, a row a line; what is not a number is null."""
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print a JSON array, one row per line; NaN becomes null."""
     clean = [
         {
             key: None if isinstance(value, float) and math.isnan(value) else value
@@ -54,30 +46,49 @@ def print_rows(rows: Sequence[Mapping[Any, Any]]) -> None:
     print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]")
 
 
-def print_scores(table: pd.DataFrame, title: str) -> None:
-    """One table a target: a row a layer, a column a metric."""
-    console = Console()
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    """Print a table with a title; all rows have the same columns."""
+    table = Table()
+    for column in rows[0]:
+        numeric = all(isinstance(row[column], Number) for row in rows)
+        table.add_column(
+            str(column).replace("_", " "),
+            justify="right" if numeric else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*map(_written, row.values()))
+    console = _console()
+    console.print(title)
+    console.print(table)
+
+
+def print_scores(title: str, table: pd.DataFrame) -> None:
+    """Print a table for each target, with one row per layer and one column per metric."""
     notes = "r on held-out stimuli"
     notes += ", [95% interval]" if "r_low" in table else ""
     notes += ", (r / ceiling)"
-    notes += ", * not told from the best layer" if "among_best" in table else ""
-    console.print(
-        f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: {notes}", markup=False, highlight=False
-    )
+    notes += ", * not significantly worse than the best layer" if "among_best" in table else ""
+    _console().print(f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: {notes}")
     for target, part in table.groupby("target", sort=False):
-        kept, left_out = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
+        included, excluded = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
         ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]
         known = f"ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
-        head = f"{target}: {known}, {kept} units" + (f", {left_out} left out" if left_out else "")
-        rows = part.assign(shown=[_shown(row) for row in part.to_dict("records")])
-        rows = rows.pivot_table(
-            index="source", columns="metric", values="shown", aggfunc="first", sort=False
-        )
-        print_table(head, rows.reset_index())
+        head = f"{target}: {known}, {included} units"
+        rows: dict[str, dict[str, str]] = {}
+        for row in part.to_dict("records"):
+            of_source = rows.setdefault(row["source"], {"source": row["source"]})
+            of_source[row["metric"]] = _score(row)
+        print_table(head + (f", {excluded} excluded" if excluded else ""), list(rows.values()))
 
 
-def _shown(row: Mapping[Any, Any]) -> str:
-    """A score in words: r, its interval, (normalized), a star if among the best, p."""
+def _console(**settings: Any) -> Console:
+    """A console that prints text as it is: names may hold brackets and colons."""
+    return Console(markup=False, emoji=False, highlight=False, **settings)
+
+
+def _score(row: Row) -> str:
+    """A score as text: r, its interval, (normalized), a star if among the best, p."""
     text = f"{row['r']:.3f}"
     if "r_low" in row:
         text += f" [{row['r_low']:.3f}, {row['r_high']:.3f}]"
@@ -91,18 +102,5 @@ def _shown(row: Mapping[Any, Any]) -> str:
     return text
 
 
-def print_table(title: str, frame: pd.DataFrame) -> None:
-    """A table, a row a row of the frame."""
-    table = Table()
-    for column in frame.columns:
-        numeric = pd.api.types.is_numeric_dtype(frame[column])
-        table.add_column(
-            str(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold"
-        )
-    for row in frame.itertuples(index=False):
-        table.add_row(
-            *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row)
-        )
-    console = Console(highlight=False)
-    console.print(title, markup=False)
-    console.print(table)
+def _written(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

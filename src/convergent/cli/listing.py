@@ -1,31 +1,26 @@
-"""What there is: ``convergent datasets``, ``fetch``, ``networks``."""
+"""What there is: ``convergent datasets``, ``fetch`` and ``networks``."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
-from ..data import catalog
-from ..data.cards import Card
-from ..networks.known import NETWORKS
-from ..networks.known import network as get_network
-from ..networks.small import SMALL
-from .console import print_rows, print_table
-from .options import AsJson, app
+import convergent as cv
+
+from .console import Row, print_rows, print_table
+from .options import SMALL, AsJson
 
 __all__ = ["datasets", "fetch", "networks"]
 
 
-@app.command()
 def datasets(as_json: AsJson = False) -> None:
-    """List the data sets: what they hold, their licence, and whether they are here."""
-    rows = [_card_row(card) for card in catalog.cards().values()]
+    """List the data sets: what they hold, their licence, and whether they are on this machine."""
+    rows = [_card_row(card) for card in cv.cards().values()]
     if as_json:
         print_rows(rows)
         return
-    shown = [
+    brief = [
         {
             "name": row["name"],
             "what": f"{row['title']}: {row['regions']} of {row['subjects']}; {row['sessions']} "
@@ -37,64 +32,69 @@ def datasets(as_json: AsJson = False) -> None:
         }
         for row in rows
     ]
-    print_table(f"data sets in {catalog.data_root()}", pd.DataFrame(shown))
+    print_table(f"data sets in {cv.data_root()}", brief)
 
 
-@app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="NAME or NAME/SESSION.")],
+    name: Annotated[str, typer.Argument(help="NAME or NAME/SESSION of a data set.")],
 ) -> None:
     """Download a data set, or one session of it, and verify every file."""
     data_set, _, session = name.partition("/")
-    files = catalog.fetch(data_set, session or None)
+    files = cv.fetch(data_set, session or None)
     if not files:
         print(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
     for file in files:
         print(file)
 
 
-@app.command()
 def networks(
-    name: Annotated[str | None, typer.Argument(help="List the layers of this network.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Network whose layers are listed.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the networks, or the layers of one of them."""
-    if name is None:
-        ways = {
-            "torchvision:NAME": "torchvision's models, where it is installed",
-            "timm:NAME": "timm's models, where it is installed",
-            "package.module:function": "a function of yours that returns a Network or a module",
-        }
-        rows: list[dict[str, Any]] = [
-            {
-                "name": known,
-                "what": "small: trained by `convergent train`"
-                if known in SMALL
-                else "ImageNet weights that a package ships",
-            }
-            for known in NETWORKS
-        ]
-        rows += [{"name": way, "what": what} for way, what in ways.items()]
-    else:
-        net = get_network(name, pretrained=name not in SMALL)
-        modules = dict(net.module.named_modules())
-        rows = [
-            {
-                "layer": layer,
-                "kind": type(modules[layer]).__name__,
-                "default": layer in net.default_layers,
-            }
-            for layer in net.layers
-        ]
+    rows = _network_rows() if name is None else _layer_rows(name)
     if as_json:
         print_rows(rows)
     else:
-        print_table(f"layers of {name}" if name else "networks", pd.DataFrame(rows))
+        print_table(f"layers of {name}" if name else "networks", rows)
 
 
-def _card_row(card: Card) -> dict[str, Any]:
+def _network_rows() -> list[Row]:
+    """Networks by name, and the forms of names of further ones."""
+    what = {
+        name: "small: trained by `convergent train`"
+        if name in SMALL
+        else "ImageNet weights that a package ships"
+        for name in cv.NETWORKS
+    }
+    what |= {
+        "torchvision:NAME": "models of torchvision, if it is installed",
+        "timm:NAME": "models of timm, if it is installed",
+        "package.module:function": "a function of yours that returns a Network or a torch module",
+    }
+    return [{"name": name, "what": text} for name, text in what.items()]
+
+
+def _layer_rows(name: str) -> list[Row]:
+    """Layers of a network, their types, and whether they are scored by default."""
+    net = cv.network(name, pretrained=name not in SMALL)
+    modules = dict(net.module.named_modules())
+    return [
+        {
+            "layer": layer,
+            "kind": type(modules[layer]).__name__,
+            "default": layer in net.default_layers,
+        }
+        for layer in net.layers
+    ]
+
+
+def _card_row(card: cv.Card) -> dict[str, Any]:
+    """A data set in a row; numbers that differ between sessions are ranges."""
     sessions: list[Any] = list(card.sessions.values()) or [card]
-    here = sum(catalog.present(card, session) for session in card.sessions or [None])
+    here = sum(cv.present(card, session) for session in card.sessions or [None])
 
     def span(what: str) -> str:
         numbers = [n for n in (getattr(session, what) for session in sessions) if n is not None]

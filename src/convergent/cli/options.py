@@ -1,71 +1,164 @@
-"""What the commands share: the application, options, and how their values are read."""
+"""Options that commands share: their names, defaults and help texts, and how values are read.
+
+Names of metrics, distortions and so on are written out here, and compared with the real tables by a
+test: to import the tables takes seconds, and a help text must appear at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..base.errors import InputError, unknown
-from ..data import catalog
-from ..data.assembly import Assembly, open_assembly
-from ..data.stimuli import Stimuli
-from ..images.drawings import drawings
-from ..metrics.table import METRICS
-from ..networks.pooling import SPATIAL
-from ..networks.training import HELD_OUT_SEED
+import convergent as cv
+
+from ..base.errors import unknown
 
 __all__ = [
-    "EVERY_METRIC",
-    "N_DRAWINGS",
+    "BATCH_SIZE",
+    "CEILINGS",
+    "DEVICE",
+    "DISTORTIONS",
+    "DRAWINGS",
+    "FOLDS",
+    "HELD_OUT_SEED",
+    "METRICS",
+    "N_HELD_OUT",
+    "N_IMAGES",
+    "REFERENCES",
+    "REFITS",
+    "SEED",
+    "SMALL",
+    "SPATIAL",
+    "STIMULI",
     "AsJson",
     "BatchSize",
+    "Bootstrap",
+    "By",
+    "Compared",
     "Device",
-    "MetricNames",
-    "NumberOfFolds",
+    "First",
+    "Folds",
+    "Layers",
+    "LayersSecond",
+    "Metrics",
     "Out",
+    "Refits",
+    "Second",
     "Seed",
+    "Shuffle",
     "Spatial",
-    "app",
-    "images_named",
+    "Stimuli",
+    "StimuliOfData",
+    "Where",
+    "WhereSecond",
+    "make_protocol",
+    "names_among",
     "parts_of",
-    "recording_named",
+    "settings_of",
 ]
 
-N_DRAWINGS = 600  # that are shown where no others are named
-
-app = typer.Typer(
-    help="Does this network represent the world as that brain, or that other network, does?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+# names of tables; those with commas are defaults too
+CEILINGS = ("split-half", "repeat-variance", "inter-subject", "self", "attainable")
+METRICS = "linear,procrustes,soft-matching"
+REFERENCES = "cka,cka-debiased,rsa-pearson,rsa-spearman,rsa-cosine,mutual-knn"
+SMALL = ("small-plain", "small-residual")
+SPATIAL = ("flatten", "mean", "max", "center", "positions")
+DISTORTIONS = (
+    *("colour", "false-colour", "contrast", "high-pass", "low-pass", "phase-scrambling"),
+    *("power-equalisation", "rotation", "uniform-noise", "eidolon-1", "eidolon-2", "eidolon-3"),
 )
 
-EVERY_METRIC = ",".join(METRICS)
+# defaults
+BATCH_SIZE = 32
+DEVICE = "cpu"
+FOLDS = 5
+REFITS = 20  # of layers with layers, which are many fits; `score` has those of Bootstrap, 200
+SEED = 0
+STIMULI = "virtual-cortex"
+DRAWINGS, HELD_OUT_SEED = 600, 1  # how many, and the seed of drawings that no training uses
+N_IMAGES, N_HELD_OUT = 8_000, 1_600  # drawings of a training
 
-# options that several commands have
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print rows as JSON on stdout, and nothing else.")
+_ANY = "NAME or NAME/SESSION of a data set, a folder, a zip, or drawings"
+_SIDE = (
+    "Network (NAME or NAME=CHECKPOINT), data set (NAME or NAME/SESSION), or saved assembly (.nc, "
+    ".zarr)."
+)
+
+# what is compared
+First = Annotated[str, typer.Argument(help="Network that is mapped: NAME or NAME=CHECKPOINT.")]
+Second = Annotated[str, typer.Argument(help="Network that is predicted: NAME or NAME=CHECKPOINT.")]
+Compared = Annotated[str, typer.Argument(help=_SIDE)]
+Stimuli = Annotated[str, typer.Option(help=f"Images: {_ANY}.")]
+StimuliOfData = Annotated[
+    str | None,
+    typer.Option(
+        "--stimuli",
+        help=f"Images: {_ANY}.",
+        show_default="those of the data set, or virtual-cortex",
+    ),
+]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        help="Layers from first to last: module names, separated by commas.",
+        show_default="the network's own",
+    ),
+]
+LayersSecond = Annotated[
+    str | None,
+    typer.Option(
+        help="Layers of the second network.",
+        show_default="those of the first if both are the same network",
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        help="Units to use if the first is a recording: LABEL=VALUE, separated by commas."
+    ),
+]
+WhereSecond = Annotated[str | None, typer.Option(help="Units to use if the second is a recording.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="Label of a recording's units whose values become separate populations.",
+        show_default="region, if there is one",
+    ),
+]
+Spatial = Annotated[
+    str,
+    typer.Option(help=f"Treatment of a layer's positions: {', '.join(SPATIAL)}, positions-N."),
 ]
 
-BatchSize = Annotated[int, typer.Option(help="Stimuli shown at once.")]
-Device = Annotated[str, typer.Option(help="Where torch computes, e.g. cuda.")]
-MetricNames = Annotated[str, typer.Option(help="Names, with commas.")]
-NumberOfFolds = Annotated[int, typer.Option(help="Number of folds.")]
+# protocol
+Metrics = Annotated[str, typer.Option(help="Metrics, separated by commas.")]
+Folds = Annotated[int, typer.Option(help="Number of cross-validation folds.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random draws: folds, resamples, shuffles.")]
+Bootstrap = Annotated[int, typer.Option(help="Number of resamples, for confidence intervals.")]
+Refits = Annotated[
+    int,
+    typer.Option(
+        help="Number of resamples in which maps are fitted again, which takes most of the time."
+    ),
+]
+Shuffle = Annotated[
+    int, typer.Option(help="Number of shuffles of the stimuli, for scores by chance.")
+]
 
+# where work is done
+Device = Annotated[str, typer.Option(help="Device: cpu, cuda, cuda:1.")]
+BatchSize = Annotated[int, typer.Option(help="Number of images in one pass of the network.")]
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for tables and pictures, and for what is finished: called again, only "
-        "what is missing is done [default: results]."
+        help="Folder for results and finished work; a command that was interrupted continues.",
+        show_default="results; with --json, none",
     ),
 ]
-
-Seed = Annotated[int, typer.Option(help="Draws the folds, and all resamples.")]
-
-Spatial = Annotated[
-    str, typer.Option(help=f"Positions of a layer: {', '.join(SPATIAL)}, positions-N.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON rows on stdout.")]
 
 
 def parts_of(text: str) -> list[str]:
@@ -73,28 +166,38 @@ def parts_of(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def recording_named(name: str, images: Path | None) -> tuple[Stimuli, Assembly]:
-    """Stimuli and recording, from the catalogue or from a saved assembly."""
-    if name.rstrip("/").endswith((".nc", ".zarr")):
-        if images is None:
-            raise InputError(
-                f"the images that go with {name} are missing: add --stimuli FOLDER or ZIP."
-            )
-        opened = Stimuli.from_folder(images) if images.is_dir() else Stimuli.from_zip(images)
-        return opened, open_assembly(name)
-    data_set, _, session = name.partition("/")
-    return catalog.load(data_set, session or None)
+def names_among(text: str, kind: str, known: Collection[str]) -> list[str]:
+    """Words between commas, each of which must be known."""
+    names = parts_of(text)
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return names
 
 
-def images_named(name: str) -> Stimuli:
-    """Stimuli of a data set, in a folder or zip, or drawings that no training has seen."""
-    if name == "drawings":
-        return drawings(N_DRAWINGS, seed=HELD_OUT_SEED)
-    path = Path(name)
-    if path.is_dir():
-        return Stimuli.from_folder(path)
-    if path.suffix == ".zip":
-        return Stimuli.from_zip(path)
-    if name.partition("/")[0] not in catalog.cards():
-        raise unknown("data set, folder or zip", name, [*catalog.cards(), "drawings"])
-    return recording_named(name, None)[0]
+def make_protocol(
+    metrics: str,
+    folds: cv.Folds,
+    *,
+    ceiling: str = "none",
+    bootstrap: int = 0,
+    refits: int = REFITS,
+    over: str = "stimuli",
+    shuffle: int = 0,
+) -> cv.Protocol:
+    """Protocol that options describe; resamples and shuffles have the seed of the folds."""
+    return cv.Protocol(
+        parts_of(metrics),
+        folds=folds,
+        ceiling=None if ceiling == "none" else ceiling,
+        bootstrap=cv.Bootstrap(bootstrap, tuple(parts_of(over)), folds.seed, refits)
+        if bootstrap
+        else None,
+        shuffle=cv.Shuffle(shuffle, folds.seed) if shuffle else None,
+    )
+
+
+def settings_of(protocol: cv.Protocol, *also: str, **compute: Any) -> dict[str, Any]:
+    """Keywords of a question: metrics, folds and resamples, other settings, and the device."""
+    settings = {name: getattr(protocol, name) for name in ("folds", "bootstrap", *also)}
+    return {"metrics": dict(protocol.metrics), **settings, **compute}

@@ -1,72 +1,80 @@
-"""Where commands write what they find, and keep what is finished."""
+"""Where the commands write results, and keep finished work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import xarray as xr
+import convergent as cv
 
-from ..base.study import Study
-from ..data.assembly import Assembly
-from ..data.positions import keeps_positions
-from ..data.stimuli import Stimuli
-from ..networks.extraction import extract
-from ..networks.network import Network
-from ..networks.pooling import treatment
-from ..plot._figure import Picture
-from ..protocol.folds import Folds
-from .console import make_folder, note, write_all
+from ..base.errors import InputError
+from ..base.files import write_whole
+from .console import note
 
-__all__ = ["Place", "check_positions", "make_place"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["Files", "ResultFolder", "picture_files", "result_folder"]
+
+Files = Mapping[str, Callable[[Path], object]]  # by name: a function that writes to a path
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where results go, and what is finished is kept; nowhere where rows alone are printed."""
+class ResultFolder:
+    """Folder for results and for a study of finished work; without a path nothing is kept."""
 
-    folder: Path | None
-    study: Study | None
+    path: Path | None
 
-    def show(
-        self, net: Network, stimuli: Stimuli, layers: Sequence[str], **options: Any
-    ) -> dict[str, Assembly]:
-        """Activations, kept where there is a place for them."""
-        return extract(net, stimuli, layers, study=self.study, **options)
+    @property
+    def study(self) -> cv.Study | None:
+        """The study in the folder."""
+        return cv.Study(self.path / "study") if self.path else None
 
-    def write(
-        self,
-        results: Mapping[str, tuple[xr.Dataset, pd.DataFrame, Callable[[xr.Dataset], Picture]]],
-    ) -> None:
-        """Write results, tables and pictures, each whole or not at all."""
-        if self.folder is None:
+    def write(self, make: Callable[[], Files]) -> None:
+        """Make files and write them, each whole or not at all; do nothing without a path."""
+        if self.path is None:
             return
-        for name, (found, table, draw) in results.items():
-            figure = draw(found)
-            names = write_all(
-                self.folder,
-                {
-                    f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
-                    f"{name}.csv": partial(table.to_csv, index=False),
-                    f"{name}.png": partial(figure.savefig, dpi=150),
-                    f"{name}.svg": figure.savefig,
-                },
-            )
-            note(f"written to {self.folder}: {', '.join(names)}")
+        files = make()
+        for name, write in files.items():
+            write_whole(self.path / name, write)
+        names = list(files)
+        more = f" and {len(names) - 5} more" if len(names) > 6 else ""
+        note(f"written to {self.path}: {', '.join(names[:5] if more else names)}{more}")
+
+    def write_result(
+        self,
+        name: str,
+        found: xr.Dataset,
+        table: pd.DataFrame,
+        draw: Callable[[xr.Dataset], cv.plot.Picture] | None = None,
+    ) -> None:
+        """Write a result as netCDF, as a table, and as a picture if it can be drawn."""
+        self.write(
+            lambda: {
+                f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
+                f"{name}.csv": partial(table.to_csv, index=False),
+                **(picture_files(name, draw(found)) if draw else {}),
+            }
+        )
 
 
-def make_place(out: Path | None, as_json: bool) -> Place:
-    """The folder that is asked for; where only rows are printed, none by default."""
-    folder = make_folder(out or (None if as_json else Path("results")))
-    return Place(folder, Study(folder / "study") if folder else None)
+def picture_files(name: str, figure: cv.plot.Picture) -> Files:
+    """A picture as PNG and SVG."""
+    return {f"{name}.png": partial(figure.savefig, dpi=150), f"{name}.svg": figure.savefig}
 
 
-def check_positions(spatial: str, splits: Folds, n_images: int) -> None:
-    """What can be wrong with these is told before a network is shown anything."""
-    treatment(spatial)
-    if not keeps_positions(spatial):  # else there are more stimuli than images
-        splits.split(n_images)
+def result_folder(out: Path | None, as_json: bool) -> ResultFolder:
+    """The folder that was asked for; by default ``results``, and with ``--json`` none."""
+    path = out or (None if as_json else Path("results"))
+    try:
+        if path:
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {path} ({error}): choose another folder with --out."
+        ) from error
+    return ResultFolder(path)

@@ -2,188 +2,166 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
-import xarray as xr
 
-from .. import plot
+import convergent as cv
+
 from ..base.errors import InputError
-from ..base.study import Study
-from ..data.assembly import Assembly, images_of
-from ..data.positions import keeps_positions
-from ..metrics.table import named_metrics
-from ..networks.extraction import extract
-from ..networks.known import network as get_network
-from ..networks.network import Network
-from ..networks.pooling import treatment
-from ..protocol.folds import Folds
-from ..protocol.resampling import Bootstrap, Shuffle
-from ..protocol.settings import Protocol
-from ..reports.score_page import report
-from ..scoring.forecast import forecast
-from ..scoring.score import score as score_assemblies
-from ..scoring.tables import against, best, summary
-from ..statistics.ceilings import CEILINGS
-from .console import make_folder, note, print_rows, print_scores, write_all
-from .options import (
-    EVERY_METRIC,
-    AsJson,
-    BatchSize,
-    Device,
-    MetricNames,
-    NumberOfFolds,
-    Out,
-    Seed,
-    Spatial,
-    app,
-    parts_of,
+from .console import note, print_rows, print_scores, timed
+from .inputs import (
+    check_images,
+    extractor,
+    images_for,
+    network_named,
     recording_named,
 )
+from .options import (
+    BATCH_SIZE,
+    CEILINGS,
+    DEVICE,
+    FOLDS,
+    METRICS,
+    SEED,
+    AsJson,
+    BatchSize,
+    Bootstrap,
+    By,
+    Device,
+    Folds,
+    Layers,
+    Metrics,
+    Out,
+    Refits,
+    Seed,
+    Shuffle,
+    Spatial,
+    StimuliOfData,
+    make_protocol,
+    parts_of,
+    settings_of,
+)
+from .places import Files, picture_files, result_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["score"]
 
 
-@app.command()
 def score(
     network: Annotated[
-        str, typer.Option(help="Name; see `convergent networks`.")
+        str, typer.Option(help="NAME or NAME=CHECKPOINT; see convergent networks.")
     ] = "efficientnet-lite0",
     data: Annotated[
         str,
         typer.Option(
-            help="NAME or NAME/SESSION of `convergent datasets`; or a saved assembly (.nc, .zarr)."
+            help="NAME or NAME/SESSION of a data set (see convergent datasets), or a saved "
+            "assembly (.nc, .zarr)."
         ),
     ] = "virtual-cortex",
-    stimuli: Annotated[
-        Path | None, typer.Option(help="Images of a saved assembly: a folder or a zip.")
-    ] = None,
-    layers: Annotated[
-        str | None, typer.Option(help="Module names, with commas; the network's defaults else.")
-    ] = None,
+    stimuli: StimuliOfData = None,
+    layers: Layers = None,
     spatial: Spatial = "mean",
-    metrics: MetricNames = EVERY_METRIC,
-    ceiling: Annotated[str, typer.Option(help=f"{', '.join(CEILINGS)}, or none.")] = "split-half",
-    by: Annotated[
-        str | None, typer.Option(help="Label whose values are scored apart [default: region].")
-    ] = None,
-    folds: NumberOfFolds = 5,
-    group: Annotated[
-        str | None, typer.Option(help="Label of stimuli that stay in one fold.")
-    ] = None,
-    seed: Seed = 0,
-    bootstrap: Annotated[
-        int, typer.Option(help="Resamples, for confidence intervals; 0 for none.")
-    ] = 0,
-    over: Annotated[
-        str, typer.Option(help="What is resampled: stimuli, units, subjects, with commas.")
-    ] = "stimuli",
-    shuffle: Annotated[
-        int, typer.Option(help="Shuffles of the stimuli, for p against chance; 0 for none.")
-    ] = 0,
+    by: By = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Give the network random weights.")
+    ] = False,
     controls: Annotated[
         int,
-        typer.Option(help="Untrained copies of the network, for p against these; 0 for none."),
+        typer.Option(help="Number of untrained copies of the network, for p-values."),
     ] = 0,
-    untrained: Annotated[bool, typer.Option("--untrained", help="Random weights.")] = False,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="A state_dict in place of the weights.")
+    metrics: Metrics = METRICS,
+    ceiling: Annotated[
+        str, typer.Option(help=f"Noise ceiling: {', '.join(CEILINGS)}, or none.")
+    ] = "split-half",
+    folds: Folds = FOLDS,
+    group: Annotated[
+        str | None, typer.Option(help="Label of stimuli whose groups stay in one fold.")
     ] = None,
-    device: Device = "cpu",
-    batch_size: BatchSize = 32,
-    out: Out = None,
+    seed: Seed = SEED,
+    bootstrap: Bootstrap = 0,
+    over: Annotated[
+        str,
+        typer.Option(help="What is resampled: stimuli, units or subjects, separated by commas."),
+    ] = "stimuli",
+    refits: Refits = 200,
+    shuffle: Shuffle = 0,
+    device: Device = DEVICE,
+    batch_size: BatchSize = BATCH_SIZE,
     scheduler: Annotated[
-        str | None,
-        typer.Option(help="Address of a dask scheduler, tcp://...: its workers score."),
+        str | None, typer.Option(help="Address of a dask scheduler whose workers score: tcp://...")
     ] = None,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Score how well each layer of a network predicts a recording, beside its noise ceiling."""
-    began = time.perf_counter()
-    images, recording = recording_named(data, stimuli)
-    if by is None and "region" in recording.data.coords:
-        by = "region"
-    targets = recording.by(by) if by else {recording.name or "recording": recording}
-    # what can be wrong is told before the network is shown anything
-    chosen_metrics = named_metrics(parts_of(metrics))
-    splits = Folds(folds, seed, group)
-    if group is None and images_of(recording) is None:
-        splits.split(len(recording.stimuli))
-    treatment(spatial)
-    if keeps_positions(spatial) and images_of(recording) is None:
-        raise InputError(
-            f"--spatial {spatial} makes stimuli of positions, and those of {data} are whole "
-            "images: use another (compare takes positions of two networks)."
-        )
-    chosen_ceiling = None if ceiling == "none" else ceiling
-    resampled = Bootstrap(bootstrap, tuple(parts_of(over)), seed) if bootstrap else None
-    Protocol(chosen_metrics, splits, chosen_ceiling, bootstrap=resampled).check(targets)
-    if controls and (untrained or checkpoint):
-        raise InputError("--controls holds trained weights against untrained: leave one out.")
-    folder = make_folder(out or (None if as_json else Path("results")))
-    study = Study(folder / "study") if folder else None
+    recorded = recording_named(data)
+    images = images_for(stimuli, [recorded])
+    targets = recorded.parts(by)
+    protocol = make_protocol(
+        metrics,
+        cv.Folds(folds, seed, group),
+        ceiling=ceiling,
+        bootstrap=bootstrap,
+        refits=refits,
+        over=over,
+        shuffle=shuffle,
+    )
+    protocol.check(targets)
+    check_images(spatial, protocol.folds, images, [recorded])
     workers = _workers(scheduler)
-    net = get_network(network, pretrained=not untrained, checkpoint=checkpoint)
-    copies = [get_network(network, pretrained=False, seed=number) for number in range(controls)]
-    loaded = time.perf_counter()
-    names = parts_of(layers) if layers else None
-
-    def shown(to: Network) -> dict[str, Assembly]:
-        return extract(
-            to, images, names, spatial=spatial, batch_size=batch_size, device=device, study=study
-        )
-
-    activations = shown(net)
-    extracted = time.perf_counter()
-    note(f"to score: {forecast(activations, targets, chosen_metrics, folds=splits)}")
-    score_them = partial(
-        score_assemblies,
-        target=targets,
-        metrics=chosen_metrics,
-        folds=splits,
-        ceiling=chosen_ceiling,
-        device=device,
-        study=study,
-    )
-    with workers:
-        results = score_them(
-            activations, bootstrap=resampled, shuffle=Shuffle(shuffle, seed) if shuffle else None
-        )
-        untrained_scores = [score_them(shown(copy), units=False) for copy in copies]
-    scored = time.perf_counter()
-    note(
-        f"data {loaded - began:.1f} s, {net.name} {extracted - loaded:.1f} s, "
-        f"scores {scored - extracted:.1f} s"
-    )
-    table = _table(results, untrained_scores)
+    net, *copies = _networks(network, untrained, controls)
+    names = parts_of(layers) if layers else net.default_layers
+    folder = result_folder(out, as_json)
+    extract = extractor(spatial, batch_size, device, folder.study)
+    with timed(f"activations of {net.name}"):
+        activations = extract(net, images, names)
+    settings = settings_of(protocol, "ceiling", "shuffle", device=device, study=folder.study)
+    cost = cv.forecast(activations, targets, settings["metrics"], folds=protocol.folds)
+    note(f"to score: {cost}")
+    with timed("scores"), workers:
+        results = cv.score(activations, targets, **settings)
+        alone = settings | {"units": False, "bootstrap": None, "shuffle": None}
+        of_controls = [cv.score(extract(copy, images, names), targets, **alone) for copy in copies]
+    table = _table(results, of_controls)
     if as_json:
         print_rows(table.to_dict("records"))
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
-        print_scores(table, f"{net.name} and {data}{simulated}")
-    if folder:
-        note(f"written to {folder}: {', '.join(_write(results, table, folder))}")
+        print_scores(f"{net.name} and {data}{simulated}", table)
+    folder.write(lambda: _files(results, table))
 
 
-def _table(results: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """Summary, with what was asked for besides: the set of the best, p against controls."""
-    table, cell = summary(results), ["metric", "source", "target"]
+def _networks(name: str, untrained: bool, controls: int) -> list[cv.Network]:
+    """The network that is scored, and its untrained copies."""
+    if controls and (untrained or "=" in name):
+        raise InputError(
+            "--controls compares the trained network with untrained copies of it: leave out "
+            "--controls, or --untrained and the checkpoint."
+        )
+    net = network_named(name, pretrained=not untrained)
+    return [net, *(cv.network(name, pretrained=False, seed=copy) for copy in range(controls))]
+
+
+def _table(results: xr.Dataset, of_controls: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Summary, with the set of the best and p against controls, where these were asked for."""
+    table, cell = cv.summary(results), ["metric", "source", "target"]
     if "n_drawn" in results:
-        table = table.merge(best(results)[[*cell, "among_best"]], on=cell)
-    if controls:
-        held = against(results, controls).rename(columns={"p": "p_untrained"})
-        table = table.merge(held[[*cell, "control_mean", "p_untrained"]], on=cell)
+        table = table.merge(cv.best(results)[[*cell, "among_best"]], on=cell)
+    if of_controls:
+        compared = cv.against(results, of_controls).rename(columns={"p": "p_untrained"})
+        table = table.merge(compared[[*cell, "control_mean", "p_untrained"]], on=cell)
     return table
 
 
 def _workers(address: str | None) -> AbstractContextManager[Any]:
-    """The workers of a scheduler, until the end of a with; none where no address is given."""
+    """Workers of a dask scheduler for the length of a with; none without an address."""
     if address is None:
         return nullcontext()
     try:
@@ -193,7 +171,7 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
             "--scheduler needs dask.distributed: pip install 'convergent[cluster]'."
         ) from None
     try:
-        # as a default it would stay, half made, where it finds no scheduler
+        # a default client would stay, half made, if no scheduler answers
         client = Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise InputError(
@@ -206,17 +184,11 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
     return stack
 
 
-def _write(results: xr.Dataset, table: pd.DataFrame, folder: Path) -> list[str]:
-    """Write scores, table and pictures, each whole or not at all; return their names."""
-    figure = plot.scores(results)
-    names = write_all(
-        folder,
-        {
-            "scores.nc": lambda file: results.to_netcdf(file, engine="h5netcdf"),
-            "summary.csv": lambda file: table.to_csv(file, index=False),
-            "scores.png": lambda file: figure.savefig(file, dpi=150),
-            "scores.svg": lambda file: figure.savefig(file),
-        },
-    )
-    report(results, folder / "report.html")
-    return [*names, "report.html"]
+def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
+    """Scores, table, pictures and page."""
+    return {
+        "scores.nc": partial(results.to_netcdf, engine="h5netcdf"),
+        "summary.csv": partial(table.to_csv, index=False),
+        **picture_files("scores", cv.plot.scores(results)),
+        "report.html": partial(cv.report, results),
+    }

@@ -1,4 +1,4 @@
-"""Networks that are trained here: ``train``, and ``findings``, the study of them."""
+"""Networks that are trained here: ``convergent train``, and ``findings``, the study of them."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 
-from .. import plot
+import convergent as cv
+
 from ..base.errors import InputError
-from ..experiments.kapoor2025.plan import FULL, REDUCED
-from ..experiments.kapoor2025.study import findings as find
-from ..networks.small import SMALL
-from ..networks.training import BATCH_SIZE, N_HELD_OUT, N_IMAGES
-from ..networks.training import train as train_network
-from .console import make_folder, note, print_rows, print_table, write_all
-from .options import AsJson, Device, app, parts_of
+from .console import note, print_rows, print_table
+from .options import BATCH_SIZE, DEVICE, N_HELD_OUT, N_IMAGES, SMALL, AsJson, Device, parts_of
+from .places import Files, picture_files, result_folder
 
 __all__ = ["findings", "train"]
 
 
-@app.command()
 def train(
     network: Annotated[str, typer.Argument(help=f"{' or '.join(SMALL)}.")],
     out: Annotated[
-        Path, typer.Option(help="Folder; each training gets one in it, NETWORK-SEED.")
+        Path, typer.Option(help="Folder in which each training has a folder, NETWORK-SEED.")
     ] = Path("trained"),
     seeds: Annotated[
-        str, typer.Option(help="Initial weights and orders of the images, with commas.")
+        str,
+        typer.Option(
+            help="Seeds of the initial weights and of the order of images, separated by commas."
+        ),
     ] = "0",
-    epochs: Annotated[int, typer.Option(help="How often each image is shown.")] = 12,
-    images: Annotated[int, typer.Option(help="Drawings that are learned from.")] = N_IMAGES,
+    epochs: Annotated[int, typer.Option(help="Number of passes through the images.")] = 12,
+    images: Annotated[int, typer.Option(help="Number of drawings to learn from.")] = N_IMAGES,
     held_out: Annotated[
-        int, typer.Option(help="Drawings that accuracy is measured on.")
+        int, typer.Option(help="Number of other drawings, on which accuracy is measured.")
     ] = N_HELD_OUT,
-    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = BATCH_SIZE,
-    device: Device = "cpu",
+    batch_size: Annotated[int, typer.Option(help="Number of images in a step.")] = BATCH_SIZE,
+    device: Device = DEVICE,
     as_json: AsJson = False,
 ) -> None:
-    """Train a small network on drawings, keeping weights from along the way; again, it goes on."""
-    chosen = [int(part) if part.isdecimal() else part for part in parts_of(seeds)]
-    strange = [seed for seed in chosen if isinstance(seed, str)]
-    if strange or not chosen:
+    """Train a small network on drawings, and keep its weights from along the way.
+
+    A training that was interrupted continues.
+    """
+    chosen = parts_of(seeds)
+    if not chosen or not all(part.isdecimal() for part in chosen):
         raise InputError(f"--seeds {seeds!r}: give whole numbers from 0 up, with commas: 0,1,2,3.")
     rows: list[Any] = []
-    for seed in chosen:
+    for seed in map(int, chosen):
         folder = out / f"{network}-{seed}"
-        log = train_network(
+        log = cv.train(
             network,
             folder,
-            seed=int(seed),
+            seed=seed,
             epochs=epochs,
             images=images,
             held_out=held_out,
@@ -64,39 +64,45 @@ def train(
     if as_json:
         print_rows(rows)
     else:
-        print_table(f"{network}, trained", pd.DataFrame(rows))
+        print_table(f"{network}, trained", rows)
 
 
-@app.command()
 def findings(
     out: Annotated[
-        Path, typer.Option(help="Folder for trainings, tables and pictures; again, it goes on.")
+        Path,
+        typer.Option(
+            help="Folder for trainings, tables and pictures; an interrupted study continues."
+        ),
     ] = Path("findings"),
     reduced: Annotated[
-        bool, typer.Option("--reduced", help="Two networks, a minute or two: to see that it runs.")
+        bool,
+        typer.Option("--reduced", help="Two networks and a minute or two, as a trial."),
     ] = False,
-    device: Device = "cpu",
+    device: Device = DEVICE,
     as_json: AsJson = False,
 ) -> None:
-    """Train small networks, and put the findings of the paper to the test on them.
+    """Train small networks, and test the findings of arXiv 2502.18710 on them.
 
     Four seeds of two architectures; all layers, checkpoints and distortions.
     """
-    make_folder(out)
-    found = find(out, REDUCED if reduced else FULL, device=device)
-    figures = plot.findings(found)
-    results = {"hierarchy": found.hierarchy, "trajectory": found.trajectory, "shift": found.shift}
-    writers: dict[str, Callable[[Path], object]] = {
-        "findings.csv": lambda file: found.verdicts.to_csv(file, index=False)
-    }
-    for name, result in results.items():
-        writers[f"{name}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
-    for number, (name, figure) in enumerate(figures.items(), 1):
-        writers[f"finding-{number}-{name}.png"] = partial(figure.savefig, dpi=150)
-        writers[f"finding-{number}-{name}.svg"] = figure.savefig
-    names = write_all(out, writers)
+    from ..experiments.kapoor2025.plan import FULL, REDUCED  # here, as help texts do not need it
+
+    folder = result_folder(out, as_json)
+    found = cv.findings(out, REDUCED if reduced else FULL, device=device)
     if as_json:
         print_rows(found.verdicts.to_dict("records"))
     else:
-        print_table("findings of arXiv 2502.18710, here", found.verdicts)
-    note(f"written to {out}: {', '.join(names)}")
+        print_table("findings of arXiv 2502.18710", found.verdicts.to_dict("records"))
+    folder.write(lambda: _files(found))
+
+
+def _files(found: Any) -> Files:
+    """The verdicts, all results, and a picture of each finding."""
+    files: dict[str, Callable[[Path], object]] = {
+        "findings.csv": partial(found.verdicts.to_csv, index=False)
+    }
+    for name in ("hierarchy", "trajectory", "shift"):
+        files[f"{name}.nc"] = partial(getattr(found, name).to_netcdf, engine="h5netcdf")
+    for number, (name, figure) in enumerate(cv.plot.findings(found).items(), 1):
+        files |= picture_files(f"finding-{number}-{name}", figure)
+    return files

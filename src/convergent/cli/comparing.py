@@ -1,0 +1,100 @@
+"""Populations with each other, in both directions: ``convergent compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import convergent as cv
+
+from .console import Row, print_rows, print_table
+from .inputs import OfRecording, check_images, extractor, images_for, two_sides
+from .options import (
+    BATCH_SIZE,
+    DEVICE,
+    FOLDS,
+    REFERENCES,
+    SEED,
+    AsJson,
+    BatchSize,
+    By,
+    Compared,
+    Device,
+    Folds,
+    Layers,
+    LayersSecond,
+    Out,
+    Seed,
+    Spatial,
+    StimuliOfData,
+    Where,
+    WhereSecond,
+    names_among,
+)
+from .places import result_folder
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["compare"]
+
+
+def compare(
+    first: Compared,
+    second: Compared,
+    stimuli: StimuliOfData = None,
+    layers: Layers = None,
+    layers_second: LayersSecond = None,
+    where: Where = None,
+    where_second: WhereSecond = None,
+    by: By = None,
+    spatial: Spatial = "mean",
+    references: Annotated[
+        str, typer.Option(help="Reference measures, separated by commas.")
+    ] = REFERENCES,
+    folds: Folds = FOLDS,
+    seed: Seed = SEED,
+    device: Device = DEVICE,
+    batch_size: BatchSize = BATCH_SIZE,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure distances and similarities between layers of networks, or recordings.
+
+    Linear scores in both directions, Procrustes and soft-matching distances, and reference
+    measures such as CKA and RSA.
+    """
+    splits = cv.Folds(folds, seed)
+    chosen = names_among(references, "reference", REFERENCES.split(","))
+    sides = two_sides((first, second), (layers, layers_second), (where, where_second))
+    recorded = [side for side in sides if isinstance(side, OfRecording)]
+    images = images_for(stimuli, recorded, needed=len(recorded) < 2)
+    check_images(spatial, splits, images, recorded)
+    folder = result_folder(out, as_json)
+    extract = extractor(spatial, batch_size, device, folder.study)
+    one, other = (
+        side.parts(by)
+        if isinstance(side, OfRecording)
+        else extract(side.network, images, side.layers)
+        for side in sides
+    )
+    found = cv.compare(one, other, folds=splits, references=chosen, device=device)
+    table = found["value"].to_dataframe().reset_index()
+    if as_json:
+        print_rows(table.to_dict("records"))
+    else:
+        for name in found["second"].values:
+            print_table(f"{first} with {second}: {name}", _measures(found.sel(second=name)))
+    folder.write_result("comparison", found, table)
+
+
+def _measures(found: xr.Dataset) -> Sequence[Row]:
+    """One row per measure, one column per population of the first side."""
+    return [
+        {"measure": measure, "kind": kind} | dict(zip(found["first"].values, values, strict=True))
+        for measure, kind, values in zip(
+            found["measure"].values, found["kind"].values, found["value"].values, strict=True
+        )
+    ]

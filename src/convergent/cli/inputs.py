@@ -1,0 +1,236 @@
+"""What the commands read: networks, recordings and images, by the names that the user types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import convergent as cv
+
+from ..base.errors import InputError, unknown
+from .options import DRAWINGS, HELD_OUT_SEED, STIMULI, parts_of
+
+__all__ = [
+    "Extract",
+    "OfNetwork",
+    "OfRecording",
+    "check_images",
+    "extractor",
+    "images_for",
+    "images_named",
+    "network_named",
+    "network_with_layers",
+    "recording_named",
+    "two_networks",
+    "two_sides",
+]
+
+Extract = Callable[..., "dict[str, cv.Assembly]"]  # of a network, images and names of layers
+
+
+@dataclass(frozen=True)
+class OfNetwork:
+    """A network, and the layers that are compared."""
+
+    network: cv.Network
+    layers: tuple[str, ...]
+
+    def populations(self, extract: Extract, images: cv.Stimuli | None) -> dict[str, cv.Assembly]:
+        """Responses of each layer, named by network and layer."""
+        layers = extract(self.network, images, self.layers)
+        return {
+            layer: cv.Assembly(assembly.data.rename(f"{self.network.name} {layer}"))
+            for layer, assembly in layers.items()
+        }
+
+
+@dataclass(frozen=True)
+class OfRecording:
+    """A recording, and the images that belong to it if they are known."""
+
+    given: str  # as the user typed it
+    recording: cv.Assembly
+    images: cv.Stimuli | None
+
+    def populations(self, _extract: Extract, _images: cv.Stimuli | None) -> dict[str, cv.Assembly]:
+        """The whole recording, by its name."""
+        name = self.recording.name or Path(self.given).name
+        return {name: cv.Assembly(self.recording.data.rename(name))}
+
+    def parts(self, by: str | None) -> dict[str, cv.Assembly]:
+        """Populations by the values of a label, which is the region if None and if known."""
+        if by is None and "region" in self.recording.data.coords:
+            by = "region"
+        if by is None:
+            return {self.recording.name or "recording": self.recording}
+        return self.recording.by(by)
+
+
+_Side = OfNetwork | OfRecording
+
+
+def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None) -> Extract:
+    """`convergent.extract`, with the settings of a command."""
+    return partial(cv.extract, spatial=spatial, batch_size=batch_size, device=device, study=study)
+
+
+def network_named(given: str, **settings: Any) -> cv.Network:
+    """A network from NAME, or NAME=CHECKPOINT."""
+    name, _, checkpoint = given.partition("=")
+    return cv.network(name, checkpoint=checkpoint or None, **settings)
+
+
+def network_with_layers(given: str, layers: str | None) -> OfNetwork:
+    """A network, and those of its layers that are named, or its default layers."""
+    from ..networks.extraction import check_layers  # here, as help texts do not need torch
+
+    net = network_named(given)
+    chosen = tuple(parts_of(layers)) if layers else net.default_layers
+    check_layers(net, chosen)
+    return OfNetwork(net, chosen)
+
+
+def two_networks(
+    first: str, second: str, layers: str | None, layers_second: str | None
+) -> tuple[OfNetwork, OfNetwork]:
+    """Both networks with their layers; the same layers by default if it is one network."""
+    layers_second = layers_second or (layers if _same_network(first, second) else None)
+    return network_with_layers(first, layers), network_with_layers(second, layers_second)
+
+
+def two_sides(
+    names: tuple[str, str],
+    layers: tuple[str | None, str | None],
+    where: tuple[str | None, str | None],
+) -> tuple[_Side, _Side]:
+    """Both sides of a comparison: networks with their layers, recordings with their images."""
+    layers = layers[0], layers[1] or (layers[0] if _same_network(*names) else None)
+    return (
+        _side_named(names[0], layers[0], where[0], "--where"),
+        _side_named(names[1], layers[1], where[1], "--where-second"),
+    )
+
+
+def recording_named(given: str) -> OfRecording:
+    """A data set with its images, or a saved assembly, whose images are not known."""
+    if _is_saved(given):
+        return OfRecording(given, cv.open(given), None)
+    data_set, _, session = given.partition("/")
+    images, recording = cv.load(data_set, session or None)
+    return OfRecording(given, recording, images)
+
+
+def images_named(name: str) -> cv.Stimuli:
+    """Images of a data set, in a folder or zip, or drawings that no training uses."""
+    if name == "drawings":
+        return cv.drawings(DRAWINGS, seed=HELD_OUT_SEED)
+    path = Path(name)
+    if path.is_dir():
+        return cv.Stimuli.from_folder(path)
+    if path.suffix == ".zip":
+        return cv.Stimuli.from_zip(path)
+    data_set, _, session = name.partition("/")
+    if data_set not in cv.cards():
+        raise unknown("data set, folder or zip", name, [*cv.cards(), "drawings"])
+    return cv.load(data_set, session or None)[0]
+
+
+def images_for(
+    stimuli: str | None, recorded: Sequence[OfRecording], needed: bool = True
+) -> cv.Stimuli | None:
+    """Images that networks process: those given, those of a recording, or the default.
+
+    Parameters
+    ----------
+    stimuli : str or None
+        Name of the images.
+    recorded : list of OfRecording
+        What is compared with a network, or with another recording.
+    needed : bool
+        Whether there is a network.
+    """
+    if stimuli is not None:
+        return images_named(stimuli)
+    images = next((one.images for one in recorded if one.images is not None), None)
+    if images is not None or not needed:
+        return images
+    if recorded:
+        raise InputError(
+            f"the images that go with {recorded[0].given} are missing: add --stimuli FOLDER or ZIP."
+        )
+    return images_named(STIMULI)
+
+
+def check_images(
+    spatial: str,
+    folds: cv.Folds,
+    images: cv.Stimuli | None,
+    recorded: Sequence[OfRecording] = (),
+) -> None:
+    """Refuse, before a network runs, positions and folds that the images do not allow.
+
+    Parameters
+    ----------
+    spatial : str
+        Treatment of a layer's positions.
+    folds : Folds
+        How the images are split.
+    images : Stimuli or None
+        What networks process.
+    recorded : list of OfRecording
+        What networks are compared with.
+    """
+    from ..data.assembly import images_of  # here, as help texts need none of these
+    from ..data.positions import keeps_positions
+    from ..networks.pooling import treatment
+
+    treatment(spatial)
+    whole = [one for one in recorded if images_of(one.recording) is None]
+    if not keeps_positions(spatial):
+        counts = [len(one.recording.stimuli) for one in whole]
+        counts += [] if images is None else [len(images)]
+        if counts:
+            folds.split(min(counts))
+    elif whole:  # positions of images are more stimuli than images, so folds are not checked here
+        raise InputError(
+            f"--spatial {spatial} makes each position a stimulus, and the stimuli of "
+            f"{whole[0].given} are whole images: use another, such as mean."
+        )
+
+
+def _same_network(first: str, second: str) -> bool:
+    return first.partition("=")[0] == second.partition("=")[0]
+
+
+def _is_saved(name: str) -> bool:
+    return name.rstrip("/").endswith((".nc", ".zarr"))
+
+
+def _side_named(given: str, layers: str | None, where: str | None, option: str) -> _Side:
+    if not _is_saved(given) and given.partition("/")[0] not in cv.cards():
+        if where:
+            raise InputError(
+                f"{given} is a network, and {option} {where} chooses units of a recording: leave "
+                "it out."
+            )
+        return network_with_layers(given, layers)
+    if layers:
+        raise InputError(f"{given} is a recording, and has no layers: leave out {layers!r}.")
+    side = recording_named(given)
+    if where:
+        return replace(side, recording=side.recording.where(**_labels(where, option)))
+    return side
+
+
+def _labels(where: str, option: str) -> dict[str, Any]:
+    """Read LABEL=VALUE, separated by commas; values of one label are alternatives."""
+    found: dict[str, list[str]] = {}
+    for part in parts_of(where):
+        label, sign, value = part.partition("=")
+        if not (label and sign and value):
+            raise InputError(f"{option} {where!r}: give LABEL=VALUE, as in region=V4,subject=a.")
+        found.setdefault(label, []).append(value)
+    return found

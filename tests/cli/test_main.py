@@ -1,0 +1,129 @@
+"""The application: its help, warnings, and errors."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import convergent as cv
+from convergent import cli
+
+COMMANDS = get_command(cli.app).commands
+HEAVY = {"matplotlib", "nibabel", "ot", "sklearn", "torch"}
+LOADED = """
+import sys
+from convergent import cli
+
+for words in {words!r}:
+    sys.argv = ["convergent", *words]
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        assert not stopped.code, words
+    found = {heavy!r} & {{name.partition(".")[0] for name in sys.modules}}
+    assert not found, (words, found)
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [["--help"], *([name, "--help"] for name in COMMANDS)],
+        [["datasets"], ["datasets", "--json"]],
+        [["fetch", "virtual-cortex"]],
+    ],
+    ids=["help", "datasets", "fetch"],
+)
+def test_what_needs_no_library_imports_none(words, tmp_path):
+    code = LOADED.format(words=words, heavy=HEAVY)
+    environment = os.environ | {"CONVERGENT_DATA": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_holds_every_text_as_it_is_written(run, name):
+    code, out, _ = run(name, "--help")
+    assert code == 0
+    printed = " ".join(out.replace("│", " ").split())
+    for parameter in COMMANDS[name].params:
+        text = parameter.help or ""
+        assert " ".join(text.split()) in printed
+        if isinstance(getattr(parameter, "show_default", None), str):
+            assert f"[default: ({parameter.show_default})]" in printed
+    assert " ".join(COMMANDS[name].help.split()) in printed
+
+
+def test_warnings_are_lines_and_their_settings_are_restored(run, monkeypatch):
+    def simulated(*_given):
+        warnings.warn("the disk is nearly full", stacklevel=1)
+        return []
+
+    monkeypatch.setattr(cv, "fetch", simulated)
+    before = warnings.showwarning, warnings.formatwarning, list(warnings.filters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, _, err = run("fetch", "virtual-cortex")
+    assert (code, err) == (0, "warning: the disk is nearly full\n")
+    assert (warnings.showwarning, warnings.formatwarning, list(warnings.filters)) == before
+
+
+def test_modules_of_this_folder_are_found_last(run, tmp_path):
+    (tmp_path / "numpy.py").write_text("raise AssertionError('not this one')")
+    (tmp_path / "owndata.py").write_text("")
+    path = list(sys.path)
+    run("networks", "owndata:make")
+    assert sys.path == [*path, str(Path.cwd())]
+
+
+@pytest.mark.slow
+def test_package_runs_as_a_module(lab, tmp_path, all_files):
+    command = [sys.executable, "-W", "error", "-m", "convergent", "score", "--json"]
+    command += ["--network", "tinynetwork:make", "--data", lab / "recording.nc"]
+    command += ["--stimuli", lab / "images", "--metrics", "linear"]
+    environment = os.environ | {"PYTHONPATH": str(lab)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert len(json.loads(done.stdout)) == 4
+    assert not all_files(tmp_path)
+
+
+@pytest.mark.slow
+def test_bad_input_has_no_traceback_as_a_module(tmp_path):
+    command = [sys.executable, "-m", "convergent", "score", "--data", "cowly2023"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: there is no data set 'cowly2023': did you mean 'cowley2023'?\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("fetch", "cowley2023/21032"), "no session of cowley2023 '21032': did you mean '210325'"),
+        (("fetch", "nosuch"), "there is no data set 'nosuch'"),
+        (("networks", "efficientnet-lite9"), "there is no network 'efficientnet-lite9'"),
+    ],
+)
+def test_other_commands_refuse_bad_input_in_a_line(run, words, message):
+    assert run(*words).is_refused(message)
+
+
+@pytest.mark.parametrize("words", [("scores",), ("score", "--what"), ("score", "--folds=five")])
+def test_unknown_words_are_refused(run, words):
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert "Usage" in err
+    assert words[-1].partition("=")[0] in err
+
+
+def test_no_command_gives_help(run):
+    _, out, err = run()
+    for command in ("score", "datasets", "fetch", "networks"):
+        assert command in out + err
