@@ -92,7 +92,7 @@ def test_columns_of_pandas_become_plain(tmp_path, kind):
 
 
 def test_one_label_for_a_square_array_needs_its_dim():
-    with pytest.raises(InputError, match=r"2 values of 'depth' fit stimulus and unit .*name the dim"):
+    with pytest.raises(InputError, match=r"2 values of 'depth' fit stimulus and unit .*name the d"):
         Assembly.from_array(np.zeros((2, 2)), stimuli=["a", "b"], depth=[1, 2])
 
 

@@ -391,9 +391,7 @@ def test_layers_of_other_grids_share_nothing_and_the_message_says_what_to_do(toy
         match=r"share 0 of .*@0.0/4x7'.*@0.0/2x5'.*onto one grid \(spatial='positions-4', for ex",
     ):
         cv.score(layers["0"], layers["2"], ceiling=None)
-    with pytest.raises(
-        cv.InputError, match=r"share 0 of .*with whole images, use spatial='mean"
-    ):
+    with pytest.raises(cv.InputError, match=r"share 0 of .*with whole images, use spatial='mean"):
         cv.score(layers["0"], extract(toy, stimuli, ["5"])["5"], ceiling=None)
 
 
