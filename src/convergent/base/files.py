@@ -15,9 +15,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Parameters
     ----------
     path : Path
-        Where it is to be; what is there is replaced.
+        Final path of the file or folder, which is replaced if it exists.
     write : function
-        Writes a file or folder to the path that it is given.
+        Writes a file or folder to the path that is its argument.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:

@@ -65,9 +65,9 @@ class Assembly:
     >>> assembly = cv.Assembly(data)
     >>> assembly
     Assembly monkey: 3 stimuli x 2 units, float64, 4.58e-05 MiB in memory
+      region (unit): V1, V4
       stimulus (stimulus): a.png, b.png, c.png
       unit (unit): u0, u1
-      region (unit): V1, V4
     >>> assembly.where(region="V4").data.values.ravel().tolist()
     [1.0, 0.0, 1.0]
     """

@@ -47,13 +47,13 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
             f"an Assembly wraps an xarray.DataArray, not {type(data).__name__}: use "
             "Assembly.from_array for bare arrays."
         )
-    strange = [str(dim) for dim in data.dims if dim not in _DIMS]
+    other = [str(dim) for dim in data.dims if dim not in _DIMS]
     missing = [dim for dim in _DIMS[:2] if dim not in data.dims]
-    if strange or missing:
+    if other or missing:
         raise InputError(
             f"dims are {tuple(map(str, data.dims))}: an assembly has 'stimulus' and 'unit', then "
             "optionally 'repeat' and 'time'; "
-            + (f"rename or average away {examples(strange)}." if strange else "")
+            + (f"rename {examples(other)}, or average over it." if other else "")
             + (f"there is no {examples(missing)}: rename or add it." if missing else "")
         )
     if 0 in data.shape:
@@ -91,10 +91,10 @@ def _checked_coordinate(key: str, coordinate: xr.DataArray) -> xr.DataArray:
     if coordinate.dtype.kind not in "OT":
         return coordinate
     values = coordinate.values.tolist()
-    strange = next((value for value in values if not isinstance(value, str)), None)
-    if strange is not None or None in values:
+    other = next((value for value in values if not isinstance(value, str)), None)
+    if other is not None or None in values:
         raise InputError(
-            f"coordinate {key!r} holds {strange!r} ({type(strange).__name__}) among strings: "
+            f"coordinate {key!r} holds {other!r} ({type(other).__name__}) among strings: "
             "labels are all strings or all numbers. Write '' where there is none."
         )
     return coordinate.copy(data=np.array(values, dtype=str))

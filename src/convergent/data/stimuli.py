@@ -262,9 +262,9 @@ def _build(
 ) -> Stimuli:
     if not files:
         raise InputError(f"{where} holds no image ({', '.join(sorted(_SUFFIXES))}).")
-    strange = [name for name in files if not isinstance(name, str)]
-    if strange:
-        raise InputError(f"names are strings, and {strange[0]!r} is not: use file names.")
+    other = [name for name in files if not isinstance(name, str)]
+    if other:
+        raise InputError(f"names are strings, and {other[0]!r} is not: use file names.")
     names = sorted(files)
     if table is None:
         table = pd.DataFrame(index=pd.Index(names, name="stimulus"))
@@ -314,7 +314,7 @@ def _check_once(names: Sequence[str], where: str) -> None:
 
 
 def _is_image(name: str) -> bool:
-    """Whether a path is an image, and no hidden file that a system keeps beside it."""
+    """Whether a path is an image, and not a hidden file of the operating system."""
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
     return path.suffix.lower() in _SUFFIXES and not hidden

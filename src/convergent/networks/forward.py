@@ -210,7 +210,7 @@ def _recording(
 ) -> Iterator[Callable[[torch.Tensor, set[str]], None]]:
     """Yield a function that runs a batch and records outputs of layers; no hook stays behind.
 
-    Outputs are put away at once, since a later module may change them in place.
+    Outputs are passed on at once, since a later module may change them in place.
     """
     missing: set[str] = set()
     n = 0  # stimuli in the batch

@@ -74,7 +74,7 @@ def extract_to(
     record = _record_of(path, layers, content)
     finished = {layer: record.layers[layer] for layer in layers}
     n_known = len(record.inputs)
-    if min(finished.values()) < n_known:  # new rows will stand beside known ones: check all first
+    if min(finished.values()) < n_known:  # before rows are added, check all that are known
         with closing(run({}, record.height)) as rows:
             for row in islice(rows, n_known):
                 _check_inputs(path, record, row, stimuli)

@@ -81,7 +81,7 @@ def treatment(spatial: str) -> Treatment:
         If there is no such treatment.
     """
     if not isinstance(spatial, str):
-        raise unknown("way to treat positions", spatial, SPATIAL)
+        raise unknown("treatment of positions", spatial, SPATIAL)
     side = grid_side(spatial)
     if side is not None:
         return partial(_positions, side=side)
@@ -91,5 +91,5 @@ def treatment(spatial: str) -> Treatment:
             "'positions-4'."
         )
     if spatial not in SPATIAL:
-        raise unknown("way to treat positions", spatial, [*SPATIAL, "positions-4"])
+        raise unknown("treatment of positions", spatial, [*SPATIAL, "positions-4"])
     return SPATIAL[spatial]

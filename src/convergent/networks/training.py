@@ -147,7 +147,7 @@ def train(
     plan = Plan.of(settings)
     if not plan.finished(run):
         _train(run, settings, plan, load(), load_tested(), used_device, progress)
-    return pd.read_csv(run / LOG, dtype=str).astype(COLUMNS)  # by way of str, to be exact
+    return pd.read_csv(run / LOG, dtype=str).astype(COLUMNS)  # float() is more exact than pandas
 
 
 class _Training:

@@ -42,10 +42,10 @@ def load_weights(module: torch.nn.Module, file: Path) -> None:
         state = state["state_dict"]
     if not isinstance(state, Mapping):
         raise InputError(f"{file} holds a {type(state).__name__}: save model.state_dict().")
-    strange = [k for k, v in state.items() if not isinstance(v, torch.Tensor) or type(k) is not str]
-    if strange:
+    other = [k for k, v in state.items() if not isinstance(v, torch.Tensor) or type(k) is not str]
+    if other:
         raise InputError(
-            f"{file} holds {examples(strange)} besides tensors by name: save model.state_dict()."
+            f"{file} holds {examples(other)} besides tensors by name: save model.state_dict()."
         )
     try:
         module.load_state_dict(state)

@@ -63,16 +63,17 @@ def from_npy(
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> import convergent as cv
-    >>> import numpy as np, pathlib, tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "v4.npy"
+    >>> import numpy as np
+    >>> path = Path(tempfile.mkdtemp()) / "v4.npy"
     >>> np.save(path, np.zeros((2, 3, 4)))
     >>> names = ["a.png", "b.png", "c.png"]
-    >>> cv.formats.from_npy(path, stimuli=names, dims=("unit", "stimulus", "repeat"), region="V4")
-    Assembly v4: 3 stimuli x 2 units x 4 repeats, float64, 0.000183 MiB in memory
-      stimulus (stimulus): a.png, b.png, c.png
-      unit (unit): unit0, unit1
-      region (unit): V4, V4
+    >>> dims = ("unit", "stimulus", "repeat")
+    >>> recording = cv.formats.from_npy(path, stimuli=names, dims=dims, region="V4")
+    >>> recording.name, recording.data.shape
+    ('v4', (3, 2, 4))
     """
     path = Path(path)
     try:
