@@ -245,8 +245,8 @@ def distort(stimuli: Stimuli, distortion: str, level: Level, *, seed: int = 0) -
     distortion : str
         A name of `DISTORTIONS`.
     level : number or str
-        One of its levels, or any number between them. The first level is the control: the base of
-        the set as it is.
+        One of its levels; if these are numbers, any number between them (except for rotations).
+        The first level is the control: the images of the set without distortion.
     seed : int
         Seed of the random draws. They depend on the seed and the stimulus's name, and are the same
         at all levels.
