@@ -70,7 +70,7 @@ def test_texture_has_the_spectrum_asked_for(exponent):
 
 @pytest.mark.parametrize("asked", [{"n": 0}, {"n": -1}, {"n": 1, "size": 1}])
 def test_images_that_cannot_be_drawn(asked):
-    with pytest.raises(InputError, match="ask for one or more"):
+    with pytest.raises(InputError, match="give n from 1 up"):
         natural_images(**asked)
 
 

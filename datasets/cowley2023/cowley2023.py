@@ -1,4 +1,4 @@
-"""Macaque V4 and natural images: files of Cowley et al. (2023) to stimuli and responses."""
+"""Macaque V4 and natural images: stimuli and responses from the files of Cowley et al. (2023)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli
     Returns
     -------
     stimuli : Stimuli
-        Named ``210325/image0001.jpg``: in the archives the same names stand for different images.
+        Named as in ``210325/image0001.jpg``, with the session, as different images have the same
+        name in different archives.
     assembly : Assembly
-        Spike counts (stimulus, unit), with ``repeat`` in the session that has single trials, NaN
-        where fewer were recorded than the most.
+        Spike counts (stimulus, unit), with ``repeat`` in the session that has single trials, and
+        NaN for repeats that were not recorded.
 
     Raises
     ------
     InputError
-        Where the numbers of images and responses differ.
+        If the numbers of images and responses differ.
     """
     images, responses = (file(path) for path in card.sessions[session].files)
     stimuli = _within(Stimuli.from_zip(images), session)
@@ -43,7 +44,7 @@ def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli
         raise InputError(
             f"session {session} has {len(stimuli)} images ({images}) but responses to "
             f"{counts.shape[1]} ({responses}): image i in sorted order is column i, so these files "
-            f"do not belong together. Mend the card {card.folder / 'card.toml'}."
+            f"do not belong together. Correct the card {card.folder / 'card.toml'}."
         )
     assembly = Assembly.from_array(
         counts,
@@ -59,7 +60,7 @@ def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli
 
 
 def _within(stimuli: Stimuli, session: str) -> Stimuli:
-    """Stimuli with the session before their names, in the same order."""
+    """Put the session before the names of stimuli; their order stays."""
     return replace(
         stimuli,
         names=tuple(f"{session}/{name}" for name in stimuli.names),

@@ -1,4 +1,4 @@
-"""A virtual cortex: four regions of three subjects that read out four depths of a network."""
+"""A virtual cortex: regions of three subjects, each of which reads out a layer of a network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from PIL import Image
 
 from convergent import Assembly, Card, Stimuli, extract, network, simulate
 
-NETWORK = "efficientnet-lite1"  # held back: no default comparison uses it
+NETWORK = "efficientnet-lite1"  # no default comparison uses it
 ANSWER = {
     "simulated-V1": "_blocks.3",
     "simulated-V2": "_blocks.7",
     "simulated-V4": "_blocks.11",
     "simulated-IT": "_blocks.19",
 }
-SIZE = 128  # pixels; shown to the network as they are
+SIZE = 128  # pixels; the network gets images of this size
 UNITS = 30  # of each region in each subject
 REPEATS = 6
 
@@ -40,18 +40,20 @@ def build(n_stimuli: int, subjects: tuple[str, ...]) -> tuple[Stimuli, Assembly]
     n_stimuli : int
         Number of images.
     subjects : tuple of str
-        Names of the subjects; each reads out other features, with other noise.
+        Names of the subjects, which differ in features and noise.
 
     Returns
     -------
-    Stimuli, Assembly
-        The images, and trials (stimulus, unit, repeat) with coordinates ``region``, ``subject``,
-        ``origin`` (the layer that the unit reads), ``noise`` and true ``reliability``.
+    stimuli : Stimuli
+        The images.
+    assembly : Assembly
+        Trials (stimulus, unit, repeat) with coordinates ``region``, ``subject``, ``origin`` (the
+        layer that the unit reads), ``noise`` and true ``reliability``.
     """
     names = [f"scene{i:04d}.png" for i in range(n_stimuli)]
     stimuli = Stimuli.from_arrays(list(simulate.natural_images(n_stimuli, SIZE)), names)
-    retina = replace(network(NETWORK), preprocess=as_they_are)
-    layers = extract(retina, stimuli, list(ANSWER.values()), spatial="mean")
+    unresized = replace(network(NETWORK), preprocess=preprocess)
+    layers = extract(unresized, stimuli, list(ANSWER.values()), spatial="mean")
     parts = [
         simulate.recording(
             layers[layer],
@@ -69,7 +71,7 @@ def build(n_stimuli: int, subjects: tuple[str, ...]) -> tuple[Stimuli, Assembly]
     return stimuli, Assembly(data.rename("virtual-cortex").assign_attrs(answer=answer))
 
 
-def as_they_are(image: Image.Image) -> torch.Tensor:
-    """Pixels in the range that the network expects, without a change of size."""
+def preprocess(image: Image.Image) -> torch.Tensor:
+    """Scale pixel values to the range that the network expects, without a change of size."""
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1)
     return torch.from_numpy((pixels - 127) / 128)

@@ -1,4 +1,4 @@
-"""Virtual stimuli and virtual brains: simulations whose answer is known."""
+"""Simulated stimuli, recordings and pairs of networks, whose true answer is known."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .base.arrays import Floats
+from .base.draws import random_rotation
 from .base.errors import InputError
 from .data.assembly import Assembly
 from .images.scenes import natural_images
@@ -26,27 +27,28 @@ def recording(
     name: str | None = None,
     labels: Mapping[str, Any] | None = None,
 ) -> Assembly:
-    """Simulate the trials of units that read out some features, with noise of a known size.
+    """Simulate a recording: trials of units that read out features, with noise of a known size.
 
-    Each unit is a weighted sum of a few features, each first brought to mean 0 and deviation 1, and
-    is itself brought to mean 0 and deviation 1 over the stimuli: its signal. Each trial adds
-    independent Gaussian noise of the unit's own deviation.
+    Each unit is a weighted sum of a few features, each of which is first standardized (mean 0,
+    standard deviation 1 over the stimuli). The sum is standardized as well; it is the signal of
+    the unit. Each trial adds independent Gaussian noise, whose standard deviation is that of the
+    unit.
 
     Parameters
     ----------
     features : Assembly
-        (stimulus, unit), such as a layer's activations; repeats are averaged.
+        (stimulus, unit), such as the activations of a layer; repeats are averaged.
     n_units : int
         Number of simulated units.
     repeats : int
-        Trials of each stimulus.
+        Number of trials of each stimulus.
     noise : tuple of float
-        Least and greatest deviation of a trial's noise, in deviations of the signal; drawn
-        log-uniformly for each unit.
+        Smallest and largest standard deviation of the noise in a trial, relative to that of the
+        signal; that of each unit is drawn log-uniformly between them.
     inputs : int
-        Features that a unit reads.
+        Number of features that a unit reads.
     seed : int
-        Draws weights and noise.
+        Seed of the random weights and noise.
     name : str, optional
         Name of the population.
     labels : mapping, optional
@@ -55,40 +57,31 @@ def recording(
     Returns
     -------
     Assembly
-        float32 (stimulus, unit, repeat), marked as simulated, with the unit's ``noise`` and its
-        true ``reliability``, 1 / (1 + noise^2 / repeats): the share of the mean's expected variance
-        that is signal.
+        float32 (stimulus, unit, repeat), marked as simulated. Along ``unit`` lie its ``noise`` and
+        its true ``reliability``, 1 / (1 + noise^2 / repeats): the share of signal in the expected
+        variance of the mean over repeats.
 
     Raises
     ------
     InputError
-        Where fewer features vary than a unit reads, features are not complete, or a number is out
-        of its range.
+        If fewer features vary than a unit reads, features are not complete, or a number is out of
+        its range.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> network = cv.network("small-plain", pretrained=False)
+    >>> features = cv.extract(network, cv.drawings(32), ["blocks.3"])["blocks.3"]
+    >>> cv.simulate.recording(features, 20, repeats=6).data.shape
+    (32, 20, 6)
     """
     if min(n_units, repeats, inputs) < 1 or not 0 < noise[0] <= noise[1]:
         raise InputError(
             f"n_units={n_units}, repeats={repeats}, inputs={inputs}, noise={noise}: each count is "
-            "1 or more, and noise a lesser and a greater deviation above 0."
-        )
-    values = features.average().data.values.astype(np.float64)
-    if values.ndim != 2 or np.isnan(values).any():
-        raise InputError(
-            f"features have dims {features.data.dims} and {int(np.isnan(values).sum())} NaN: give "
-            "complete ones, (stimulus, unit)."
-        )
-    values = values - values.mean(0)
-    deviation = values.std(0)
-    varying = np.flatnonzero(deviation > 1e-6 * deviation.max())
-    if len(varying) < inputs:
-        raise InputError(
-            f"{len(varying)} features vary, and a unit reads {inputs}: give more features."
+            "1 or more, and noise is a smaller and a larger deviation, both above 0."
         )
     rng = np.random.default_rng(seed)
-    signal = np.empty((len(values), n_units))
-    for unit in range(n_units):
-        read = rng.choice(varying, inputs, replace=False)
-        signal[:, unit] = (values[:, read] / deviation[read]) @ rng.standard_normal(inputs)
-    signal /= signal.std(0)
+    signal = _read_out(features, n_units, inputs, rng)
     size = np.exp(rng.uniform(np.log(noise[0]), np.log(noise[1]), n_units))
     trials = signal[:, :, None] + size[:, None] * rng.standard_normal((*signal.shape, repeats))
     return Assembly.from_array(
@@ -104,6 +97,28 @@ def recording(
     )
 
 
+def _read_out(features: Assembly, n_units: int, inputs: int, rng: np.random.Generator) -> Floats:
+    """Signals (stimulus, unit) that are weighted sums of a few features, standardized."""
+    values = features.average().data.values.astype(np.float64)
+    if values.ndim != 2 or np.isnan(values).any():
+        raise InputError(
+            f"features have dims {features.data.dims} and {int(np.isnan(values).sum())} NaN: give "
+            "complete ones, (stimulus, unit)."
+        )
+    values = values - values.mean(0)
+    deviation = values.std(0)
+    varying = np.flatnonzero(deviation > 1e-6 * deviation.max())
+    if len(varying) < inputs:
+        raise InputError(
+            f"{len(varying)} features vary, and a unit reads {inputs}: give more features."
+        )
+    signal = np.empty((len(values), n_units))
+    for unit in range(n_units):
+        read = rng.choice(varying, inputs, replace=False)
+        signal[:, unit] = (values[:, read] / deviation[read]) @ rng.standard_normal(inputs)
+    return np.asarray(signal / signal.std(0))
+
+
 def convergent_pair(
     n_stimuli: int = 2000,
     n_units: int = 160,
@@ -114,97 +129,117 @@ def convergent_pair(
     noise: float = 0.3,
     seed: int = 0,
 ) -> tuple[Assembly, Assembly]:
-    """Simulate two networks that share features in three known ways, and have others of their own.
+    """Simulate two networks that share features in three known ways, and also have private ones.
 
-    Features are independent, Gaussian, of deviation 1. Some units of one network have the same
-    feature as one of the other; some come in pairs, where two units of one see two features, and
-    the other's two their sum and difference; some in blocks that span the same subspace, under a
-    random rotation in which no unit is more than half another; and some are private. Each response
-    has independent noise, and units stand in random order.
+    Features are independent and Gaussian, with standard deviation 1. Some features are shared
+    one-to-one: a unit of each network has the same feature. Some are shared in pairs: two units of
+    one network have two features, and two units of the other have their sum and difference. Some
+    are shared in blocks of units that span the same subspace; the units of the other network are a
+    random rotation of those of the first, in which no unit has half of its variance or more from a
+    single one. The others are private. Each response has independent noise, and units are in
+    random order.
 
     Parameters
     ----------
     n_stimuli : int
         Number of stimuli.
     n_units : int
-        Units of each network that are shared in one of the three ways.
+        Number of units of each network that share features in one of the three ways.
     shares : tuple of float
-        Shares of these that are one-to-one, in pairs and in blocks.
+        Shares of these units that are one-to-one, in pairs and in blocks.
     block : int
-        Units of a block.
+        Number of units in a block.
     private : int
-        Further units of each network that share nothing.
+        Number of further units of each network that share nothing.
     noise : float
-        Deviation of the noise, in deviations of the feature; the correlation of two units with
-        one feature is 1 / (1 + noise^2).
+        Standard deviation of the noise, relative to that of a feature; two units with the same
+        feature have the correlation 1 / (1 + noise^2).
     seed : int
-        Draws features, rotations, noise and order.
+        Seed of the random features, rotations, noise and order.
 
     Returns
     -------
     tuple of Assembly
-        Two of (stimulus, unit), marked as simulated. Along ``unit``: ``kind`` ("one-to-one",
-        "pair", "block", "private") and ``group``, a number that units which share features have in
-        common on both sides; -1 for private ones.
+        The two networks, (stimulus, unit), marked as simulated. Along ``unit`` lie ``kind``
+        ("one-to-one", "pair", "block", "private") and ``group``, a number that is the same for all
+        units of both networks that share features, and -1 for private units.
 
     Raises
     ------
     InputError
-        Where shares do not sum to 1, or their units do not make whole pairs and blocks.
+        If shares do not sum to 1, or do not give whole pairs and blocks, or a number is out of its
+        range.
 
     References
     ----------
     Li et al. 2015, arXiv 1511.07543 (the three ways in which networks may share features).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> one, other = cv.simulate.convergent_pair(200)
+    >>> other.where(kind="block").data.shape
+    (200, 48)
     """
     counts = [round(share * n_units) for share in shares]
-    if sum(counts) != n_units or min(counts) < 0 or counts[1] % 2 or counts[2] % block:
-        raise InputError(
-            f"shares {shares} of {n_units} units are {counts}: they sum to all, and make whole "
-            f"pairs and whole blocks of {block}."
-        )
-    if min(n_stimuli, private + 1) < 1 or noise < 0 or block < 4:
-        raise InputError(
-            f"n_stimuli={n_stimuli}, private={private}, noise={noise}, block={block}: counts and "
-            "noise are not negative, there is a stimulus or more, and a block has 4 units or more."
-        )
+    _check_pair(n_stimuli, n_units, counts, block, private, noise)
     rng = np.random.default_rng(seed)
     sizes = [1] * counts[0] + [2] * (counts[1] // 2) + [block] * (counts[2] // block)
     kinds = ["one-to-one"] * counts[0] + ["pair"] * counts[1] + ["block"] * counts[2]
     features = rng.standard_normal((n_stimuli, n_units))
-    seen = features.copy()
+    mixed = features.copy()
     start = 0
     for size in sizes:
         part = slice(start, start + size)
-        seen[:, part] = features[:, part] @ _mixture(size, rng)
+        mixed[:, part] = features[:, part] @ _mixture(size, rng)
         start += size
     group = np.concatenate([np.repeat(np.arange(len(sizes)), sizes), np.full(private, -1)])
-    kind = np.array([*kinds, *["private"] * private])
-    networks = []
-    for name, shared in (("A", features), ("B", seen)):
-        values = np.concatenate([shared, rng.standard_normal((n_stimuli, private))], axis=1)
-        values = values + noise * rng.standard_normal(values.shape)
-        order = rng.permutation(values.shape[1])
-        networks.append(
-            Assembly.from_array(
-                values[:, order],
-                stimuli=[f"stimulus{i:06d}" for i in range(n_stimuli)],
-                units=[f"{name}{i:04d}" for i in range(len(order))],
-                name=name,
-                attrs={"simulated": True},
-                kind=("unit", kind[order]),
-                group=("unit", group[order]),
-            )
+    labels = {"kind": np.array([*kinds, *["private"] * private]), "group": group}
+    one = _network("A", features, labels, noise, rng)
+    return one, _network("B", mixed, labels, noise, rng)
+
+
+def _check_pair(
+    n_stimuli: int, n_units: int, counts: list[int], block: int, private: int, noise: float
+) -> None:
+    if sum(counts) != n_units or min(counts) < 0 or counts[1] % 2 or counts[2] % block:
+        raise InputError(
+            f"shares give {counts} of {n_units} units (one-to-one, in pairs, in blocks): choose "
+            f"shares that sum to 1 and give whole pairs and whole blocks of {block}."
         )
-    return networks[0], networks[1]
+    if min(n_stimuli, private + 1) < 1 or noise < 0 or block < 4:
+        raise InputError(
+            f"n_stimuli={n_stimuli}, private={private}, noise={noise}, block={block}: private and "
+            "noise are 0 or more, n_stimuli is 1 or more, and block is 4 or more."
+        )
 
 
-def _mixture(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A rotation (size, size): of one feature none, of two by 45 degrees, of more at random."""
+def _network(
+    name: str, shared: Floats, labels: Mapping[str, Any], noise: float, rng: np.random.Generator
+) -> Assembly:
+    """Responses to shared and private features, with noise, and units in random order."""
+    n_stimuli, n_units = len(shared), len(labels["group"])
+    own = rng.standard_normal((n_stimuli, n_units - shared.shape[1]))
+    values = np.concatenate([shared, own], axis=1)
+    values = values + noise * rng.standard_normal(values.shape)
+    order = rng.permutation(n_units)
+    return Assembly.from_array(
+        values[:, order],
+        stimuli=[f"stimulus{i:06d}" for i in range(n_stimuli)],
+        units=[f"{name}{i:04d}" for i in range(n_units)],
+        name=name,
+        attrs={"simulated": True},
+        **{key: ("unit", label[order]) for key, label in labels.items()},
+    )
+
+
+def _mixture(size: int, rng: np.random.Generator) -> Floats:
+    """Rotation (size, size): the identity for one feature, 45 degrees for two, else random."""
     if size == 1:
         return np.ones((1, 1))
     if size == 2:
         return np.array([[1.0, -1.0], [1.0, 1.0]]) / 2**0.5
     while True:
-        turn, upper = np.linalg.qr(rng.standard_normal((size, size)))
-        if (turn**2 < 0.5).all():  # of one unit in another
-            return np.asarray(turn * np.sign(np.diagonal(upper)))
+        rotation = random_rotation(size, rng)
+        if (rotation**2 < 0.5).all():  # share of one unit in the variance of another
+            return rotation

@@ -92,7 +92,7 @@ def test_columns_of_pandas_become_plain(tmp_path, kind):
 
 
 def test_one_label_for_a_square_array_needs_its_dim():
-    with pytest.raises(InputError, match=r"2 values of 'depth' fit stimulus and unit .*say which"):
+    with pytest.raises(InputError, match=r"2 values of 'depth' fit stimulus and unit .*name the d"):
         Assembly.from_array(np.zeros((2, 2)), stimuli=["a", "b"], depth=[1, 2])
 
 
@@ -127,8 +127,8 @@ MULTI = pd.MultiIndex.from_tuples([("V1", 1), ("V1", 2), ("V4", 1)], names=["reg
         (bare().astype(bool), "values are bool"),
         (bare().isel(unit=[]), "empty: its sizes are .*'unit': 0"),
         (bare().isel(unit=0, drop=True), r"dims are \('stimulus',\): .*there is no 'unit'"),
-        (bare().rename(unit="neuron"), "rename or average away 'neuron'.*there is no 'unit'"),
-        (bare().expand_dims("session"), "rename or average away 'session'"),
+        (bare().rename(unit="neuron"), "rename 'neuron', or average over it.*there is no 'unit'"),
+        (bare().expand_dims("session"), "rename 'session', or average over it"),
         (bare().drop_vars("unit"), "no names along 'unit'"),
         (bare().assign_coords(stimulus=range(4)), "along 'stimulus' are int64 .*'image0000.jpg'"),
         (bare().assign_coords(unit=["n", "m", "n"]), "1 names along 'unit' .* once: 'n'"),
@@ -142,7 +142,7 @@ MULTI = pd.MultiIndex.from_tuples([("V1", 1), ("V1", 2), ("V4", 1)], names=["reg
             bare()
             .drop_vars("unit")
             .assign_coords(xr.Coordinates.from_pandas_multiindex(MULTI, "unit")),
-            "'unit' is a MultiIndex, which no file format keeps: .*reset_index",
+            "'unit' is a MultiIndex, which no file format stores: .*reset_index",
         ),
     ],
 )
@@ -155,7 +155,7 @@ def test_data_that_is_no_assembly(data, message):
 def test_infinite_value(infinite):
     values = np.zeros((4, 3))
     values[2, 1] = infinite
-    with pytest.raises(InputError, match=r"1 or more .* at stimulus c, unit n2: mend them"):
+    with pytest.raises(InputError, match=r"1 or more .* at stimulus c, unit n2: correct them"):
         make(values)
 
 

@@ -1,3 +1,4 @@
+import ast
 import hashlib
 import io
 import os
@@ -401,6 +402,67 @@ def test_faulty_card_names_file_and_finding(write, tmp_path, old, new, finding):
 def test_no_card(tmp_path):
     with pytest.raises(InputError, match=r"there is no card .*/card\.toml"):
         cards.read_card(tmp_path)
+
+
+# Loaders
+
+LOADERS = sorted(ROOT.glob("datasets/*/*.py"))
+
+
+def imported_by(path):
+    """Names of all modules that a file imports from, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{'.' * node.level}{node.module or ''}"
+
+
+@pytest.mark.parametrize("path", LOADERS, ids=lambda path: path.stem)
+def test_loaders_import_from_convergent_itself_alone(path):
+    found = set(imported_by(path))
+    assert "convergent" in found
+    assert not [name for name in found if name.startswith(("convergent.", "."))]
+
+
+def test_every_data_set_has_a_loader():
+    assert {path.parent.name for path in LOADERS} == set(catalog.cards())
+
+
+HEAVY = ("torch", "sklearn", "ot", "nibabel", "matplotlib")
+ALSO_SLOW = ("scipy", "xarray", "zarr", "pooch", "rich")
+
+
+def heavy_modules_after(*modules, heavy=HEAVY):
+    """Which heavy packages a new Python has loaded after it imported modules of this package."""
+    program = f"""
+import importlib, sys, types
+package = types.ModuleType("convergent")  # without what the package itself imports
+package.__path__ = [{str(ROOT / "src" / "convergent")!r}]
+sys.modules["convergent"] = package
+for name in {modules}:
+    importlib.import_module(name)
+print(*(name for name in {heavy} if name in sys.modules))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return run.stdout.split()
+
+
+def test_listing_data_sets_loads_nothing_slow():
+    assert heavy_modules_after("convergent.data.catalog", heavy=HEAVY + ALSO_SLOW) == []
+
+
+def test_base_and_data_load_nothing_heavy():
+    source = ROOT / "src"
+    modules = [
+        ".".join(path.relative_to(source).with_suffix("").parts)
+        for part in ("base", "data")
+        for path in sorted((source / "convergent" / part).glob("*.py"))
+    ]
+    assert len(modules) > 15
+    assert heavy_modules_after(*modules) == []
 
 
 # Where the cards are

@@ -357,10 +357,10 @@ def test_a_forecast_counts_positions(pair):
         ("positions-x", ["0"], "N of 'positions-N' is a whole number from 1 up"),
         ("positions-", ["0"], "N of 'positions-N' is a whole number from 1 up"),
         ("positions-04", ["0"], "N of 'positions-N' is a whole number from 1 up"),
-        ("position", ["0"], "no way to treat positions 'position': did you mean 'positions'"),
+        ("position", ["0"], "no treatment of positions 'position': did you mean 'positions'"),
         ("positions4", ["0"], "did you mean 'positions-4'"),
-        (None, ["0"], "no way to treat positions None"),
-        (4, ["0"], "no way to treat positions 4"),
+        (None, ["0"], "no treatment of positions None"),
+        (4, ["0"], "no treatment of positions 4"),
         ("positions", ["0", "5"], "layer '5' has no positions.*one response.*Leave it out"),
         ("positions-2", ["5"], "layer '5' has no positions.*or use spatial='mean'"),
         ("positions", ["3"], "layer '3' has no positions.*tokens, which have no rows"),
@@ -390,12 +390,10 @@ def test_layers_of_other_grids_share_nothing_and_the_message_says_what_to_do(toy
     layers = extract(toy, stimuli, ["0", "2"], spatial="positions")
     with pytest.raises(
         cv.InputError,
-        match=r"share 0 of .*@0.0/4x7'.*@0.0/2x5'.*onto one grid \(spatial='positions-4', say\)",
+        match=r"share 0 of .*@0.0/4x7'.*@0.0/2x5'.*onto one grid \(spatial='positions-4', for ex",
     ):
         cv.score(layers["0"], layers["2"], ceiling=None)
-    with pytest.raises(
-        cv.InputError, match=r"share 0 of .*beside whole images, with spatial='mean"
-    ):
+    with pytest.raises(cv.InputError, match=r"share 0 of .*with whole images, use spatial='mean"):
         cv.score(layers["0"], extract(toy, stimuli, ["5"])["5"], ceiling=None)
 
 
@@ -416,7 +414,7 @@ def test_names_that_look_like_positions_of_others_are_told():
     images = [np.zeros((9, 15, 3), np.uint8)] * 2
     stimuli = Stimuli.from_arrays(images, ["a", "a@1.png"])
     with pytest.raises(
-        cv.InputError, match=r"'a@1\.png' are named as others with more behind an '@'"
+        cv.InputError, match=r"'a@1\.png' have the name of another stimulus and more after an '@'"
     ):
         extract(made(), stimuli, ["0"], spatial="positions")
 

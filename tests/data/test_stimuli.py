@@ -91,7 +91,7 @@ def test_arrays_that_are_no_images(image, message):
     ("names", "message"),
     [
         (["a"], "2 images and 1 names"),
-        (["a", "a"], "1 names come more than once in the list of images: 'a'"),
+        (["a", "a"], "1 names occur more than once in the list of images: 'a'"),
         ([1, 2], "names are strings, and 1 is not"),
     ],
 )
@@ -205,7 +205,7 @@ def test_zip_with_a_damaged_entry(tmp_path):
 
 def test_zip_with_a_name_twice(tmp_path):
     path = make_zip(tmp_path / "x.zip", {"a.png": png(1), "./a.png": png(2), "b.png": png(3)})
-    with pytest.raises(InputError, match=r"1 names come more than once in the zip .*'a\.png'"):
+    with pytest.raises(InputError, match=r"1 names occur more than once in the zip .*'a\.png'"):
         Stimuli.from_zip(path)
 
 

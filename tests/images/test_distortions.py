@@ -279,7 +279,7 @@ def test_what_is_not_there_is_told(name, level, message, stimuli):
 def test_grey_images_have_no_colours_to_change(name, stimuli):
     grey_ones = distort(stimuli, "colour", "grey")
     changed = distort(grey_ones, name, DISTORTIONS[name].levels[1])
-    with pytest.raises(cv.InputError, match=r"'0.png' has no colours, and .* changes these"):
+    with pytest.raises(cv.InputError, match=r"'0.png' has no colours, and .* changes colours"):
         changed[0]
 
 
@@ -287,5 +287,5 @@ def test_one_power_spectrum_needs_one_size(stimuli):
     mixed = stimuli.map(
         lambda image, name: image.resize((60, 60)) if name == "1.png" else image, named=True
     )
-    with pytest.raises(cv.InputError, match=r"have one size: '0.png'.*'1.png'.*differ"):
+    with pytest.raises(cv.InputError, match=r"need one size .*: '0.png'.*'1.png'.*differ"):
         distort(mixed, "power-equalisation", "usual")

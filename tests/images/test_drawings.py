@@ -64,5 +64,5 @@ def test_fast():
 
 @pytest.mark.parametrize(("n", "size", "seed"), [(0, 64, 0), (3, 15, 0), (3, 64, -1)])
 def test_what_cannot_be_drawn(n, size, seed):
-    with pytest.raises(InputError, match="ask for one or more, of 16 x 16 up"):
+    with pytest.raises(InputError, match="give n from 1 up, size from 16 up"):
         drawings(n, size, seed)

@@ -321,7 +321,7 @@ def test_an_incomplete_store_says_how_far_it_got(toy, stimuli, store):
         match=r"not complete \('0' has 48 of 80 stimuli, .*\): call extract again with the same",
     ):
         open_layers(store)
-    with pytest.raises(InputError, match=r"000-0.zarr is a layer of which the extraction was int"):
+    with pytest.raises(InputError, match=r"000-0.zarr is a layer whose extraction was int"):
         open_assembly(layer_path(store, read_record(store), "0"))
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from convergent import NETWORKS, InputError, Network, Stimuli, extract, network
 from convergent.images.scenes import natural_images
 from convergent.networks import known as networks
-from convergent.networks.known import LITE_DEFAULTS, scaled
+from convergent.networks.known import LITE_DEFAULTS, preprocess_lite
 
 HEIGHT, WIDTH = 8, 12  # not square, so that rows and columns cannot be mixed up
 NAMES = ("g.png", "b.png", "e.png", "a.png", "d.png", "c.png", "f.png")
@@ -406,7 +406,7 @@ def test_unknown_layer_lists_close_ones(toy, stimuli):
 
 
 def test_no_layer(toy, stimuli):
-    with pytest.raises(InputError, match="no layer of toy is asked for: name at least one"):
+    with pytest.raises(InputError, match="no layer of toy is named: name at least one"):
         extract(toy, stimuli, [])
 
 
@@ -439,8 +439,8 @@ def test_output_that_is_no_array_of_activations(stimuli, output, found):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"spatial": "centre"}, "no way to treat positions 'centre': did you mean 'center'"),
-        ({"batch_size": 0}, "batch_size is 0: show at least one"),
+        ({"spatial": "centre"}, "no treatment of positions 'centre': did you mean 'center'"),
+        ({"batch_size": 0}, "batch_size is 0: give a whole number from 1 up"),
         ({"device": "abacus"}, "cannot use the device 'abacus'.*: try 'cpu'"),
     ],
 )
@@ -848,7 +848,7 @@ def test_lite_is_trained(lite0, untrained):
 
 
 def test_lite_layers_are_what_plain_hooks_see(lite0, scenes):
-    tiny = Network("lite0", lite0.module, functools.partial(scaled, size=64))
+    tiny = Network("lite0", lite0.module, functools.partial(preprocess_lite, size=64))
     scenes = scenes.select(scenes.names[:3])
     found = extract(tiny, scenes, LITE_DEFAULTS, batch_size=2)
     raw = raw_outputs(tiny, scenes, LITE_DEFAULTS)
@@ -898,7 +898,7 @@ class ChannelsLast(nn.Module):
 
 
 def channels_last():
-    return Network("last", ChannelsLast(), lambda image: scaled(image, 8))
+    return Network("last", ChannelsLast(), lambda image: preprocess_lite(image, 8))
 
 
 def test_layers_that_work_on_the_last_axis_have_their_channels_there(stimuli):

@@ -1,5 +1,6 @@
 """Training: weights from along the way, the same whatever interrupts it, and what it learns."""
 
+import gc
 import json
 
 import numpy as np
@@ -22,7 +23,7 @@ from convergent import (
 )
 from convergent.networks import training, training_files, training_images
 from convergent.networks.training_files import Plan
-from convergent.networks.training_images import labelled_images
+from convergent.networks.training_images import Labelled, labelled_images
 
 SMALL = {
     "images": 80,
@@ -161,21 +162,21 @@ def test_what_else_draws_from_torch_changes_nothing_and_is_not_changed(whole, tm
 
 @pytest.mark.parametrize("steps", [0, 1, 4, 15])
 def test_interrupted_training_goes_on(whole, tmp_path, monkeypatch, steps):
-    learn, run = training._Training.learn, tmp_path / "run"
+    change_weights, run = torch.optim.AdamW.step, tmp_path / "run"
     left = steps
 
-    def stopped(self, *batch):
+    def stopped(optimizer):
         nonlocal left
         if not left:
             raise KeyboardInterrupt
         left -= 1
-        learn(self, *batch)
+        change_weights(optimizer)
 
-    monkeypatch.setattr(training._Training, "learn", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        train("small-residual", run, seed=1, **SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train("small-residual", run, seed=1, **SMALL)
     assert (run / "state.pt").exists()
-    monkeypatch.setattr(training._Training, "learn", learn)
     train("small-residual", run, seed=1, **SMALL)
     assert contents(run) == contents(whole)
 
@@ -203,18 +204,39 @@ def test_finished_training_is_left_alone_and_what_is_lost_made_anew(whole, tmp_p
     run = tmp_path / "run"
     train("small-residual", run, seed=1, **SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_train", pytest.fail)
-        patch.setattr(training_images, "drawn_images", pytest.fail)  # not even drawn
+        patch.setattr(torch.optim.AdamW, "step", pytest.fail)
+        counts = count_drawings(patch)
         train("small-residual", run, seed=1, **SMALL)
+    assert max(counts) == len(CATEGORIES)  # the images are not even drawn
     (run / "epoch-00.300.pt").unlink()
     train("small-residual", run, seed=1, **SMALL)
     assert contents(run) == contents(whole)
 
 
+def count_drawings(patch):
+    """How many drawings are requested, each time."""
+    counts = []
+
+    def counted(n, *rest):
+        counts.append(n)
+        return drawings(n, *rest)
+
+    patch.setattr(training_images, "drawings", counted)
+    return counts
+
+
+def test_images_are_drawn_once_and_released_with_the_call(tmp_path, monkeypatch):
+    counts = count_drawings(monkeypatch)
+    train("small-plain", tmp_path / "run", **SMALL)
+    assert [n for n in counts if n > len(CATEGORIES)] == [80, 32]
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is Labelled]
+
+
 def test_damaged_state(tmp_path, monkeypatch):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(training._Training, "learn", stop)
+        patch.setattr(torch.optim.AdamW, "step", stop)
         with pytest.raises(KeyboardInterrupt):
             train("small-plain", run, **SMALL)
     (run / "state.pt").write_bytes(b"PK")
@@ -290,7 +312,7 @@ def test_grey_images_are_taken_as_rgb():
         ({"images": 7}, "7 images are fewer than a batch of 8"),
         ({"device": "warp"}, "cannot use the device 'warp'"),
         ({"images": toy(["a"] * 8)}, "one category, 'a'"),
-        ({"held_out": toy(["heart", "unicorn"])}, "no image is learned from .'unicorn'"),
+        ({"held_out": toy(["heart", "unicorn"])}, "no training image has .'unicorn'"),
     ],
 )
 def test_bad_input(tmp_path, changed, told):
@@ -334,7 +356,7 @@ def test_accuracy_by_name_or_number():
     ("values", "labels", "told"),
     [
         ([[1, 2, 3]], {"x": 0}, "'unit': 3.* there are 2 classes"),
-        ([[1, 2]], {"y": 0}, "1 of 1 stimuli have no label .'x'; labels are of 'y'"),
+        ([[1, 2]], {"y": 0}, "1 of 1 stimuli have no label .'x'; labels are given for 'y'"),
         ([[1, 2]], {"x": "owl"}, "'x' has the label 'owl', which is neither.*'cat', 'dog'"),
         ([[1, 2]], {"x": 2}, "number from 0 to 1"),
         ([[1, 2]], {"x": True}, "the label True"),

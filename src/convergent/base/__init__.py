@@ -1,1 +1,1 @@
-"""The ground: errors, arrays, draws, devices, files, hashes, progress, studies. No science."""
+"""Foundations: errors, arrays, random draws, devices, files, hashes, progress, studies."""

@@ -1,4 +1,4 @@
-"""Arrays of numpy and torch alike: conversion, centring and correlation of columns."""
+"""Conversion, centring and correlation of arrays of numpy or torch."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
     Parameters
     ----------
     predicted, observed : arrays (n, q)
-        Predictions and responses over the same stimuli.
+        Predictions and responses for the same stimuli.
 
     Returns
     -------
     float64 array (q,)
-        0 where a prediction is constant (it says nothing), NaN where a response is (there is
-        nothing to say).
+        0 where a prediction is constant (it explains nothing), NaN where a response is constant
+        (there is nothing to explain).
     """
     xp = array_api.array_namespace(predicted, observed)
     _, a, a_length = centre(predicted)
@@ -56,14 +56,14 @@ def correlate_resampled(
     Parameters
     ----------
     predicted, observed : arrays (n, q)
-        Predictions and responses over the same stimuli.
+        Predictions and responses for the same stimuli.
     counts : float array (B, n)
-        How often each stimulus counts, in each of B resamples.
+        How often each of B resamples contains each stimulus.
 
     Returns
     -------
     float64 array (B, q)
-        0 where a prediction is constant, NaN where a response is, as in `correlate`.
+        0 where a prediction is constant, NaN where a response is constant, as in `correlate`.
     """
     total = np.maximum(counts.sum(1, keepdims=True), 1e-300)
     sides = []
@@ -81,12 +81,15 @@ def correlate_resampled(
 
 
 def to_numpy(values: Array) -> NDArray[Any]:
-    """The values as a numpy array in this machine's memory."""
+    """Convert to a numpy array in the memory of the CPU."""
     return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 
 
 def centre(values: Array) -> tuple[Array, Array, Array]:
-    """Means of columns, columns less these, and their lengths, 0 where rounding alone is left."""
+    """Means of columns, columns minus their means, and the lengths of these.
+
+    A length is 0 where only rounding error is left: the column is constant.
+    """
     xp = array_api.array_namespace(values)
     mean = xp.mean(values, axis=0)
     centred = values - mean
@@ -96,12 +99,12 @@ def centre(values: Array) -> tuple[Array, Array, Array]:
 
 
 def double(values: Array) -> Array:
-    """The values as float64."""
+    """Convert to float64."""
     xp = array_api.array_namespace(values)
     return xp.astype(values, xp.float64)
 
 
 def take(values: Array, rows: NDArray[np.intp]) -> Array:
-    """Some rows, in this order."""
+    """Select rows, in the given order."""
     xp = array_api.array_namespace(values)
     return xp.take(values, xp.asarray(rows, device=array_api.device(values)), axis=0)

@@ -1,4 +1,4 @@
-"""Where work is done and kept: settings that decide no number."""
+"""Settings that decide where work is done and stored, and no number."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ __all__ = ["Compute", "ComputeSettings"]
 
 @dataclass(frozen=True)
 class Compute:
-    """Where work is done and kept. None of it decides a result, rounding apart.
+    """Where work is done and stored. These settings change no result beyond rounding.
 
     Parameters
     ----------
     device : str, optional
-        Where torch computes: ``"cpu"``, ``"cuda"``, ``"cuda:1"``. Where left out, scores are
-        computed on the CPU, and a network runs where its weights are.
+        Device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``. By default, scores are computed on the CPU,
+        and a network runs on the device that holds its weights.
     study : Study or path, optional
-        A folder that keeps finished work, so that an interrupted call does only what is missing.
+        Folder that stores finished work, so that a call that was interrupted computes only what is
+        missing when it is repeated.
     progress : bool, optional
-        Whether to draw a progress bar; where left out, only in a terminal.
+        Whether to display a progress bar; by default, only in a terminal.
 
     Raises
     ------
     InputError
-        Where the folder of the study cannot be made.
+        If the folder of the study cannot be created.
 
     Examples
     --------
@@ -53,7 +54,7 @@ class Compute:
 
 
 class ComputeSettings(TypedDict, total=False):
-    """Keywords of `Compute`, as functions take them.
+    """Keywords of `Compute`, as functions accept them.
 
     Attributes
     ----------

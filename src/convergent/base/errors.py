@@ -1,4 +1,4 @@
-"""How bad input is answered: one exception, and the words that its messages share."""
+"""Errors and warnings: one exception for bad input, and what messages have in common."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["InputError", "check_numbers", "examples", "unknown", "warn"]
 
 
 class InputError(ValueError):
-    """What was given cannot be used; the message says why, what was found and what to do."""
+    """Input that cannot be used; the message says what was found, why it is wrong, what to do."""
 
 
 def examples(names: Iterable[object], most: int = 3) -> str:
-    """First few names for a message: ``'a', 'b', 'c' and 637 more``."""
+    """List the first few names for a message: ``'a', 'b', 'c' and 637 more``."""
     names = names if isinstance(names, Collection) else list(names)
     shown = ", ".join(repr(str(name)) for name in islice(names, most))
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def unknown(kind: str, name: object, known: Collection[str]) -> InputError:
-    """Error for a name that is not known, with the closest names that are."""
+    """Error for a name that does not exist, with the names that are closest to it."""
     close = difflib.get_close_matches(str(name), known, n=5, cutoff=0.5)
     hint = f"did you mean {examples(close, 5)}?" if close else f"known: {examples(known, 12)}"
     return InputError(f"there is no {kind} {name!r}: {hint}")
 
 
 def check_numbers(**numbers: int) -> None:
-    """Make sure that numbers are not below 1, or 0 for ``seed`` and ``early``."""
+    """Check that numbers are whole and at least 1, or at least 0 for ``seed`` and ``early``."""
     for key, value in numbers.items():
         least = 0 if key in {"seed", "early"} else 1
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
@@ -44,7 +44,7 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn(message: str) -> None:
-    """Warn the user, with the line of the user's own code that led here.
+    """Warn the user, and name the line of the user's own code that led to the warning.
 
     Parameters
     ----------

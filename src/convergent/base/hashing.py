@@ -1,4 +1,4 @@
-"""What decides a result, as text that can be hashed: the key under which a study keeps it."""
+"""Recipes: all that decides a result, as plain values that make the key of a study."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["code_of", "parameters", "recipe", "source_sha256"]
 
 
 def recipe(kind: str, packages: tuple[str, ...], **parts: Any) -> dict[str, Any]:
-    """All that decides a result: what went in, the settings, and the code that made it.
+    """Collect all that decides a result: inputs, settings, and the code that computes it.
 
-    Every key of a study is made here. A change in a package that decides no numbers, such as
-    ``plot``, leaves the key as it was.
+    Every key of a study is made here. A change in a package that decides no number, such as
+    ``plot``, does not change the key.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def recipe(kind: str, packages: tuple[str, ...], **parts: Any) -> dict[str, Any]
     packages : tuple of str
         Inner packages whose code decides the result; ``base`` is always among them.
     **parts
-        Hashes of the inputs, and settings: plain values.
+        Hashes of the inputs, and settings; plain values.
 
     Returns
     -------
     dict
-        Plain values, for `Study.recall` and `Study.keep`.
+        Plain values, as `Study.recall` and `Study.keep` take them.
     """
     code = source_sha256("base", *packages)
     return {"kind": kind, "convergent": version("convergent"), "code": code} | parts
@@ -39,12 +39,17 @@ def recipe(kind: str, packages: tuple[str, ...], **parts: Any) -> dict[str, Any]
 
 @cache
 def source_sha256(*packages: str) -> str:
-    """SHA-256 of the source files of inner packages, which change before the version does.
+    """SHA-256 of the source files of inner packages; these can change without a new version.
 
     Parameters
     ----------
     *packages : str
-        Such as ``"metrics"``.
+        Names, such as ``"metrics"``.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
     """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
@@ -56,22 +61,28 @@ def source_sha256(*packages: str) -> str:
 
 
 def code_of(kind: type) -> dict[str, str]:
-    """Name and source hash of a class, so that cached results of other code are not reused."""
+    """Name and source hash of a class, so that results of other code are not reused."""
     try:
         source = inspect.getsource(kind)
-    except (OSError, TypeError):  # typed at a prompt, or compiled
+    except (OSError, TypeError):  # the class was typed at a prompt, or is compiled
         source = ""
     name = f"{kind.__module__}.{kind.__qualname__}"
     return {"class": name, "code": hashlib.sha256(source.encode()).hexdigest()}
 
 
 def parameters(value: object) -> dict[str, Any]:
-    """Kind and settings of a metric (or anything that is fitted), as plain values.
+    """Kind and settings of a metric (or of anything that is fitted), as plain values.
 
     Parameters
     ----------
     value : object
-        A frozen dataclass; of what it holds that can itself be fitted, the code is given as well.
+        A frozen dataclass. Where one of its fields can itself be fitted, the result contains the
+        hash of that field's code as well.
+
+    Returns
+    -------
+    dict
+        Plain values.
     """
     kind = type(value).__name__
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""Progress of long work, on stderr."""
+"""Progress of long work, displayed on stderr."""
 
 from __future__ import annotations
 
@@ -6,31 +6,42 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 __all__ = ["track"]
 
 _T = TypeVar("_T")
 
 
 def track(steps: Iterable[_T], what: str, total: int, show: bool | None = None) -> Iterator[_T]:
-    """Pass the steps on, with a bar that says how far the work is.
+    """Pass the steps on, and display a bar that says how many of them are done.
 
     Parameters
     ----------
     steps : iterable
-        What is worked through.
+        The steps of the work.
     what : str
         Name of the work.
     total : int
         Number of steps.
     show : bool, optional
-        Whether to draw; where left out, only if stderr is a terminal.
+        Whether to display the bar; by default, only if stderr is a terminal.
+
+    Yields
+    ------
+    object
+        Each step.
     """
     if not (sys.stderr.isatty() if show is None else show):
         yield from steps
         return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Long work that can be interrupted: finished pieces lie on disk, named by what decides them."""
+"""Studies: folders that store finished pieces of long work, each found by its recipe."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from .files import write_whole
 
 __all__ = ["DAMAGE", "FORMAT", "Study", "as_study"]
 
-FORMAT = 1  # of the files: others are not read
+FORMAT = 1  # of the files; files of another format are not read
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A folder that keeps each finished piece of work, so that none is done twice.
+    """A folder that stores each finished piece of work, so that none is computed twice.
 
-    A piece is found by the SHA-256 of all that decides it (`hashing.recipe`): for scores the
-    responses and stimuli, the metric and its parameters, folds, resamples, device, this package's
-    version and the source of the packages that compute; for activations the weights, structure
-    and code of the network, the preprocessed stimuli and the treatment of positions. Results from
-    anything else are never reused. Pieces are written whole or not at all, and a damaged one is
-    computed again. Several programs may score in one study at once, but only one may extract the
-    same network.
+    A piece is found by the SHA-256 of all that decides it (`hashing.recipe`). For scores these are
+    the responses and stimuli, the metric and its parameters, folds, resamples, device, this
+    package's version and the source of the packages that compute; for activations they are the
+    weights, structure and code of the network, the preprocessed stimuli and the treatment of
+    positions. Results with any other recipe are never reused. Pieces are written completely or not
+    at all, and a damaged piece is computed again. Several programs may score in one study at the
+    same time, but only one may extract the same network.
 
     Parameters
     ----------
     path : path
-        The folder; made where there is none. To forget everything, remove it.
+        The folder, which is created if it does not exist. To discard all results, remove it.
 
     Raises
     ------
     InputError
-        Where the folder cannot be made.
+        If the folder cannot be created.
     """
 
     path: Path
@@ -58,21 +58,26 @@ class Study:
             self._pieces.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
-                f"a study cannot be kept in {self.path} ({error}): give a folder to write to."
+                f"a study cannot be stored in {self.path} ({error}): give a folder to write to."
             ) from error
 
     def recall(self, recipe: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
-        """Arrays that were kept of a piece of work; None where there are none.
+        """Read the arrays of a piece of work; None if it has not been done.
 
         Parameters
         ----------
         recipe : mapping
             All that decides the result, from `hashing.recipe`.
 
+        Returns
+        -------
+        dict of arrays, or None
+            As they were given to `keep`.
+
         Warns
         -----
         UserWarning
-            Where the file is damaged.
+            If the file is damaged.
         """
         text, path = self._find(recipe)
         try:
@@ -83,21 +88,21 @@ class Study:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             if str(arrays.pop("recipe")) != text:
-                raise ValueError("its recipe is another")
+                raise ValueError("it belongs to another recipe")
         except DAMAGE as error:
             _warn_of_damage(path, error)
             return None
         return arrays
 
     def keep(self, recipe: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write the arrays of a finished piece of work, whole or not at all.
+        """Write the arrays of a finished piece of work, completely or not at all.
 
         Parameters
         ----------
         recipe : mapping
             All that decides the result, from `hashing.recipe`.
-        arrays : mapping
-            What is to be kept.
+        arrays : mapping of str to array
+            The result, by name.
         """
         text, path = self._find(recipe)
 
@@ -108,14 +113,14 @@ class Study:
         write_whole(path, write)
 
     def dataset(self, recipe: Mapping[str, Any], make: Callable[[], xr.Dataset]) -> xr.Dataset:
-        """Return a labelled result, made only where it is not kept yet.
+        """Read a labelled result, or compute and store it if it is not there yet.
 
         Parameters
         ----------
         recipe : mapping
             All that decides the result, from `hashing.recipe`.
         make : function
-            Makes it.
+            Computes it.
 
         Returns
         -------
@@ -125,16 +130,16 @@ class Study:
         Warns
         -----
         UserWarning
-            Where the file is damaged.
+            If the file is damaged; the result is then computed again.
         """
         text, path = self._find(recipe)
         path = path.with_suffix(".nc")
         if path.exists():
             try:
                 with xr.open_dataset(path, engine="h5netcdf") as file:
-                    kept = file.load().drop_encoding()  # it holds for this file alone
+                    kept = file.load().drop_encoding()  # the encoding is that of this file
                 if kept.attrs.pop("recipe") != text:
-                    raise ValueError("its recipe is another")
+                    raise ValueError("it belongs to another recipe")
                 return kept
             except DAMAGE as error:
                 _warn_of_damage(path, error)
@@ -144,12 +149,17 @@ class Study:
         return result
 
     def layers(self, recipe: Mapping[str, Any]) -> Path:
-        """Path of the store that keeps activations of this recipe.
+        """Path of the store that holds the activations of this recipe.
 
         Parameters
         ----------
         recipe : mapping
             All that decides the activations, from `hashing.recipe`.
+
+        Returns
+        -------
+        Path
+            A folder; it exists once activations were extracted.
         """
         return self.path / "layers" / f"{_digest(_as_text(recipe))}.zarr"
 
@@ -164,7 +174,7 @@ class Study:
 
 def _warn_of_damage(path: Path, error: Exception) -> None:
     warnings.warn(
-        f"{path} is damaged or cut short ({error}): what it held is computed anew.", stacklevel=3
+        f"{path} is damaged or cut short ({error}): its result is computed again.", stacklevel=3
     )
 
 
@@ -181,7 +191,7 @@ def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None: ...
 
 
 def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None:
-    """A study, from itself or its folder."""
+    """Study in a folder; a study or None is returned as it is."""
     return given if given is None or isinstance(given, Study) else Study(given)
 
 
@@ -190,7 +200,7 @@ def _as_text(recipe: Mapping[str, Any]) -> str:
         return json.dumps({"format": FORMAT} | dict(recipe), sort_keys=True)
     except TypeError as error:
         raise InputError(
-            f"a study cannot say what decides a result ({error}): give metrics parameters that "
+            f"a study cannot store what decides a result ({error}): use metrics whose parameters "
             "are plain values (numbers, strings, tuples)."
         ) from None
 

@@ -1,1 +1,1 @@
-"""Labels and files: assemblies, stimuli, data sets."""
+"""Data: labelled responses, stimuli, and the files and cards they come from."""

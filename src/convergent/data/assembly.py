@@ -1,12 +1,11 @@
-"""Responses of a population: stimuli x units, from a network's layer or from a brain."""
+"""Responses of a population, from a network's layer or from a brain: stimuli x units."""
 
 from __future__ import annotations
 
 import hashlib
 import html
 import os
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,39 +15,61 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.draws import first_half
-from ..base.errors import InputError, examples, unknown
-from .assembly_checks import _place, check_array, labels_along, read_values, row_blocks
+from ..base.errors import InputError, examples, unknown, warn
+from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
 from .storage import read_array, write_array
 
-__all__ = ["POSITION", "Assembly", "align", "images_of", "open_assembly"]
+__all__ = ["Assembly", "align", "images_of", "open_assembly"]
 
-POSITION = ("image", "row", "column")  # labels of stimuli that are positions of an image
+_POSITION = ("image", "row", "column")  # labels of stimuli that are positions of an image
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Assembly:
     """Responses of a population of units to stimuli, with a name for each stimulus and unit.
 
-    A layer's activations and a brain's responses are the same thing here, so that whatever can
-    be asked of one can be asked of the other.
+    Activations of a network's layer and responses of a brain are held in the same way, so that
+    everything that can be computed from one can be computed from the other.
 
     Parameters
     ----------
     data : xarray.DataArray
         Float values, numpy or dask, of shape (stimulus, unit), then optionally ``repeat`` and
-        ``time``; dims may come in any order. ``stimulus`` and ``unit`` carry unique strings.
-        Every other coordinate is plain and lies along one dim (``region`` along ``unit``,
-        ``category`` along ``stimulus``). NaN means "not recorded" and only that.
+        ``time``; dims may come in any order. The coordinates ``stimulus`` and ``unit`` are unique
+        strings. Every other coordinate is plain and lies along one dim (``region`` along ``unit``,
+        ``category`` along ``stimulus``). NaN means "not recorded" and nothing else.
 
     Raises
     ------
     InputError
-        Where the above does not hold; the message says what was found and what to do.
+        If the above does not hold; the message says what was found and what to do.
 
     Notes
     -----
-    Infinite values are looked for at once in numpy arrays, and when they are first read in dask
-    arrays.
+    Numpy arrays are searched for infinite values at once, dask arrays when they are first read.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import xarray as xr
+    >>> data = xr.DataArray(
+    ...     [[0.5, 1.0], [2.0, 0.0], [1.5, 1.0]],
+    ...     dims=("stimulus", "unit"),
+    ...     coords={
+    ...         "stimulus": ["a.png", "b.png", "c.png"],
+    ...         "unit": ["u0", "u1"],
+    ...         "region": ("unit", ["V1", "V4"]),
+    ...     },
+    ...     name="monkey",
+    ... )
+    >>> assembly = cv.Assembly(data)
+    >>> assembly
+    Assembly monkey: 3 stimuli x 2 units, float64, 4.58e-05 MiB in memory
+      region (unit): V1, V4
+      stimulus (stimulus): a.png, b.png, c.png
+      unit (unit): u0, u1
+    >>> assembly.where(region="V4").data.values.ravel().tolist()
+    [1.0, 0.0, 1.0]
     """
 
     data: xr.DataArray
@@ -73,25 +94,44 @@ class Assembly:
         Parameters
         ----------
         values : array
-            Float array; its dims, in the order of ``dims``.
+            Float array, numpy or dask; its dims, in the order of ``dims``.
         stimuli : iterable of str
-            One name a stimulus; stimuli are matched by name, never by position.
+            One name for each stimulus; stimuli are matched by name, never by position.
         units : iterable of str, optional
-            One name a unit; numbered where left out (``unit000``...).
+            One name for each unit; by default, units are numbered (``unit000``...).
         dims : iterable of str
             What each axis of ``values`` is: ``stimulus``, ``unit``, ``repeat``, ``time``.
         name : str, optional
-            What to call the population in tables and figures.
+            Name of the population in tables and figures.
         attrs : mapping, optional
-            Notes about the whole (plain values: they are saved as JSON).
+            Notes about the whole (plain values, which are saved as JSON).
         **coords
             Further labels: a single value for all units (``region="V4"``), an array as long as
             the stimuli or the units, or ``(dim, array)``.
 
+        Returns
+        -------
+        Assembly
+            The labelled array; its values are not copied.
+
         Raises
         ------
         InputError
-            Where names, dims or labels do not fit the array.
+            If names, dims or labels do not fit the array.
+
+        Examples
+        --------
+        >>> import convergent as cv
+        >>> import numpy as np
+        >>> counts = np.random.default_rng(0).poisson(3.0, (2, 3, 4)).astype(float)
+        >>> assembly = cv.Assembly.from_array(
+        ...     counts,
+        ...     dims=("unit", "stimulus", "repeat"),
+        ...     stimuli=["a.png", "b.png", "c.png"],
+        ...     region="V4",
+        ... )
+        >>> assembly.data.dims, assembly.units.tolist()
+        (('stimulus', 'unit', 'repeat'), ['unit0', 'unit1'])
         """
         array: Any = values if hasattr(values, "dtype") else np.asarray(values)
         dims = tuple(dims)
@@ -109,7 +149,7 @@ class Assembly:
             if names is not None:
                 labels[dim] = labels_along(dim, list(names), dim, sizes)
         for key, label in coords.items():
-            labels[key] = label if key in sizes else _place(key, label, sizes)
+            labels[key] = label if key in sizes else labels_of(key, label, sizes)
         data = xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {}))
         return cls(data)
 
@@ -125,23 +165,23 @@ class Assembly:
 
     @property
     def name(self) -> str | None:
-        """What the population is called in tables and figures."""
+        """Name of the population in tables and figures."""
         return None if self.data.name is None else str(self.data.name)
 
     @property
     def repeats(self) -> int:
-        """Largest number of repeats of a stimulus (1 where there is no such dim)."""
+        """Largest number of repeats of a stimulus (1 if there is no such dim)."""
         return int(self.data.sizes.get("repeat", 1))
 
     def average(self) -> Assembly:
-        """Mean over repeats, of those that were recorded.
+        """Average over repeats, using those that were recorded.
 
         Returns
         -------
         Assembly
-            Without ``repeat``; how many repeats went in stands in the coordinates ``n_repeats``
-            (mean over units, along ``stimulus``) and ``n_repeats_of_unit`` (mean over stimuli,
-            along ``unit``). What was never recorded stays NaN.
+            Without ``repeat``. The coordinates ``n_repeats`` (mean over units, along ``stimulus``)
+            and ``n_repeats_of_unit`` (mean over stimuli, along ``unit``) say how many repeats were
+            averaged. Responses that were never recorded stay NaN.
         """
         if "repeat" not in self.data.dims:
             return self
@@ -158,18 +198,23 @@ class Assembly:
         )
 
     def halves(self, seed: int = 0) -> tuple[Assembly, Assembly]:
-        """Means of two random halves of each stimulus's repeats.
+        """Average two random halves of each stimulus's repeats.
 
         Parameters
         ----------
         seed : int
-            Draws the halves; where a stimulus has an odd number, chance gives the extra repeat
-            to one of them.
+            Seed of the random draws. If a stimulus has an odd number of repeats, the draw decides
+            which half gets the extra one.
+
+        Returns
+        -------
+        tuple of Assembly
+            The means of the two halves, without ``repeat``.
 
         Raises
         ------
         InputError
-            Where no stimulus has two repeats.
+            If no stimulus has two repeats.
         """
         if self.repeats < 2:
             raise InputError(
@@ -184,17 +229,22 @@ class Assembly:
         return one.average(), other.average()
 
     def where(self, **labels: Any) -> Assembly:
-        """Part of the assembly that carries these labels.
+        """Select the stimuli or units that carry some labels.
 
         Parameters
         ----------
         **labels
             Coordinate and value, or a list of values: ``where(region="V4", subject=["a", "b"])``.
 
+        Returns
+        -------
+        Assembly
+            The part of this assembly that carries all of the labels.
+
         Raises
         ------
         InputError
-            Where a coordinate or a value is not there, or nothing is left.
+            If a coordinate or a value does not exist, or nothing is left.
         """
         data = self.data
         for key, wanted in labels.items():
@@ -207,24 +257,29 @@ class Assembly:
                     f"no {coordinate.dims[0]} has {key} = {examples(absent) or 'one of none'}: "
                     f"{key} holds {examples(sorted(present, key=str), 12)}."
                 )
-            keep = np.isin(data[key].values, values)
-            data = data.isel({coordinate.dims[0]: keep})
+            selected = np.isin(data[key].values, values)
+            data = data.isel({coordinate.dims[0]: selected})
         if 0 in data.shape:
-            raise InputError(f"nothing carries all of {labels}: loosen one of them.")
+            raise InputError(f"nothing carries all of {labels}: give fewer of them.")
         return Assembly(data)
 
     def by(self, label: str) -> dict[str, Assembly]:
-        """PopulationFold by a label, in the order in which its values first appear.
+        """Split into parts by a label.
 
         Parameters
         ----------
         label : str
             A coordinate, such as ``region`` or ``subject``.
 
+        Returns
+        -------
+        dict of str to Assembly
+            One part for each value of the label, in the order in which the values first occur.
+
         Raises
         ------
         InputError
-            Where there is no such coordinate.
+            If there is no such coordinate.
         """
         coordinate = self._coordinate(label)
         (dim,) = coordinate.dims
@@ -235,28 +290,39 @@ class Assembly:
         }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write to ``.nc`` (netCDF-4) or ``.zarr``, whole or not at all.
+        """Write to ``.nc`` (netCDF-4) or ``.zarr``, completely or not at all.
 
         Parameters
         ----------
         path : path
-            Replaced where it exists. `convergent.open` reads it back exactly. A ``.zarr`` folder
-            holds chunks that can be read by stimuli and by units alike, each with a checksum.
+            Replaced if it exists. `convergent.open` reads exactly what was saved. A ``.zarr``
+            folder holds chunks that can be read by stimuli and by units alike, each with a
+            checksum.
+
+        Returns
+        -------
+        Path
+            The path.
 
         Raises
         ------
         InputError
-            Where the suffix is another, or an attribute is not a plain value.
+            If the path has another suffix, or an attribute is not a plain value.
         """
         return write_array(self.data, Path(path))
 
     def fingerprint(self) -> str:
-        """SHA-256 of dims, names, dtype and values; labels and attrs do not enter.
+        """SHA-256 of dims, names, dtype and values; labels and attributes are not included.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
 
         Raises
         ------
         InputError
-            Where values on disk are damaged.
+            If values on disk are damaged.
         """
         digest = hashlib.sha256()
         digest.update(repr((self.data.dims, self.data.shape, self.data.dtype.str)).encode())
@@ -289,24 +355,34 @@ class Assembly:
 
 
 def open_assembly(path: str | os.PathLike[str]) -> Assembly:
-    """Read an assembly that `Assembly.save` wrote.
+    """Open an assembly that `Assembly.save` wrote.
 
     Parameters
     ----------
     path : path
-        A ``.nc`` file, which is read whole, or a ``.zarr`` folder, of which the values stay on
-        disk until they are needed.
+        A ``.nc`` file, which is read completely, or a ``.zarr`` folder, whose values stay on disk
+        until they are needed.
+
+    Returns
+    -------
+    Assembly
+        With the values, labels and attributes that were saved.
 
     Raises
     ------
     InputError
-        Where there is no such file, or it is not an assembly.
+        If there is no such file, or it is not an assembly.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> assembly = cv.open("recording.zarr")  # doctest: +SKIP
     """
     return Assembly(read_array(Path(path)))
 
 
 def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
-    """Bring assemblies to the same stimuli, matched by name and sorted by name.
+    """Select the stimuli that all assemblies share, matched by name and sorted by name.
 
     Parameters
     ----------
@@ -316,17 +392,26 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     Returns
     -------
     tuple of Assembly
-        With the stimuli that all share, in the same order.
+        With the same stimuli in the same order.
 
     Raises
     ------
     InputError
-        Where they share none.
+        If they share no stimulus.
 
     Warns
     -----
     UserWarning
-        Where some stimuli are not shared, and so left out.
+        If some stimuli are not shared, and are therefore left out.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import numpy as np
+    >>> one = cv.Assembly.from_array(np.ones((2, 3)), stimuli=["b.png", "a.png"])
+    >>> other = cv.Assembly.from_array(np.ones((2, 5)), stimuli=["a.png", "b.png"])
+    >>> [assembly.stimuli.tolist() for assembly in cv.align(one, other)]
+    [['a.png', 'b.png'], ['a.png', 'b.png']]
     """
     names = [set(assembly.stimuli.tolist()) for assembly in assemblies]
     shared, every = set.intersection(*names), set.union(*names)
@@ -335,20 +420,11 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
         for i, (assembly, own) in enumerate(zip(assemblies[:4], names, strict=False))
     )
     if not shared:
-        shown = " against ".join(examples(sorted(own), 2) for own in names[:2])
-        remedy = "stimuli are matched by name, so rename one side to the other's names."
-        if any(images_of(assembly) is not None for assembly in assemblies):
-            remedy = (
-                "positions are matched with those of the same grid alone, so extract all layers "
-                "onto one grid (spatial='positions-4', say), or, to set them beside whole images, "
-                "with spatial='mean' or 'flatten'."
-            )
-        raise InputError(f"{what} share 0 of {max(map(len, names))} stimuli ({shown}): {remedy}")
+        raise _nothing_shared(what, assemblies, names)
     if len(shared) < len(every):
-        warnings.warn(
+        warn(
             f"{what} share {len(shared)} of {len(every)} stimuli; left out are "
-            f"{examples(sorted(every - shared))}.",
-            stacklevel=2,
+            f"{examples(sorted(every - shared))}."
         )
     order = sorted(shared)
     return tuple(
@@ -359,16 +435,35 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     )
 
 
+def _nothing_shared(
+    what: str, assemblies: Sequence[Assembly], names: Sequence[set[str]]
+) -> InputError:
+    found = " against ".join(examples(sorted(own), 2) for own in names[:2])
+    remedy = "stimuli are matched by name, so rename one side to the other's names."
+    if any(images_of(assembly) is not None for assembly in assemblies):
+        remedy = (
+            "positions match only positions of the same grid, so extract all layers onto one grid "
+            "(spatial='positions-4', for example); to compare them with whole images, use "
+            "spatial='mean' or 'flatten'."
+        )
+    return InputError(f"{what} share 0 of {max(map(len, names))} stimuli ({found}): {remedy}")
+
+
 def images_of(assembly: Assembly) -> NDArray[Any] | None:
-    """Which image each stimulus is a position of; None where stimuli are no positions.
+    """Find the image that each stimulus is a position of.
 
     Parameters
     ----------
     assembly : Assembly
         Positions have ``image``, ``row`` and ``column`` along ``stimulus``.
+
+    Returns
+    -------
+    array of str, or None
+        One name for each stimulus; None if the stimuli are not positions.
     """
     coords = assembly.data.coords
-    if all(key in coords and coords[key].dims == ("stimulus",) for key in POSITION):
+    if all(key in coords and coords[key].dims == ("stimulus",) for key in _POSITION):
         return np.asarray(coords["image"].values)
     return None
 
@@ -383,7 +478,7 @@ def _headline(assembly: Assembly) -> str:
 
 
 def _labels(data: xr.DataArray) -> list[tuple[str, str, str]]:
-    """Rows of the readable summary: label, dim, what it holds."""
+    """Rows of the readable summary: name of a coordinate, its dim, its values in short."""
     rows = []
     for key, coordinate in data.coords.items():
         values = coordinate.values

@@ -1,4 +1,9 @@
-"""Cards of data sets: what there is of each, where it lies, and its hashes."""
+"""Cards of data sets: what was recorded, where the files lie, and their hashes.
+
+Beside each card lies a loader, a Python file that defines ``load(card, session, file)``. A loader
+imports from ``convergent`` itself, and from no module inside it: these may move, and the public
+names do not.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +18,26 @@ from typing import Any
 
 from ..base.errors import InputError, examples, unknown
 
-__all__ = ["WORDS", "Card", "File", "Session", "read_card"]
+__all__ = ["Card", "File", "Session", "read_card"]
 
-WORDS = {
+_WORDS = {
     str: "a text",
     int: "a whole number",
     bool: "true or false",
     list: "a list of texts",
     dict: "a table",
 }
+_COUNTS = dict.fromkeys(("stimuli", "units", "repeats"), int)
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a data set, known by its content.
+    """One file of a data set, identified by its content.
 
     Parameters
     ----------
     sha256 : str
-        Digest of the content, 64 lower-case hexadecimal digits (``sha256sum FILE`` prints it).
+        SHA-256 of the content, 64 lower-case hexadecimal digits (``sha256sum FILE`` prints it).
     size : int
         Length in bytes.
     """
@@ -47,12 +53,12 @@ class Session:
     Parameters
     ----------
     subject : str
-        Who was recorded.
+        Name of the subject.
     files : tuple of str
-        The files of the card that this session needs.
+        The files on the card that this session needs.
     stimuli, units, repeats : int, optional
-        How many there are, where it is known; ``repeats`` is the largest number of single trials
-        of a stimulus, and 1 where only means over trials are published.
+        Their numbers, if known; ``repeats`` is the largest number of single trials of a stimulus,
+        and 1 if only means over trials are published.
     """
 
     subject: str
@@ -64,35 +70,36 @@ class Session:
 
 @dataclass(frozen=True)
 class Card:
-    """A data set: what was recorded, who may use it how, and the files that it consists of.
+    """Description of a data set: what was recorded, its licence, and its files.
 
-    Each has a folder of its name that holds ``card.toml`` (the fields below, but for ``name`` and
-    ``folder``) and a loader. `read_card` says how to write one for data of one's own.
+    Each data set has a folder of its name, which holds ``card.toml`` (the fields below, except
+    ``name`` and ``folder``) and a loader. `read_card` describes how to write them for your own
+    data.
 
     Parameters
     ----------
     name : str
-        The name of its folder.
+        Name of the data set and of its folder.
     title, description : str
-        For readers: in a line, and in a few.
+        What the data are, in one line and in a few lines.
     version : str
-        Version of the data, apart from that of the code.
+        Version of the data, which is independent of that of the code.
     licence, citation, doi : str
         Terms of use, and what to cite.
     simulated : bool
-        Whether no brain was recorded.
+        Whether the responses are simulated: no brain was recorded.
     subjects, regions : tuple of str
-        Who was recorded, and where.
+        Names of the subjects and of the brain regions.
     sessions : dict of str to Session
-        Recording sessions; empty where the data set is one whole.
+        Recording sessions; empty if the data set has none.
     stimuli, units, repeats : int, optional
-        How many there are in a data set without sessions.
+        Their numbers, in a data set without sessions.
     base_url : str
-        Address of the folder that the files lie in; empty where they cannot be downloaded.
+        Address of the folder that contains the files; empty if they cannot be downloaded.
     files : dict of str to File
-        Path below that address, and below the data set's folder on this machine.
+        Files by path, relative to that address, and to the data set's folder on this machine.
     folder : Path
-        Where the card was read from.
+        Folder of the card.
     """
 
     name: str
@@ -115,19 +122,21 @@ class Card:
 
 
 def read_card(folder: str | os.PathLike[str]) -> Card:
-    """Card of a data set of one's own.
+    """Read the card of your own data set.
 
-    The folder, say ``my-data``, holds ``card.toml`` and the loader ``my_data.py``, which defines
-    ``load(card, session, file)`` and returns `Stimuli` and `Assembly`; ``file(path)`` gives the
-    verified place of a file that the card lists. A card::
+    The folder, for example ``my-data``, holds ``card.toml`` and the loader ``my_data.py``. The
+    loader defines ``load(card, session, file)`` and returns `Stimuli` and `Assembly`;
+    ``file(path)`` returns the path on this machine of a file that the card lists, after its content
+    was verified. A loader imports nothing of this package except from ``convergent`` itself
+    (``from convergent import Assembly, Stimuli``), as the modules inside may move. A card::
 
         title = "Macaque V4, natural images"
         version = "1"
         description = "Spike counts from 70 to 170 ms, two arrays."
         licence = "CC-BY-4.0"
-        citation = "Nobody and Somebody 2025"
+        citation = "Author and Author 2025"
         regions = ["V4"]
-        base_url = "https://example.org/v4"  # leave out where the files cannot be downloaded
+        base_url = "https://example.org/v4"  # leave out if the files cannot be downloaded
 
         [sessions.monday]  # without sessions: subjects = ["M"] above, and no such table
         subject = "M"
@@ -141,10 +150,21 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     folder : path
         Its name is the name of the data set.
 
+    Returns
+    -------
+    Card
+        For `load` and `fetch`.
+
     Raises
     ------
     InputError
-        Where there is no card, a key is missing or not known, or a path leads outside the folder.
+        If there is no card, a key is missing or not known, or a path leads outside the folder.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> card = cv.read_card("my-data")  # doctest: +SKIP
+    >>> stimuli, assembly = cv.load(card, session="monday")  # doctest: +SKIP
     """
     folder = Path(folder).resolve()
     path = folder / "card.toml"
@@ -152,7 +172,7 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            f"there is no card {path} ({error.strerror}): read_card says what goes in."
+            f"there is no card {path} ({error.strerror}): read_card describes what it holds."
         ) from None
     except ValueError as error:
         raise InputError(f"the card {path} is not valid TOML ({error}).") from None
@@ -160,32 +180,20 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
 
 
 def _parse(table: dict[str, Any], path: Path) -> Card:
-    """Card from what stands in its file."""
+    """Card from the content of its file."""
     texts = dict.fromkeys(("title", "version", "description", "licence", "citation"), str)
-    counts = dict.fromkeys(("stimuli", "units", "repeats"), int)
     optional = {"doi": str, "simulated": bool, "base_url": str, "files": dict}
     where = f"the card {path}"
     if "sessions" in table:
         _check(where, table, {**texts, "regions": list, "sessions": dict}, optional)
     else:
-        _check(where, table, {**texts, "regions": list, "subjects": list}, {**optional, **counts})
+        _check(where, table, {**texts, "regions": list, "subjects": list}, {**optional, **_COUNTS})
 
-    files = {}
-    for name, entry in table.get("files", {}).items():
-        where = f"file {name!r} of the card {path}"
-        _check(where, entry, {"sha256": str, "size": int})
-        _check_file(where, name, entry["sha256"])
-        files[name] = File(**entry)
-
-    sessions = {}
-    for name, entry in table.get("sessions", {}).items():
-        where = f"session {name!r} of the card {path}"
-        _check(where, entry, {"subject": str, "files": list}, counts)
-        absent = [file for file in entry["files"] if file not in files]
-        if absent:
-            raise InputError(f"{where} needs {examples(absent)}: list them under [files].")
-        sessions[name] = Session(**(entry | {"files": tuple(entry["files"])}))
-
+    files = {name: _file(name, entry, path) for name, entry in table.get("files", {}).items()}
+    sessions = {
+        name: _session(name, entry, files, path)
+        for name, entry in table.get("sessions", {}).items()
+    }
     subjects = dict.fromkeys(session.subject for session in sessions.values())
     made = {
         "regions": tuple(table["regions"]),
@@ -194,6 +202,22 @@ def _parse(table: dict[str, Any], path: Path) -> Card:
         "sessions": sessions,
     }
     return Card(name=path.parent.name, folder=path.parent, **(table | made))
+
+
+def _file(name: str, entry: Any, path: Path) -> File:
+    where = f"file {name!r} of the card {path}"
+    _check(where, entry, {"sha256": str, "size": int})
+    _check_file(where, name, entry["sha256"])
+    return File(**entry)
+
+
+def _session(name: str, entry: Any, files: Mapping[str, File], path: Path) -> Session:
+    where = f"session {name!r} of the card {path}"
+    _check(where, entry, {"subject": str, "files": list}, _COUNTS)
+    absent = [file for file in entry["files"] if file not in files]
+    if absent:
+        raise InputError(f"{where} needs {examples(absent)}: list them under [files].")
+    return Session(**(entry | {"files": tuple(entry["files"])}))
 
 
 def _check(
@@ -216,11 +240,11 @@ def _check(
             raise InputError(f"{where}: {unknown('key', key, [*required, *optional])}")
         items = value if isinstance(value, list) else []
         if type(value) is not kind or not all(isinstance(item, str) for item in items):
-            raise InputError(f"{where}: {key} is {value!r}, and should be {WORDS[kind]}.")
+            raise InputError(f"{where}: {key} is {value!r}, and should be {_WORDS[kind]}.")
 
 
 def _check_file(where: str, path: str, sha256: str) -> None:
-    """Refuse paths that lead outside the data set's folder, and what is no SHA-256."""
+    """Refuse paths that lead outside the data set's folder, and malformed SHA-256 digests."""
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or str(parts) != path or set(path) & set("\\:"):
         raise InputError(

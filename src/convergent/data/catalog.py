@@ -1,4 +1,7 @@
-"""Data sets by name: a card says what a data set is, where it lies and what its files must be."""
+"""Data sets by name: listing, downloading, verifying and loading them.
+
+Listing needs no arrays, so what loading needs is imported only when a data set is loaded.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +15,63 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import platformdirs
 
 from ..base.errors import InputError, examples, unknown
-from .assembly import Assembly
 from .cards import Card, File, read_card
-from .stimuli import Stimuli
 
-__all__ = ["ROOT_VARIABLE", "card", "cards", "data_root", "fetch", "load", "present"]
+if TYPE_CHECKING:
+    from .assembly import Assembly
+    from .stimuli import Stimuli
 
-ROOT_VARIABLE = "CONVERGENT_DATA"
+__all__ = ["card", "cards", "data_root", "fetch", "load", "present"]
+
+_ROOT_VARIABLE = "CONVERGENT_DATA"
 
 
 def cards() -> dict[str, Card]:
-    """Cards of the data sets that come with convergent, by name."""
+    """Cards of the data sets that come with this package.
+
+    Returns
+    -------
+    dict of str to Card
+        By name.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> list(cv.cards())
+    ['cowley2023', 'virtual-cortex']
+    """
     return {name: read_card(folder) for name, folder in _folders().items()}
 
 
 def card(name: str) -> Card:
-    """Card of a data set.
+    """Card of one of the data sets that come with this package.
 
     Parameters
     ----------
     name : str
-        Such as ``cowley2023``.
+        Name of the data set, such as ``cowley2023``.
+
+    Returns
+    -------
+    Card
+        What was recorded, the licence, and the files.
 
     Raises
     ------
     InputError
-        Where there is no such data set; close names are listed.
+        If there is no such data set; similar names are listed.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> cv.card("cowley2023").regions
+    ('V4',)
     """
     folders = _folders()
     if name not in folders:
@@ -51,83 +80,108 @@ def card(name: str) -> Card:
 
 
 def data_root() -> Path:
-    """Folder that holds the files of all data sets: ``CONVERGENT_DATA``, else the user's cache."""
-    chosen = os.environ.get(ROOT_VARIABLE)
+    """Folder that holds the files of all data sets.
+
+    Returns
+    -------
+    Path
+        ``CONVERGENT_DATA`` if this environment variable is set, else the user's cache folder.
+    """
+    chosen = os.environ.get(_ROOT_VARIABLE)
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convergent")
 
 
 def present(card: Card, session: str | None = None) -> bool:
-    """Whether the files are on this machine, by their sizes; their content is not read.
+    """Whether the files of a data set are on this machine.
+
+    Only their sizes are checked; their content is not read.
 
     Parameters
     ----------
     card : Card
         The data set.
     session : str, optional
-        Look for the files of this session only.
+        Check only the files of this session.
+
+    Returns
+    -------
+    bool
+        True if all of them are there.
 
     Raises
     ------
     InputError
-        Where there is no such session.
+        If there is no such session.
     """
     try:
         return all(
-            _place(card, path).stat().st_size == card.files[path].size
-            for path in _paths(card, session)
+            _local_path(card, file).stat().st_size == card.files[file].size
+            for file in _files_of(card, session)
         )
     except OSError:
         return False
 
 
 def fetch(name: str | Card, session: str | None = None) -> list[Path]:
-    """Download what is not there yet, and verify every file.
+    """Download the files of a data set that are missing, and verify all of them.
 
     Parameters
     ----------
     name : str or Card
-        The data set, such as ``cowley2023``, or the card of one's own.
+        Name of the data set, such as ``cowley2023``, or the card of your own data set.
     session : str, optional
-        Only what this session needs.
+        Fetch only the files that this session needs.
 
     Returns
     -------
     list of Path
-        Where the files lie, below `data_root`.
+        The files on this machine, below `data_root`.
 
     Raises
     ------
     InputError
-        Where the data set or session is not known, a file is damaged, a download fails, or the
-        folder cannot be written to. A file that was there is never changed, and nothing partial
-        is left behind.
+        If the data set or session is not known, a file is damaged, a download fails, or the folder
+        cannot be written to. A file that existed before is never changed, and an interrupted
+        download leaves no file.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> files = cv.fetch("cowley2023", session="210325")  # doctest: +SKIP
     """
     data_set = name if isinstance(name, Card) else card(name)
-    return [_verified(data_set, path) for path in _paths(data_set, session)]
+    return [_verified(data_set, file) for file in _files_of(data_set, session)]
 
 
 def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembly]:
-    """Stimuli and responses of a data set; files that are not there yet are downloaded.
+    """Load the stimuli and responses of a data set; missing files are downloaded.
 
     Parameters
     ----------
     name : str or Card
-        The data set, such as ``cowley2023``, or the card of one's own.
+        Name of the data set, such as ``cowley2023``, or the card of your own data set.
     session : str, optional
-        The recording session, in data sets that have several.
+        The recording session; needed if the data set has several.
 
     Returns
     -------
     stimuli : Stimuli
         The images.
     assembly : Assembly
-        The responses; attrs say data set, version, session, licence and citation.
+        The responses; their attributes name data set, version, session, licence and citation.
 
     Raises
     ------
     InputError
-        As for `fetch`; and where the data set has several sessions and none is given.
+        As for `fetch`; and if the data set has several sessions and none is given.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> stimuli, recording = cv.load("cowley2023", session="210325")  # doctest: +SKIP
     """
+    from .assembly import Assembly
+
     data_set = name if isinstance(name, Card) else card(name)
     if session is None and len(data_set.sessions) > 1:
         raise InputError(
@@ -136,7 +190,7 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
         )
     if session is None:
         session = next(iter(data_set.sessions), None)
-    _paths(data_set, session)  # says so where there is no such session
+    _files_of(data_set, session)  # an error if there is no such session
     stimuli, assembly = _loader(data_set)(data_set, session, partial(_verified, data_set))
     source = {
         "data_set": data_set.name,
@@ -158,7 +212,7 @@ def _folders() -> dict[str, Path]:
 
 
 def _loader(card: Card) -> Callable[..., tuple[Stimuli, Assembly]]:
-    """Import ``load`` of a data set by the place of its file, as ``datasets`` is no package."""
+    """Import ``load`` of a data set by the path of its file, as ``datasets`` is no package."""
     module_name = card.name.replace("-", "_")
     path = card.folder / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"convergent_datasets_{module_name}", path)
@@ -166,9 +220,8 @@ def _loader(card: Card) -> Callable[..., tuple[Stimuli, Assembly]]:
         raise InputError(
             f"data set {card.name} has no loader: write load(card, session, file) in {path}."
         )
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(
-        spec
-    )  # dataclasses look there
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses in the loader look for their module
     spec.loader.exec_module(module)
     if not hasattr(module, "load"):
         raise InputError(f"{path} defines no function load(card, session, file): write it.")
@@ -176,8 +229,8 @@ def _loader(card: Card) -> Callable[..., tuple[Stimuli, Assembly]]:
     return function
 
 
-def _paths(card: Card, session: str | None) -> tuple[str, ...]:
-    """Files of a session, or of all of them."""
+def _files_of(card: Card, session: str | None) -> tuple[str, ...]:
+    """Paths on the card of the files of a session, or of all files."""
     if session is None:
         return tuple(card.files)
     if not card.sessions:
@@ -189,69 +242,79 @@ def _paths(card: Card, session: str | None) -> tuple[str, ...]:
     return card.sessions[session].files
 
 
-def _place(card: Card, path: str) -> Path:
-    return data_root() / card.name / path
+def _local_path(card: Card, file: str) -> Path:
+    return data_root() / card.name / file
 
 
-def _verified(card: Card, path: str) -> Path:
-    """Place of a file whose content is that of the card; downloaded where it is not there."""
-    if path not in card.files:
-        raise unknown(f"file of {card.name}", path, card.files)
-    place, expected = _place(card, path), card.files[path]
+def _verified(card: Card, file: str) -> Path:
+    """Path of a file whose content is that on the card; it is downloaded if it is missing."""
+    if file not in card.files:
+        raise unknown(f"file of {card.name}", file, card.files)
+    path, expected = _local_path(card, file), card.files[file]
     try:
-        with place.open("rb") as content:
+        with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        found = File(sha256=digest, size=place.stat().st_size)
+        found = File(sha256=digest, size=path.stat().st_size)
     except FileNotFoundError:
-        return _download(card, path)
+        return _download(card, file)
     except OSError as error:
         raise InputError(
-            f"{place} cannot be read ({error.strerror}): make it a readable file, or set "
-            f"{ROOT_VARIABLE} to another folder."
+            f"{path} cannot be read ({error.strerror}): make it a readable file, or set "
+            f"{_ROOT_VARIABLE} to another folder."
         ) from error
     if found != expected:
         raise InputError(
-            f"{place} is damaged, cut short or of another version: expected {expected.size} bytes "
+            f"{path} is damaged, cut short or of another version: expected {expected.size} bytes "
             f"with SHA-256 {expected.sha256}, found {found.size} bytes with SHA-256 "
             f"{found.sha256}. Delete it or move it away, then fetch it again."
         )
-    return place
+    return path
 
 
-def _download(card: Card, path: str) -> Path:
-    """Download to a temporary file beside the place, check the content, then move it there."""
-    place, file = _place(card, path), card.files[path]
+def _download(card: Card, file: str) -> Path:
+    """Download a file to a temporary name beside its path, verify it, then move it to its path."""
+    path, expected = _local_path(card, file), card.files[file]
     if not card.base_url:
         raise InputError(
-            f"{card.name} has no address to download {path!r} from: put the file at {place}."
+            f"{card.name} has no address to download {file!r} from: put the file at {path}."
         )
+    _check_writable(path.parent)
+    url = f"{card.base_url.rstrip('/')}/{quote(file)}"
+    if sys.stderr.isatty():
+        print(f"fetching {url} ({expected.size / 2**20:.1f} MiB)", file=sys.stderr)
+    _retrieve(url, expected, path)
+    with suppress(OSError):  # temporary files are private, but a lab may share its data folder
+        path.chmod(path.parent.stat().st_mode & 0o666)
+    return path
+
+
+def _check_writable(folder: Path) -> None:
+    """Create a folder, and check that files can be written to it."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=place.parent).close()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(
-            f"cannot write to the data folder {place.parent} ({error.strerror}): make it writable, "
-            f"or set {ROOT_VARIABLE} to a folder that is."
+            f"cannot write to the data folder {folder} ({error.strerror}): make it writable, or "
+            f"set {_ROOT_VARIABLE} to a folder that is."
         ) from error
-    url = f"{card.base_url.rstrip('/')}/{quote(path)}"
-    if sys.stderr.isatty():
-        print(f"fetching {url} ({file.size / 2**20:.1f} MiB)", file=sys.stderr)
-    import pooch  # here, as it brings progress bars along that warn in some notebooks
+
+
+def _retrieve(url: str, expected: File, path: Path) -> None:
+    """Download an address to a path, without messages of pooch."""
+    import pooch  # slow, and its progress bars cause warnings in some notebooks
 
     logger = pooch.get_logger()
     level = logger.level
-    logger.setLevel(logging.WARNING)  # or pooch tells of every download
+    logger.setLevel(logging.WARNING)  # pooch reports every download otherwise
     try:
-        pooch.retrieve(url, f"sha256:{file.sha256}", fname=place.name, path=place.parent)
-    except (OSError, ValueError) as error:  # of the connection; of the hash
+        pooch.retrieve(url, f"sha256:{expected.sha256}", fname=path.name, path=path.parent)
+    except (OSError, ValueError) as error:  # the connection failed; the hash is another one
         if (response := getattr(error, "response", None)) is not None:
             response.close()  # pooch leaves it open
         raise InputError(
             f"{url} could not be downloaded: {str(error).rstrip('.')}. Try again later, or get the "
-            f"file by hand and put it at {place}."
+            f"file by hand and put it at {path}."
         ) from error
     finally:
         logger.setLevel(level)
-    with suppress(OSError):  # temporary files are private, but a lab may share its data folder
-        place.chmod(place.parent.stat().st_mode & 0o666)
-    return place

@@ -1,8 +1,8 @@
-"""A store of layers: activations on disk, row by row of stimuli as a network makes them.
+"""Stores of layers: activations on disk, written in rows of chunks during an extraction.
 
-The store is a zarr group, with an assembly for each layer in it. What was extracted, and how many
-rows of chunks of each layer are finished, stands in the attributes of the group, which are replaced
-in one step after each row: what an interruption leaves is never taken for a result.
+A store is a zarr group that contains an assembly for each layer. The attributes of the group say
+what was extracted, and how many rows of chunks of each layer are finished. They are replaced in one
+step after each row, so that unfinished rows are never used as results.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from ..base.errors import InputError
 from ..base.files import write_whole
 from .assembly import Assembly
 from .positions import as_extracted
-from .storage import CHECKSUM_BYTES, FORMAT, as_dataset, described, read_array, write_zarr
+from .storage import CHECKSUM_BYTES, FORMAT, as_dataset, attributes_of, read_array, write_zarr
 
 __all__ = [
     "StoreRecord",
     "create_layer",
     "finish_layer",
+    "intact_rows",
     "layer_path",
     "open_layers",
     "read_record",
-    "whole_layers",
     "write_record",
     "write_rows",
 ]
@@ -42,18 +42,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StoreRecord:
-    """What a store of layers holds, and how far it got.
+    """What a store of layers holds, and how much of it is finished.
 
     Attributes
     ----------
     content : mapping
-        What the activations follow from, names of the stimuli included; plain values.
+        What decides the activations, including the names of the stimuli; plain values.
     height : int
-        Stimuli in a row of chunks, of all layers.
+        Number of stimuli in a row of chunks, the same for all layers.
     inputs : tuple of str
         SHA-256 of all preprocessed inputs up to the end of each row of chunks.
     layers : mapping of str to int
-        How many rows of chunks are finished, the first ones of each layer.
+        By layer: number of rows of chunks that are finished, counted from the first.
     """
 
     content: Mapping[str, Any]
@@ -63,17 +63,27 @@ class StoreRecord:
 
     @property
     def n_rows(self) -> int:
-        """Rows of chunks of a layer that is complete."""
+        """Number of rows of chunks in a complete layer."""
         return -(-len(self.content["stimuli"]) // self.height)
 
 
 def read_record(path: Path) -> StoreRecord | None:
-    """What a store holds; None where there is nothing.
+    """Read what a store holds.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+
+    Returns
+    -------
+    StoreRecord or None
+        None if there is nothing at this path.
 
     Raises
     ------
     InputError
-        Where something else is there, or the record is damaged.
+        If something else is there, or the record is damaged.
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
@@ -88,7 +98,7 @@ def read_record(path: Path) -> StoreRecord | None:
             tuple(found["inputs"]),
             {layer: int(rows) for layer, rows in found["layers"].items()},
         )
-        record.n_rows  # noqa: B018  # raises where the stimuli are not there
+        record.n_rows  # noqa: B018  # raises an error if stimuli are missing
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise InputError(
             f"{path} is no store of layers, or its zarr.json is damaged ({error!r}): choose "
@@ -98,7 +108,7 @@ def read_record(path: Path) -> StoreRecord | None:
 
 
 def write_record(path: Path, record: StoreRecord) -> None:
-    """Write what a store holds, in one step, as attributes of its zarr group."""
+    """Write what a store holds, in one step, into the attributes of its zarr group."""
     found = {
         "format": FORMAT,
         "content": dict(record.content),
@@ -117,30 +127,38 @@ def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
 
 
 def layer_path(path: Path, record: StoreRecord, layer: str) -> Path:
-    """Folder of a layer; whatever its name holds, it lies in the store and no other layer's is it.
+    """Folder of a layer.
+
+    It lies inside the store, and differs from that of any other layer, whatever characters the
+    layer's name contains.
 
     Parameters
     ----------
     path : Path
         The store.
     record : StoreRecord
-        What it holds; the layer's place in it goes into the name of the folder.
+        What it holds; the name of the folder begins with the number of the layer in the record.
     layer : str
         Name of the layer.
+
+    Returns
+    -------
+    Path
+        It need not exist.
     """
-    place = list(record.layers).index(layer)
-    return path / f"{place:03d}-{quote(layer, safe='')[:80]}.zarr"
+    number = list(record.layers).index(layer)
+    return path / f"{number:03d}-{quote(layer, safe='')[:80]}.zarr"
 
 
 def create_layer(path: Path, data: xr.DataArray) -> None:
-    """Write the labels of a layer, and room for values; what was there is replaced.
+    """Write the labels of a layer, and metadata for its values; an existing folder is replaced.
 
     Parameters
     ----------
     path : Path
         From `layer_path`.
     data : DataArray (stimulus, unit)
-        Values are dask, and not looked at.
+        Its values are dask, and are not written.
     """
     write_zarr(as_dataset(data, {"convergent_unfinished": FORMAT}), path, compute=False)
 
@@ -153,47 +171,52 @@ def write_rows(path: Path, start: int, values: NDArray[np.float32]) -> None:
     path : Path
         From `layer_path`.
     start : int
-        The first stimulus of the row of chunks.
+        Position of the first stimulus in the row of chunks.
     values : float32 array (height, unit)
-        Responses.
+        Activations.
     """
-    with zarr.config.set({"array.write_empty_chunks": True}):  # lost chunks are told by their lack
+    with zarr.config.set({"array.write_empty_chunks": True}):  # so that a missing chunk is a loss
         array = zarr.open_array(path / "values", mode="r+")
     array[start : start + len(values)] = values
 
 
 def finish_layer(path: Path, layer: str, attrs: Mapping[str, Any]) -> None:
-    """Make an assembly of a layer of which all rows of chunks are there."""
-    _write_group(path, described(xr.DataArray(0, name=layer, attrs=attrs)))
+    """Mark a layer as an assembly, once all of its rows of chunks are written."""
+    _write_group(path, attributes_of(xr.DataArray(0, name=layer, attrs=attrs)))
 
 
-def _whole_rows(path: Path, recorded: int) -> int:
-    """How many of the finished rows of chunks of a layer are still there, and none cut short.
+def _intact_rows_of(path: Path, finished: int) -> int:
+    """Number of finished rows of a layer before the first that was lost or cut short."""
+    try:
+        array = zarr.open_array(path / "values", mode="r")
+    except (OSError, ValueError, KeyError):  # the metadata is damaged
+        return 0
+    size = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM_BYTES
+    across = -(-array.shape[1] // array.chunks[1])
+    for row in range(finished):
+        files = (path / "values" / "c" / str(row) / str(column) for column in range(across))
+        if any(not file.is_file() or file.stat().st_size != size for file in files):
+            return row
+    return finished
+
+
+def intact_rows(path: Path, record: StoreRecord) -> dict[str, int]:
+    """Count the finished rows of chunks that are still on disk, and none of them cut short.
 
     Parameters
     ----------
     path : Path
-        From `layer_path`.
-    recorded : int
-        How many were finished.
+        The store.
+    record : StoreRecord
+        What it holds.
+
+    Returns
+    -------
+    dict of str to int
+        By layer, in the order of the record.
     """
-    try:
-        array = zarr.open_array(path / "values", mode="r")
-    except (OSError, ValueError, KeyError):  # of the metadata
-        return 0
-    size = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM_BYTES
-    across = -(-array.shape[1] // array.chunks[1])
-    for row in range(recorded):
-        files = (path / "values" / "c" / str(row) / str(column) for column in range(across))
-        if any(not file.is_file() or file.stat().st_size != size for file in files):
-            return row
-    return recorded
-
-
-def whole_layers(path: Path, record: StoreRecord) -> dict[str, int]:
-    """How many rows of chunks of each layer are finished, still there, and none cut short."""
     return {
-        layer: _whole_rows(layer_path(path, record, layer), rows)
+        layer: _intact_rows_of(layer_path(path, record, layer), rows)
         for layer, rows in record.layers.items()
     }
 
@@ -209,21 +232,26 @@ def open_layers(path: str | os.PathLike[str]) -> dict[str, Assembly]:
     Returns
     -------
     dict of str to Assembly
-        One a layer, in the order in which they were extracted; values stay on disk until they are
-        needed (dask).
+        One for each layer, in the order in which they were extracted; values stay on disk until
+        they are needed (dask).
 
     Raises
     ------
     InputError
-        Where there is no store, or a layer in it is not complete.
+        If there is no store, or a layer in it is not complete.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> layers = cv.open_layers("layers.zarr")  # doctest: +SKIP
     """
     path = Path(path)
     record = read_record(path)
     if record is None:
         raise InputError(f"there is no {path}.")
-    whole = whole_layers(path, record)
+    intact = intact_rows(path, record)
     n, short = len(record.content["stimuli"]), []
-    for layer, rows in whole.items():
+    for layer, rows in intact.items():
         if rows < record.n_rows:
             short.append(f"{layer!r} has {min(rows * record.height, n)} of {n} stimuli")
     if short:
@@ -234,5 +262,5 @@ def open_layers(path: str | os.PathLike[str]) -> dict[str, Assembly]:
         )
     return {
         layer: as_extracted(Assembly(read_array(layer_path(path, record, layer))))
-        for layer in whole
+        for layer in intact
     }

@@ -1,1 +1,1 @@
-"""Images that are made or changed."""
+"""Images: simulated scenes, drawings with categories, and distortions."""

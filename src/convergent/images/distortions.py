@@ -1,9 +1,9 @@
-"""Images made harder in steps: the parametric sets on which humans and networks were compared.
+"""Distortions in steps: the parametric image sets on which humans and networks were compared.
 
-Each set takes its base images (grey, but where colour is what is changed), and distorts them more
-from level to level; the first level is the control, which leaves the base as it is. Values run from
-0 (black) to 1 (white), are clipped to that, and rounded to 8 bits. Sizes in pixels are for images
-of 224 x 224, and grow with the image.
+Each set distorts its base images (grey, except where colour is changed) more strongly from level to
+level; the first level is the control, which leaves the base as it is. Values lie between 0 (black)
+and 1 (white), are clipped to this range, and rounded to 8 bits. Sizes in pixels are given for
+images of 224 x 224, and are proportional to the size of the image.
 """
 
 from __future__ import annotations
@@ -15,27 +15,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from ..base.arrays import Floats
 from ..base.errors import InputError, unknown
 from ..data.stimuli import Stimuli
 
 __all__ = [
-    "BACKGROUND",
     "DISTORTIONS",
-    "FACTOR",
-    "FINEST",
-    "LUMA",
     "LUMINANCE",
-    "NOISE_CONTRAST",
-    "NOISE_WIDTHS",
-    "REACHES",
-    "REFERENCE_SIDE",
     "Distortion",
     "Level",
-    "Pixels",
     "contrast",
     "distort",
     "edges",
@@ -51,66 +42,65 @@ __all__ = [
     "without_colour",
 ]
 
-Pixels = NDArray[np.float64]  # (height, width), or (height, width, 3)
 Level = float | str
-REFERENCE_SIDE = 224  # of the images that sizes in pixels are given for
-LUMA = np.array([0.2125, 0.7154, 0.0721])  # of encoded values (Rec. 709)
+_REFERENCE_SIDE = 224  # pixels; side of the images for which sizes in pixels are given
+_LUMA = np.array([0.2125, 0.7154, 0.0721])  # of encoded values (Rec. 709)
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear light (sRGB)
-BACKGROUND = 0.4423  # mean of the images of Geirhos et al. 2018: what filters see outside
-NOISE_CONTRAST = 30  # percent, of images with uniform noise, which would be clipped otherwise
-FINEST, FACTOR = 2**-0.5, 2**0.5  # scales of an eidolon, in pixels and from one to the next
+_BACKGROUND = 0.4423  # outside the image, for filters: mean of the images of Geirhos et al. 2018
+_NOISE_CONTRAST = 30  # percent, of images with uniform noise, which would be clipped otherwise
+_FINEST, _FACTOR = 2**-0.5, 2**0.5  # of an eidolon: its finest scale in pixels, ratio of scales
 
 
-def grey(image: Pixels) -> Pixels:
-    """Luma (height, width) of a colour image."""
-    return np.asarray(image @ LUMA) if image.ndim == 3 else image
+def grey(image: Floats) -> Floats:
+    """Luma (height, width) of a colour image; a grey image stays as it is."""
+    return np.asarray(image @ _LUMA) if image.ndim == 3 else image
 
 
-def contrast(image: Pixels, percent: float) -> Pixels:
-    """Draw values towards the middle: :math:`(1 - c) / 2 + c x`, c in percent."""
+def contrast(image: Floats, percent: float) -> Floats:
+    """Reduce the contrast to a percentage c: :math:`(1 - c) / 2 + c x`."""
     share = percent / 100
     return np.asarray((1 - share) / 2 + share * image)
 
 
-def low_pass(image: Pixels, sigma: float) -> Pixels:
-    """Blur with a Gaussian; outside lies the background."""
-    blurred = gaussian_filter(image, sigma * _scale(image), mode="constant", cval=BACKGROUND)
+def low_pass(image: Floats, sigma: float) -> Floats:
+    """Blur with a Gaussian; outside the image lies the background."""
+    blurred = gaussian_filter(image, sigma * _scale(image), mode="constant", cval=_BACKGROUND)
     return np.asarray(blurred)
 
 
-def high_pass(image: Pixels, sigma: float) -> Pixels:
-    """What a blur takes away, brought to the mean of the background."""
+def high_pass(image: Floats, sigma: float) -> Floats:
+    """Subtract the blurred image, and shift the mean to that of the background."""
     fine = image - low_pass(image, sigma)
-    return np.asarray(fine + BACKGROUND - fine.mean())
+    return np.asarray(fine + _BACKGROUND - fine.mean())
 
 
-def scramble_phases(image: Pixels, degrees: float, rng: np.random.Generator) -> Pixels:
-    """Shift the phase of each spatial frequency by up to so much, uniformly; amplitudes stay."""
+def scramble_phases(image: Floats, degrees: float, rng: np.random.Generator) -> Floats:
+    """Shift the phase of each spatial frequency, uniformly up to a limit; amplitudes stay."""
     shift = rng.uniform(-1, 1, image.shape) * np.deg2rad(degrees)
-    # phases of k and -k are opposite, so that the image is real; those of k = -k do not move
+    # phases of k and -k are opposite, so that the image is real; those of k = -k stay
     rows, columns = (np.arange(size) for size in image.shape)
-    place = np.arange(image.size).reshape(image.shape)
-    opposite = place[np.ix_(-rows % image.shape[0], -columns % image.shape[1])]
-    shift = np.where(place < opposite, shift, -shift.ravel()[opposite]) * (place != opposite)
+    index = np.arange(image.size).reshape(image.shape)
+    opposite = index[np.ix_(-rows % image.shape[0], -columns % image.shape[1])]
+    shift = np.where(index < opposite, shift, -shift.ravel()[opposite]) * (index != opposite)
     return np.asarray(np.fft.ifft2(np.fft.fft2(image) * np.exp(1j * shift)).real)
 
 
-def equalise_power(image: Pixels, _level: str, amplitude: Pixels) -> Pixels:
-    """Give each spatial frequency the amplitude that is usual in the set; phases stay."""
+def equalise_power(image: Floats, _level: str, amplitude: Floats) -> Floats:
+    """Set the amplitude of each spatial frequency to the mean over the set; phases stay."""
     phase = np.angle(np.fft.fft2(image))
     return np.asarray(np.fft.ifft2(amplitude * np.exp(1j * phase)).real)
 
 
-def without_colour(image: Pixels, _level: str) -> Pixels:
-    """Luma alone."""
+def without_colour(image: Floats, _level: str) -> Floats:
+    """Keep only the luma."""
     return grey(image)
 
 
-def opponent_colour(image: Pixels, _level: str) -> Pixels:
-    """Colours turned to their opponents at the same luminance.
+def opponent_colour(image: Floats, _level: str) -> Floats:
+    """Replace colours by their opponents at the same luminance.
 
-    Both chromatic axes of a space of opponent colours (red-green and blue-yellow, as DKL) are
-    reversed about the grey of the same luminance: :math:`2 Y - c` in linear light.
+    Both chromatic axes of a space of opponent colours (red-green and blue-yellow, as in DKL) are
+    reversed around the grey of the same luminance: :math:`2 Y - c` in linear light.
     """
     light = np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
     turned = np.clip(2 * (light @ LUMINANCE)[..., None] - light, 0, 1)
@@ -118,49 +108,60 @@ def opponent_colour(image: Pixels, _level: str) -> Pixels:
     return np.asarray(encoded)
 
 
-def rotate(image: Pixels, degrees: float) -> Pixels:
-    """Turn anticlockwise by quarters."""
+def rotate(image: Floats, degrees: float) -> Floats:
+    """Rotate anticlockwise by a multiple of 90 degrees."""
     return np.rot90(image, round(degrees / 90))
 
 
-def uniform_noise(image: Pixels, width: float, rng: np.random.Generator) -> Pixels:
-    """Add to each pixel a number between -width and width."""
+def uniform_noise(image: Floats, width: float, rng: np.random.Generator) -> Floats:
+    """Add a random number between -width and width to each pixel."""
     return image + width * rng.uniform(-1, 1, image.shape)
 
 
 def eidolon(
-    image: Pixels, reach: float, rng: np.random.Generator, *, coherence: float, grain: float = 10
-) -> Pixels:
-    """Move about the slices of scale that an image is the sum of.
+    image: Floats, reach: float, rng: np.random.Generator, *, coherence: float, grain: float = 10
+) -> Floats:
+    """Displace the pixels of each scale of an image.
 
-    A slice is the difference of two blurs. Each of its pixels is moved along both axes by Gaussian
-    noise of the standard deviation `reach`, blurred by `grain` so that neighbours go together. Of
-    this noise's variance the share `coherence` is common to all scales.
+    The image is the sum of scales, each the difference of two blurs. Each pixel of a scale is
+    displaced along both axes by Gaussian noise of standard deviation ``reach``, blurred by
+    ``grain`` so that neighbours move together. The share ``coherence`` of the variance of this
+    noise is common to all scales.
     """
-    scale = _scale(image)
+    size = _scale(image)
     deepest = min(image.shape) / 4
-    sigmas = FINEST * FACTOR ** np.arange(1, np.ceil(np.log2(deepest / FINEST) * 2))
+    sigmas = _FINEST * _FACTOR ** np.arange(1, np.ceil(np.log2(deepest / _FINEST) * 2))
     blurred = [image, *(gaussian_filter(image, sigma, mode="reflect") for sigma in sigmas)]
-    slices = [fine - coarse for fine, coarse in zip(blurred, [*blurred[1:], 0.0], strict=True)]
-    common = [_field(image.shape, grain * scale, rng) for _ in range(2)]
+    scales = [fine - coarse for fine, coarse in zip(blurred, [*blurred[1:], 0.0], strict=True)]
+    common = [_field(image.shape, grain * size, rng) for _ in range(2)]
     total = np.zeros_like(image)
-    for each in slices:
-        own = [_field(image.shape, grain * scale, rng) for _ in range(2)]
-        places = [
-            axis + reach * scale * (coherence**0.5 * both + (1 - coherence) ** 0.5 * alone)
+    for each in scales:
+        own = [_field(image.shape, grain * size, rng) for _ in range(2)]
+        positions = [
+            axis + reach * size * (coherence**0.5 * both + (1 - coherence) ** 0.5 * alone)
             for axis, both, alone in zip(np.indices(image.shape), common, own, strict=True)
         ]
-        total += map_coordinates(each, places, order=1, mode="reflect")
+        total += map_coordinates(each, positions, order=1, mode="reflect")
     return total
 
 
-def edges(image: Image.Image) -> Pixels:
-    """GraphEdges of an image, dark on white: the gradient of its luma, at the finest scale.
+def edges(image: Image.Image) -> Floats:
+    """Edges of an image, dark on white: the gradient of its luma, at the finest scale.
 
     Parameters
     ----------
     image : PIL image
-        For `Stimuli.map`.
+        In any mode; the function is meant for `Stimuli.map`.
+
+    Returns
+    -------
+    float64 array (height, width)
+        From 0 (the strongest edge) to 1 (no edge).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> outlines = cv.drawings(4).map(cv.edges)
     """
     values = grey(np.asarray(image.convert("RGB")) / 255)
     sigma = _scale(values)
@@ -171,44 +172,45 @@ def edges(image: Image.Image) -> Pixels:
 
 @dataclass(frozen=True)
 class Distortion:
-    """One parametric set.
+    """One parametric set of images.
 
     Parameters
     ----------
     levels : tuple
-        From the control on.
+        Levels of the distortion, from the control on.
     unit : str
-        What levels are in, for axes and headings.
+        Unit of the levels, for axes and headings.
     apply : function
-        From a base image and a level to the distorted image; what is `random` takes a generator as
-        well, and what takes the `spectrum` the mean amplitudes of all images.
+        From a base image and a level to the distorted image. If ``random``, its next argument is a
+        random generator; if ``spectrum``, its next argument is the mean amplitude of each spatial
+        frequency over all images.
     base : function
-        From a colour image to what is distorted.
+        From a colour image to the image that is distorted.
     colour : bool
-        Whether images have to have colours.
+        Whether the distortion needs images with colours.
     random, spectrum : bool
-        What else it takes.
+        Further arguments of ``apply``.
     """
 
     levels: tuple[Level, ...]
     unit: str
-    apply: Callable[..., Pixels]
-    base: Callable[[Pixels], Pixels] = grey
+    apply: Callable[..., Floats]
+    base: Callable[[Floats], Floats] = grey
     colour: bool = False
     random: bool = False
     spectrum: bool = False
 
 
-def _as_it_is(image: Pixels) -> Pixels:
+def _as_it_is(image: Floats) -> Floats:
     return image
 
 
-def _at_low_contrast(image: Pixels) -> Pixels:
-    return contrast(grey(image), NOISE_CONTRAST)
+def _at_low_contrast(image: Floats) -> Floats:
+    return contrast(grey(image), _NOISE_CONTRAST)
 
 
-REACHES = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-NOISE_WIDTHS = (0, 0.03, 0.05, 0.1, 0.2, 0.35, 0.6, 0.9)
+_REACHES = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+_NOISE_WIDTHS = (0, 0.03, 0.05, 0.1, 0.2, 0.35, 0.6, 0.9)
 
 DISTORTIONS: Mapping[str, Distortion] = {
     "colour": Distortion(("colour", "grey"), "", without_colour, _as_it_is, colour=True),
@@ -222,11 +224,11 @@ DISTORTIONS: Mapping[str, Distortion] = {
     "power-equalisation": Distortion(("own", "usual"), "", equalise_power, spectrum=True),
     "rotation": Distortion((0, 90, 180, 270), "rotation (degrees)", rotate),
     "uniform-noise": Distortion(
-        NOISE_WIDTHS, "width of noise", uniform_noise, _at_low_contrast, random=True
+        _NOISE_WIDTHS, "width of noise", uniform_noise, _at_low_contrast, random=True
     ),
     **{
         name: Distortion(
-            REACHES, "reach (pixels)", partial(eidolon, coherence=coherence), random=True
+            _REACHES, "reach (pixels)", partial(eidolon, coherence=coherence), random=True
         )
         for name, coherence in (("eidolon-1", 1.0), ("eidolon-2", 0.3), ("eidolon-3", 0.0))
     },
@@ -234,7 +236,7 @@ DISTORTIONS: Mapping[str, Distortion] = {
 
 
 def distort(stimuli: Stimuli, distortion: str, level: Level, *, seed: int = 0) -> Stimuli:
-    """Stimuli of the same names, distorted when they are opened.
+    """Distort stimuli; each image is distorted when it is opened.
 
     Parameters
     ----------
@@ -243,48 +245,58 @@ def distort(stimuli: Stimuli, distortion: str, level: Level, *, seed: int = 0) -
     distortion : str
         A name of `DISTORTIONS`.
     level : number or str
-        One of its levels, or any number between them. The first level is the control: the base of
-        the set as it is.
+        One of its levels; if these are numbers, any number between them (except for rotations).
+        The first level is the control: the images of the set without distortion.
     seed : int
-        What is random follows from the seed and a stimulus's name, and is the same at all levels.
+        Seed of the random draws. They depend on the seed and the stimulus's name, and are the same
+        at all levels.
 
     Returns
     -------
     Stimuli
-        With columns ``distortion`` and ``level`` in the table.
+        With the same names, and columns ``distortion`` and ``level`` in the table.
 
     Raises
     ------
     InputError
-        Where there is no such distortion or level; where an image, opened, has no colours and the
-        distortion needs them; where images that are to have one power spectrum differ in size.
+        If there is no such distortion or level; when an image is opened, if it has no colours and
+        the distortion needs them; if images of different sizes are to have one power spectrum.
 
     References
     ----------
     Geirhos et al. 2021, "Partial success in closing the gap between human and machine vision",
     NeurIPS; Geirhos et al. 2018, NeurIPS (filters, noise, phases and power); Koenderink et al.
     2017, Journal of Vision 17, and Valsecchi et al. 2018, Journal of Vision 18 (eidolons).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> cv.DISTORTIONS["low-pass"].levels
+    (0, 1, 3, 5, 7, 10, 15, 40)
+    >>> blurred = cv.distort(cv.drawings(4), "low-pass", 5)
+    >>> blurred.table["level"].tolist()
+    [5, 5, 5, 5]
     """
     if not isinstance(distortion, str) or distortion not in DISTORTIONS:
         raise unknown("distortion", distortion, DISTORTIONS)
     chosen = DISTORTIONS[distortion]
     _check_level(distortion, chosen, level)
     control = level == chosen.levels[0]
-    usual = _usual_amplitude(stimuli, chosen) if chosen.spectrum and not control else None
+    amplitude = _mean_amplitude(stimuli, chosen) if chosen.spectrum and not control else None
 
-    def change(image: Image.Image, name: str) -> Pixels:
+    def change(image: Image.Image, name: str) -> Floats:
         pixels = np.asarray(image) / 255
         if chosen.colour and not control and not np.ptp(pixels, axis=2).any():
             raise InputError(
-                f"stimulus {name!r} has no colours, and {distortion!r} changes these: leave grey "
-                "images out, or choose another distortion."
+                f"stimulus {name!r} has no colours, and {distortion!r} changes colours: omit grey "
+                "images, or choose another distortion."
             )
         base = chosen.base(pixels)
         if control:
             return np.clip(base, 0, 1)
         digest = hashlib.sha256(f"{seed}/{distortion}/{name}".encode()).digest()
         more: list[Any] = [np.random.default_rng(list(digest))] if chosen.random else []
-        more += [usual] if chosen.spectrum else []
+        more += [amplitude] if chosen.spectrum else []
         return np.clip(chosen.apply(base, level, *more), 0, 1)
 
     table = stimuli.table.assign(distortion=distortion, level=level)
@@ -306,7 +318,7 @@ def _between(level: Level, levels: tuple[Any, ...]) -> bool:
     return isinstance(level, int | float) and min(levels) <= level <= max(levels)
 
 
-def _usual_amplitude(stimuli: Stimuli, distortion: Distortion) -> Pixels:
+def _mean_amplitude(stimuli: Stimuli, distortion: Distortion) -> Floats:
     """Mean amplitude of each spatial frequency over all images."""
     total: Any = 0.0
     sizes: dict[tuple[int, ...], str] = {}
@@ -316,19 +328,19 @@ def _usual_amplitude(stimuli: Stimuli, distortion: Distortion) -> Pixels:
         if len(sizes) > 1:
             found = " and ".join(f"{n!r} ({s[1]} x {s[0]})" for s, n in sizes.items())
             raise InputError(
-                f"images that are to have one power spectrum have one size: {found} differ; resize "
-                "them with stimuli.map first."
+                f"images need one size to have one power spectrum: {found} differ; resize them "
+                "with stimuli.map first."
             )
         total = total + np.abs(np.fft.fft2(base))
     return np.asarray(total / len(stimuli))
 
 
-def _field(shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> Pixels:
+def _field(shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> Floats:
     """Blurred Gaussian noise of variance 1."""
     noise = gaussian_filter(rng.standard_normal(shape), grain, mode="wrap")
     return np.asarray((noise - noise.mean()) / noise.std())
 
 
-def _scale(image: Pixels) -> float:
-    """How much larger an image is than those that sizes in pixels are given for."""
-    return float(min(image.shape[:2])) / REFERENCE_SIDE
+def _scale(image: Floats) -> float:
+    """Size of an image, relative to that for which sizes in pixels are given."""
+    return float(min(image.shape[:2])) / _REFERENCE_SIDE

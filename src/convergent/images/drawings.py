@@ -1,10 +1,10 @@
-"""Drawn shapes in clutter: images with categories, for networks that are trained on a laptop."""
+"""Drawings of shapes in clutter: images with categories, for networks trained on a laptop."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,38 +15,27 @@ from ..base.arrays import Floats
 from ..base.errors import InputError
 from ..data.stimuli import Stimuli
 
-__all__ = [
-    "BEFORE",
-    "BEHIND",
-    "CATEGORIES",
-    "CLUTTER_RADIUS",
-    "FINER",
-    "GRAIN",
-    "LEAST_SIZE",
-    "RADIUS",
-    "TEXTURES",
-    "TURN",
-    "drawings",
-]
+__all__ = ["CATEGORIES", "drawings"]
 
-FINER = 3  # drawn at so many times the size and averaged, so that edges are smooth
-LEAST_SIZE = 16
-BEHIND, BEFORE = (2, 7), (0, 3)  # pieces of clutter behind a shape, and before it
-RADIUS = (0.3, 0.46)  # of a shape, in widths of the image
-CLUTTER_RADIUS = (0.05, 0.22), (0.03, 0.09)  # of pieces behind, and before
-TURN = 0.5  # to either side at most, in radians
-GRAIN = (3, 18), (8, 25)  # deviation of the grain of pieces, and of the ground, of 255
-TEXTURES = 3  # kinds of grain in an image
+_FINER = 3  # drawn at so many times the size and averaged, so that edges are smooth
+_LEAST_SIZE = 16
+_BEHIND, _BEFORE = (2, 7), (0, 3)  # pieces of clutter behind a shape, and before it
+_RADIUS = (0.3, 0.46)  # of a shape, in widths of the image
+_CLUTTER_RADIUS = (0.05, 0.22), (0.03, 0.09)  # of pieces behind, and before
+_TURN = 0.5  # in radians, to either side at most
+_GRAIN = (3, 18), (8, 25)  # standard deviation of the grain of pieces, and of the ground, of 255
+_TEXTURES = 3  # kinds of grain in an image
 
 
 def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
-    """Colour images of shapes in clutter, drawn when they are first asked for and then kept.
+    """Draw colour images of shapes in clutter.
 
-    Each image shows one shape of a category of `CATEGORIES`, anywhere, of any colour, grain and
-    slant, of many sizes, turned by up to 30 degrees to either side, on a grained ground with pieces
-    of clutter behind it and a few before it. Image i depends on ``seed`` and i alone, and is of
-    category i modulo their number: the first m of n images are those of ``drawings(m)``, and
-    categories are balanced.
+    Each image shows one shape, whose category is one of `CATEGORIES`. Its position, colour, grain,
+    slant and size vary, and it is rotated by up to 30 degrees to either side. Pieces of clutter lie
+    behind the shape and a few before it, on a ground with grain. Image i depends only on ``seed``
+    and i, and its category is number i modulo the number of categories: the first m of n images are
+    those of ``drawings(m)``, and categories are balanced. An image is drawn when it is first
+    opened, and stays in memory as long as the stimuli.
 
     Parameters
     ----------
@@ -55,7 +44,7 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
     size : int
         Height and width in pixels, 16 or more.
     seed : int
-        Draws them. Training and held-out images differ in it, and so do their names.
+        Seed of the random draws. Images of another seed are others and have other names.
 
     Returns
     -------
@@ -65,7 +54,7 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
     Raises
     ------
     InputError
-        Where no image, very small images or a negative seed are asked for.
+        If ``n`` is below 1, ``size`` below 16, or ``seed`` below 0.
 
     Examples
     --------
@@ -73,24 +62,24 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
     >>> cv.drawings(48).table["category"].nunique()
     16
     """
-    if n < 1 or size < LEAST_SIZE or seed < 0:
+    if n < 1 or size < _LEAST_SIZE or seed < 0:
         raise InputError(
-            f"{n} drawings of {size} x {size} pixels from seed {seed}: ask for one or more, of "
-            f"{LEAST_SIZE} x {LEAST_SIZE} up, from a seed of 0 or more."
+            f"{n} drawings of {size} x {size} pixels with seed {seed}: give n from 1 up, size from "
+            f"{_LEAST_SIZE} up, and seed from 0 up."
         )
     kinds = [CATEGORIES[i % len(CATEGORIES)] for i in range(n)]
     digits = max(6, len(str(n - 1)))
     names = [f"seed{seed}-{i:0{digits}d}-{kind}.png" for i, kind in enumerate(kinds)]
-    place = {name: i for i, name in enumerate(names)}
-    # one block, of which the system gives only what is written to
-    kept, drawn = np.empty((n, size, size, 3), dtype=np.uint8), np.zeros(n, dtype=bool)
+    number = {name: i for i, name in enumerate(names)}
+    # one block: the system provides memory only for what is written
+    cached, drawn = np.empty((n, size, size, 3), dtype=np.uint8), np.zeros(n, dtype=bool)
 
     def read(name: str) -> Image.Image:
-        i = place[name]
+        i = number[name]
         if not drawn[i]:
-            kept[i] = _drawing(kinds[i], size, np.random.default_rng([seed, i]))
+            cached[i] = _drawing(kinds[i], size, np.random.default_rng([seed, i]))
             drawn[i] = True
-        return Image.fromarray(kept[i])
+        return Image.fromarray(cached[i])
 
     table = pd.DataFrame({"category": kinds}, index=pd.Index(names, name="stimulus"))
     return Stimuli(tuple(names), read, table)
@@ -99,17 +88,18 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
 def _drawing(category: str, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One image (size, size, 3).
 
-    A map says which piece each fine pixel shows; colours and grain are then looked up in it.
+    A map holds the number of the piece that covers each fine pixel; it then selects colours and
+    grain.
     """
-    wide = FINER * size
+    wide = _FINER * size
     pieces = Image.new("L", (wide, wide), 0)  # 0 is the ground
     pencil = ImageDraw.Draw(pieces)
-    behind, before = int(rng.integers(*BEHIND)), int(rng.integers(*BEFORE))
+    behind, before = int(rng.integers(*_BEHIND)), int(rng.integers(*_BEFORE))
     for number in range(1, behind + before + 2):
         if number == behind + 1:
-            outline = _placed(_OUTLINES[category](), rng.uniform(*RADIUS), rng, within=True)
+            outline = _placed(_OUTLINES[category](), rng.uniform(*_RADIUS), rng, within=True)
         else:
-            radii = CLUTTER_RADIUS[0] if number <= behind else CLUTTER_RADIUS[1]
+            radii = _CLUTTER_RADIUS[0] if number <= behind else _CLUTTER_RADIUS[1]
             outline = _placed(_piece(rng), rng.uniform(*radii), rng)
         pencil.polygon((outline * wide).ravel().tolist(), fill=number)
     colours = rng.uniform(20, 235, (behind + before + 2, 3))
@@ -120,17 +110,17 @@ def _drawing(category: str, size: int, rng: np.random.Generator) -> NDArray[np.u
 def _placed(
     outline: Floats, radius: float, rng: np.random.Generator, within: bool = False
 ) -> Floats:
-    """Corners (corner, 2) of an outline that is slanted, turned and put somewhere."""
+    """Slant, rotate and shift an outline; its corners (corner, 2)."""
     slant = np.array([[1, rng.uniform(-0.3, 0.3)], [0, rng.uniform(0.75, 1)]])
-    turn = rng.uniform(-TURN, TURN) if within else rng.uniform(0, 2 * np.pi)
+    turn = rng.uniform(-_TURN, _TURN) if within else rng.uniform(0, 2 * np.pi)
     cos, sin = math.cos(turn), math.sin(turn)
     moved = outline @ slant @ np.array([[cos, sin], [-sin, cos]]) * radius
-    margin = 0.8 * radius if within else 0.0  # nearly all of a shape is seen
+    margin = 0.8 * radius if within else 0.0  # nearly all of a shape is inside the image
     return np.asarray(moved + rng.uniform(margin, 1 - margin, 2))
 
 
 def _piece(rng: np.random.Generator) -> Floats:
-    """Outline of a piece of clutter: a stick, a splinter or a blob."""
+    """Outline of a piece of clutter: a bar, a polygon of few corners, or one of twelve."""
     kind = rng.integers(3)
     if kind == 0:
         return _box(-1, -rng.uniform(0.1, 0.4), 1, rng.uniform(0.1, 0.4))
@@ -140,7 +130,7 @@ def _piece(rng: np.random.Generator) -> Floats:
 
 
 def _set_apart(colours: Floats, shape: int) -> None:
-    """Move the shape's colour away from the ground's where it could hardly be seen, in place."""
+    """Change the shape's colour if it is too similar to the ground's, in place."""
     difference = colours[shape] - colours[0]
     distance = np.hypot.reduce(difference)
     if distance < 90:
@@ -153,18 +143,18 @@ def _coloured(
 ) -> NDArray[np.uint8]:
     """Colours, grain and light (size, size, 3) from the map of pieces."""
     n = len(colours)
-    grains = _noise(size, rng.uniform(0.3, 1.6, TEXTURES), rng)
-    contrast = rng.uniform(*GRAIN[0], n)
-    contrast[0] = rng.uniform(*GRAIN[1])
-    weight = np.zeros((n, TEXTURES))
-    weight[np.arange(n), rng.integers(TEXTURES, size=n)] = contrast
-    # share of each small pixel that a piece covers: sums over fine pixels, in one product
-    rows = np.repeat(np.arange(size), FINER)
+    grains = _noise(size, rng.uniform(0.3, 1.6, _TEXTURES), rng)
+    contrast = rng.uniform(*_GRAIN[0], n)
+    contrast[0] = rng.uniform(*_GRAIN[1])
+    weight = np.zeros((n, _TEXTURES))
+    weight[np.arange(n), rng.integers(_TEXTURES, size=n)] = contrast
+    # share of each pixel that a piece covers: a count of its fine pixels
+    rows = np.repeat(np.arange(size), _FINER)
     pixel = (rows[:, None] * size + rows) * n + pieces
     counts = np.bincount(pixel.ravel(), minlength=size * size * n).reshape(size * size, n)
-    share = counts.astype(np.float32) / FINER**2
+    share = counts.astype(np.float32) / _FINER**2
     image = (share @ colours.astype(np.float32)).reshape(size, size, 3)
-    amount = (share @ weight.astype(np.float32)).T.reshape(TEXTURES, size, size)
+    amount = (share @ weight.astype(np.float32)).T.reshape(_TEXTURES, size, size)
     grain = (amount * grains).sum(0)
     tint = rng.uniform(0.6, 1.4, 3).astype(np.float32)
     image += grain[..., None] * tint
@@ -176,18 +166,13 @@ def _coloured(
 
 
 def _noise(size: int, exponents: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Noise of amplitude 1 / frequency^exponent, of deviation 1, (exponent, size, size)."""
-    amplitude = np.exp(-exponents[:, None, None] * _log_frequency(size))
+    """Noise (exponent, size, size) of amplitude 1 / frequency^exponent and deviation 1."""
+    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
+    frequency[0, 0] = 1e9  # so that the mean is 0
+    amplitude = np.exp(-exponents[:, None, None] * np.log(frequency))
     white = rng.standard_normal((len(exponents), size, size))
     field = np.fft.irfft2(np.fft.rfft2(white) * amplitude, (size, size))
     return np.asarray(field / field.std((1, 2), keepdims=True), dtype=np.float32)
-
-
-@lru_cache(maxsize=4)
-def _log_frequency(size: int) -> Floats:
-    frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
-    frequency[0, 0] = 1e9  # no mean
-    return np.asarray(np.log(frequency))
 
 
 def _angles(n: int, start: float = 0.0) -> Floats:
@@ -215,7 +200,7 @@ def _star() -> Floats:
 
 
 def _ring() -> Floats:
-    """Once round outside, in along a cut of no width, and once back round inside."""
+    """The outer circle, a cut of no width to the inner circle, and that circle backwards."""
     turn = np.linspace(0, 2 * np.pi, 37)
     return np.concatenate([_polar(turn), _polar(turn[::-1], 0.55)])
 
@@ -234,7 +219,7 @@ def _heart() -> Floats:
 
 
 def _drop() -> Floats:
-    """Most of a circle, whose ends meet in a point."""
+    """Most of a circle, with its ends joined in a point."""
     round_part = _polar(np.linspace(0.3 * np.pi, 1.7 * np.pi, 24), 0.62) - np.array([0.3, 0])
     return np.concatenate([round_part, [[1.1, 0.0]]])
 

@@ -1,17 +1,18 @@
-"""Images with the statistics of natural scenes: dead leaves on a ground of power-law noise."""
+"""Images with the statistics of natural scenes: dead leaves before power-law noise."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arrays import Floats
 from ..base.errors import InputError
 
-__all__ = ["LEAVES", "SKY_GROUND", "natural_images", "power_law_noise"]
+__all__ = ["natural_images", "power_law_noise"]
 
-LEAVES = 50  # shapes in an image, from behind to in front
+_LEAVES = 50  # shapes in an image, from the back to the front
 
-SKY_GROUND = (
+_SKY_GROUND = (
     (0.55, 0.68, 0.85),
     (0.38, 0.33, 0.22),
     (0.24, 0.36, 0.16),
@@ -21,11 +22,11 @@ SKY_GROUND = (
 
 
 def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
-    """Draw images with the statistics of natural scenes: shapes that hide each other, with texture.
+    """Simulate images with the statistics of natural scenes: textured shapes that hide each other.
 
-    "Dead leaves": shapes of power-law sizes cover each other, so that edges, occlusion and a 1/f
-    spectrum come out as in photographs; each has a colour, a texture and a shading of its own.
-    Image i depends on ``seed`` and i alone, so images are independent of each other.
+    "Dead leaves": shapes of power-law sizes cover each other, which gives edges, occlusion and a
+    1/f spectrum as in photographs; each shape has its own colour, texture and shading. Image i
+    depends only on ``seed`` and i.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
     size : int
         Height and width in pixels.
     seed : int
-        Draws them.
+        Seed of the random draws.
 
     Returns
     -------
@@ -44,14 +45,22 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        Where no image, or an image of hardly a pixel, is asked for.
+        If ``n`` is below 1 or ``size`` below 2.
 
     References
     ----------
     Lee, Mumford and Huang 2001, International Journal of Computer Vision 41.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> cv.simulate.natural_images(2, size=32).shape
+    (2, 32, 32, 3)
     """
     if n < 1 or size < 2:
-        raise InputError(f"{n} images of {size} x {size} pixels: ask for one or more, of 2 x 2 up.")
+        raise InputError(
+            f"{n} images of {size} x {size} pixels: give n from 1 up, and size from 2 up."
+        )
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     for i in range(n):
         images[i] = _dead_leaves(size, np.random.default_rng([seed, i]))
@@ -60,7 +69,7 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
 
 def _dead_leaves(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     horizon = rng.uniform(0.2, 0.8) * size
-    palette = np.clip(np.array(SKY_GROUND) + rng.normal(0, 0.06, (5, 3)), 0.02, 1)
+    palette = np.clip(np.array(_SKY_GROUND) + rng.normal(0, 0.06, (5, 3)), 0.02, 1)
     far, near = palette[rng.permutation(5)[:2]]
     rows, columns = np.arange(size)[:, None], np.arange(size)[None, :]
     step = 1 / (1 + np.exp(-(rows - horizon) / (0.02 * size * rng.uniform(0.5, 6))))
@@ -70,11 +79,11 @@ def _dead_leaves(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     hue = palette[rng.integers(5, size=3)]
     # radii with density r^-3 between 4% and 60% of the image: the size law of natural objects
     low, high = 0.04 * size, 0.6 * size
-    uniform = rng.random(LEAVES)
+    uniform = rng.random(_LEAVES)
     radii = (
         1
         / np.sqrt(1 / high**2 + uniform * (1 / low**2 - 1 / high**2))
-        * rng.uniform(1, 2.5, LEAVES)
+        * rng.uniform(1, 2.5, _LEAVES)
     )
     for radius in radii:
         _draw_leaf(image, radius, hue[rng.integers(3)], textures[rng.integers(4)], rng)
@@ -86,19 +95,15 @@ def _dead_leaves(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _draw_leaf(
-    image: NDArray[np.float64],
-    radius: float,
-    hue: NDArray[np.float64],
-    texture: NDArray[np.float64],
-    rng: np.random.Generator,
+    image: Floats, radius: float, hue: Floats, texture: Floats, rng: np.random.Generator
 ) -> None:
-    """Paint one shape over the image, in place."""
+    """Draw one shape over the image, in place."""
     size = len(image)
     row, column = rng.uniform(-0.1, 1.1, 2) * size
     top, bottom = max(0, int(row - radius)), min(size, int(row + radius) + 2)
     left, right = max(0, int(column - radius)), min(size, int(column + radius) + 2)
     angle, slim = rng.uniform(0, np.pi), rng.uniform(0.25, 1)
-    kind, lobes, depth = rng.integers(4), rng.integers(3, 8), rng.uniform(0.1, 0.5)
+    kind, lobes, depth = int(rng.integers(4)), int(rng.integers(3, 8)), rng.uniform(0.1, 0.5)
     colour = np.clip(hue * rng.uniform(0.4, 1.6) + rng.normal(0, 0.05, 3), 0, 1)
     shift, contrast = rng.integers(size, size=2), rng.uniform(0, 0.5)
     wave, stripes = (
@@ -111,12 +116,7 @@ def _draw_leaf(
     y, x = np.arange(top, bottom)[:, None] - row, np.arange(left, right)[None, :] - column
     along = (np.cos(angle) * x + np.sin(angle) * y) / radius
     across = (np.cos(angle) * y - np.sin(angle) * x) / (radius * slim)
-    if kind == 0:  # box
-        distance = np.maximum(np.abs(along), np.abs(across)) * 1.3
-    elif kind == 1:  # lobed, like a leaf or a flower
-        distance = np.hypot(along, across) * (1 + depth * np.cos(lobes * np.arctan2(across, along)))
-    else:  # ellipse
-        distance = np.hypot(along, across)
+    distance = _distance(kind, along, across, lobes, depth)
     cover = np.clip((1 - distance) * radius / 1.5, 0, 1)[..., None]
     grain = texture[shift[0] : shift[0] + bottom - top, shift[1] : shift[1] + right - left]
     surface = (
@@ -129,8 +129,33 @@ def _draw_leaf(
     patch += cover * np.clip(colour * surface[..., None], 0, 1.2)
 
 
-def power_law_noise(size: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Periodic noise of amplitude 1 / frequency^exponent, standardized, (2 size, 2 size)."""
+def _distance(kind: int, along: Floats, across: Floats, lobes: int, depth: float) -> Floats:
+    """Distance from the centre of a shape, 1 at its edge."""
+    if kind == 0:  # box
+        return np.asarray(np.maximum(np.abs(along), np.abs(across)) * 1.3)
+    if kind == 1:  # lobed, like a leaf or a flower
+        edge = 1 + depth * np.cos(lobes * np.arctan2(across, along))
+        return np.asarray(np.hypot(along, across) * edge)
+    return np.asarray(np.hypot(along, across))  # ellipse
+
+
+def power_law_noise(size: int, exponent: float, rng: np.random.Generator) -> Floats:
+    """Draw periodic noise of amplitude 1 / frequency^exponent.
+
+    Parameters
+    ----------
+    size : int
+        Period in pixels.
+    exponent : float
+        Decay of the amplitude with frequency.
+    rng : numpy.random.Generator
+        Draws the noise.
+
+    Returns
+    -------
+    float64 array (2 size, 2 size)
+        Two periods in each direction, with mean 0 and standard deviation 1.
+    """
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size))
     frequency[0, 0] = np.inf
     field = np.fft.irfft2(

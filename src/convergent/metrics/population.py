@@ -19,8 +19,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from ..base.allocator import return_freed_memory
 from ..base.arrays import Array, centre, double, take
-from ..base.devices import give_back, on_device
+from ..base.devices import on_device
 from ..base.errors import InputError
 
 __all__ = [
@@ -261,7 +262,7 @@ class PopulationFold:
         inner, across, test_square = self._inner_products()
         xp = array_api.array_namespace(inner)
         if self.population.on_disk:  # what follows takes most memory of all
-            give_back()
+            return_freed_memory()
         squares, left = _eigh(inner)
         squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
         rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0

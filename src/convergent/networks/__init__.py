@@ -1,1 +1,1 @@
-"""Networks: the only place of torch models."""
+"""Networks: torch models, extraction of their activations, and training of small ones."""

@@ -1,4 +1,4 @@
-"""Accuracy: how often a network says what an image shows."""
+"""Accuracy of a classifier."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def accuracy(
     Parameters
     ----------
     outputs : Assembly
-        (stimulus, unit): a classifier's outputs, one unit a class, as `extract` gives them
+        (stimulus, unit): a classifier's outputs, one unit for each class, as `extract` returns them
         (``extract(network, stimuli, ["classifier"])["classifier"]``).
     labels : pandas.Series or dict
-        Class of each stimulus, by stimulus name: a name of `classes` (a number is a name where its
-        digits are among these), or its position in them. Those of further stimuli are passed over.
+        Class of each stimulus, by stimulus name: a name of `classes` (a number counts as a name if
+        its digits are one), or its position in them. Labels of other stimuli are ignored.
     classes : sequence of str
-        Names of the classes, in the order of the units: those of the drawings where left out, and
-        for other images what stands under ``classes`` in the training's ``settings.json``.
+        Names of the classes, in the order of the units; by default, those of `drawings`. After a
+        training on other images they are listed under ``classes`` in its ``settings.json``.
 
     Returns
     -------
@@ -42,8 +42,8 @@ def accuracy(
     Raises
     ------
     InputError
-        Where units and classes are not equally many, outputs are missing, a stimulus has no label,
-        or its label is no class.
+        If the numbers of units and classes differ, outputs are missing, a stimulus has no label, or
+        its label is not a class.
 
     Examples
     --------
@@ -57,26 +57,27 @@ def accuracy(
     if values.dims != ("stimulus", "unit") or values.sizes["unit"] != len(classes):
         raise InputError(
             f"outputs have dims {dict(values.sizes)}, and there are {len(classes)} classes: give "
-            "(stimulus, unit) with a unit a class, the last layer of a classifier, and its classes."
+            "(stimulus, unit) with one unit for each class, that is, the last layer of a "
+            "classifier, and the names of its classes."
         )
     named = dict(labels.items())
     without = [name for name in outputs.stimuli if name not in named]
     if without:
         raise InputError(
             f"{len(without)} of {len(outputs.stimuli)} stimuli have no label ({examples(without)}; "
-            f"labels are of {examples(named)}): give one for each, by stimulus name."
+            f"labels are given for {examples(named)}): give one for each, by stimulus name."
         )
     right = [_class_number(name, named[name], classes) for name in outputs.stimuli]
     array = np.asarray(values.values)
     if np.isnan(array).any():
         raise InputError(
-            f"{int(np.isnan(array).any(1).sum())} stimuli lack outputs (NaN): leave these out."
+            f"{int(np.isnan(array).any(1).sum())} stimuli lack outputs (NaN): leave them out."
         )
     return float((array.argmax(1) == right).mean())
 
 
 def _class_number(stimulus: str, label: Any, classes: Sequence[str]) -> int:
-    if str(label) in classes:  # categories that are numbers are classes by their digits
+    if str(label) in classes:  # also a number whose digits are the name of a class
         return list(classes).index(str(label))
     whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
     if whole and 0 <= label < len(classes):

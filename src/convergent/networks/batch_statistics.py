@@ -1,4 +1,4 @@
-"""What batch normalisation divides by, set anew for weights as they are."""
+"""Statistics of batch normalisation, computed again for weights that have changed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ __all__ = ["batch_norms", "new_batch_statistics"]
 
 
 def batch_norms(module: nn.Module) -> list[Any]:
-    """All parts that normalise batches.
+    """Find all parts of a module that normalise batches.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Of any kind.
+        Any module.
+
+    Returns
+    -------
+    list of torch.nn.Module
     """
     kind = nn.modules.batchnorm._BatchNorm
     return [part for part in module.modules() if isinstance(part, kind)]
@@ -25,12 +29,13 @@ def batch_norms(module: nn.Module) -> list[Any]:
 
 @contextmanager
 def new_batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Means and variances of each layer become those over all that is shown meanwhile.
+    """Replace means and variances of each layer by those of the inputs during a with statement.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Left in evaluation mode, but for its batch normalisation, which is left in training mode.
+        Afterwards it is in evaluation mode, except for its batch normalisation, which is in
+        training mode.
 
     References
     ----------

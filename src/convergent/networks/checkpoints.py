@@ -1,4 +1,4 @@
-"""Files of weights from along a training, by the step at which they were saved."""
+"""Checkpoints: files of weights, by the step of the training at which they were saved."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..base.errors import InputError, examples
 
-__all__ = ["NUMBER", "checkpoints"]
+__all__ = ["checkpoints"]
 
-NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"(\d+(?:\.\d+)?)"
 
 
 def checkpoints(
@@ -21,22 +21,22 @@ def checkpoints(
     Parameters
     ----------
     folder : path
-        Where they lie; folders in it are not searched.
+        The folder; folders inside it are not searched.
     pattern : str
-        Their file name, with ``{step}`` where the number stands, such as ``"epoch-{step}.pt"`` (as
-        `train` names them) or ``"model_{step}.pth"``. A number is whole or decimal; other files
-        are passed over.
+        Their file name, with ``{step}`` in place of the number, such as ``"epoch-{step}.pt"`` (as
+        `train` names them) or ``"model_{step}.pth"``. The number is whole or decimal; other files
+        are ignored.
 
     Returns
     -------
-    dict of Path
+    dict of float to Path
         Files by step, from first to last.
 
     Raises
     ------
     InputError
-        Where there is no such folder, the pattern has no ``{step}`` or several, no file fits it, or
-        two files have one step.
+        If there is no such folder, the pattern does not contain ``{step}`` exactly once, no file
+        fits it, or two files have the same step.
 
     Examples
     --------
@@ -44,31 +44,31 @@ def checkpoints(
     >>> files = cv.checkpoints("trained/small-plain-0")  # doctest: +SKIP
     >>> cv.network("small-plain", checkpoint=files[1.0])  # doctest: +SKIP
     """
-    place = Path(folder)
+    root = Path(folder)
     if pattern.count("{step}") != 1 or "/" in pattern or "\\" in pattern:
         raise InputError(
-            f"the pattern {pattern!r} is not a file name with one {{step}}: write {{step}} where "
-            "the number stands, as in 'epoch-{step}.pt', and give the folder apart."
+            f"the pattern {pattern!r} is not a file name with one {{step}}: write {{step}} in "
+            "place of the number, as in 'epoch-{step}.pt', and give the folder separately."
         )
-    if not place.is_dir():
-        raise InputError(f"there is no folder {place}.")
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root}.")
     before, after = map(re.escape, pattern.split("{step}"))
-    wanted = re.compile(before + NUMBER + after)
-    names = sorted(file.name for file in place.iterdir() if file.is_file())
+    wanted = re.compile(before + _NUMBER + after)
+    names = sorted(file.name for file in root.iterdir() if file.is_file())
     found: dict[float, Path] = {}
     for name in names:
         if fits := wanted.fullmatch(name):
             step = float(fits[1])
             if step in found:
                 raise InputError(
-                    f"{place} holds two checkpoints of step {step:g}, {found[step].name!r} and "
+                    f"{root} holds two checkpoints of step {step:g}, {found[step].name!r} and "
                     f"{name!r}: remove one, or give a pattern that only one of them fits."
                 )
-            found[step] = place / name
+            found[step] = root / name
     if not found:
         holds = f"it holds {examples(names)}" if names else "it holds no files"
         raise InputError(
-            f"no file in {place} fits {pattern!r} ({holds}): give the pattern of its checkpoints, "
-            "with {step} where the number stands."
+            f"no file in {root} fits {pattern!r} ({holds}): give the pattern of its checkpoints, "
+            "with {step} in place of the number."
         )
     return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""Activations written to a store as they come, and an interrupted extraction continued."""
+"""Activations written to a store during an extraction, which can be interrupted and continued."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..data.layer_store import (
     StoreRecord,
     create_layer,
     finish_layer,
+    intact_rows,
     layer_path,
     read_record,
-    whole_layers,
     write_record,
     write_rows,
 )
@@ -31,7 +31,7 @@ from ..data.storage import check_attrs, chunk_sizes, read_array
 from .forward import Rows, layout_of
 from .network import Network
 
-__all__ = ["CONTENT", "content_of", "extract_to", "label_layer"]
+__all__ = ["content_of", "extract_to", "label_layer"]
 
 
 def extract_to(
@@ -42,60 +42,86 @@ def extract_to(
     about: dict[str, Any],
     run: Callable[[Mapping[str, int], int], Generator[Rows, None, None]],
 ) -> dict[str, Assembly]:
-    """Extract what a store does not hold yet, and open it."""
+    """Extract what a store does not hold yet, and open it.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    content : dict
+        What decides the activations, from `content_of`.
+    stimuli : Stimuli
+        The images.
+    layers : sequence of str
+        Names of the layers.
+    about : dict
+        Attributes of the assemblies; the hash of the inputs is added.
+    run : function
+        From the rows that are finished, by layer, and the number of stimuli in a row, to the rows
+        of chunks (`forward.extract_rows`).
+
+    Returns
+    -------
+    dict of str to Assembly
+        On disk, in the order of ``layers``.
+
+    Raises
+    ------
+    InputError
+        If the store holds other activations, or attributes cannot be saved.
+    """
     check_attrs(about)
-    record = _continued(path, layers, content)
+    record = _record_of(path, layers, content)
     finished = {layer: record.layers[layer] for layer in layers}
-    known = len(record.inputs)
-    if min(finished.values()) < known:  # rows will be added beside others: see all of these first
+    n_known = len(record.inputs)
+    if min(finished.values()) < n_known:  # before rows are added, check all that are known
         with closing(run({}, record.height)) as rows:
-            for row in islice(rows, known):
+            for row in islice(rows, n_known):
                 _check_inputs(path, record, row, stimuli)
     with closing(run(finished, record.height)) as rows:
         for row in rows:
             _check_inputs(path, record, row, stimuli)
             about["inputs_sha256"] = row.inputs_sha256
             if row.values:
-                record = _stored(path, record, row, stimuli.names, about)
+                record = _write_row(path, record, row, stimuli.names, about)
     found = {layer: read_array(layer_path(path, record, layer)) for layer in layers}
     for data in found.values():
-        data.attrs = dict(about)  # those of this call, whose notes can be other ones
+        data.attrs = dict(about)  # those of this call: its notes about the network may differ
     return {layer: as_extracted(Assembly(data)) for layer, data in found.items()}
 
 
 def content_of(
-    network: Network, stimuli: Stimuli, about: Mapping[str, Any], place: torch.device
+    network: Network, stimuli: Stimuli, about: Mapping[str, Any], device: torch.device
 ) -> dict[str, Any]:
-    """What activations follow from, but for the pixels."""
+    """Collect all that decides activations, except the pixels.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    stimuli : Stimuli
+        The images.
+    about : mapping
+        Attributes of the assemblies: ``weights_sha256`` and ``spatial`` are read.
+    device : torch.device
+        Where the network runs.
+
+    Returns
+    -------
+    dict
+        Plain values.
+    """
     return {
         "weights": about["weights_sha256"],
         "architecture": network.architecture_sha256(),
-        "device": place.type,  # another computes with another rounding
+        "device": device.type,  # devices differ in rounding
         "spatial": about["spatial"],
         "inputs": layout_of(network.preprocess(stimuli[0])),
         "stimuli": list(stimuli.names),
     }
 
 
-def _continued(path: Path, layers: Sequence[str], content: dict[str, Any]) -> StoreRecord:
-    """How far a store got, with the layers asked for; an error if it holds something else."""
-    record = read_record(path)
-    if record is None:
-        height, _ = chunk_sizes(len(content["stimuli"]), 1)
-        return StoreRecord(content, height, (), dict.fromkeys(layers, 0))
-    for key, what in CONTENT.items():
-        found, wanted = record.content.get(key), content[key]
-        if key == "stimuli" and found != wanted:
-            other = sorted(set(found or ()) ^ set(wanted))
-            found, wanted = f"{len(found or ())} stimuli", f"{len(wanted)}"
-            wanted += f"; not in both are {examples(other)}"
-        if found != wanted:
-            raise _other(path, what, f"{found} in the store, asked for {wanted}")
-    whole = whole_layers(path, record)  # these keep their places
-    return replace(record, layers=whole | {layer: whole.get(layer, 0) for layer in layers})
-
-
-CONTENT = {  # what a store can differ in, and how a message calls it
+_CONTENT = {  # what can differ between a store and a call, and how a message names it
     "weights": "other weights",
     "architecture": "another architecture",
     "device": "another device",
@@ -105,7 +131,25 @@ CONTENT = {  # what a store can differ in, and how a message calls it
 }
 
 
-def _other(path: Path, what: str, detail: str) -> InputError:
+def _record_of(path: Path, layers: Sequence[str], content: dict[str, Any]) -> StoreRecord:
+    """Record of a store, with these layers in it; an error if it holds other activations."""
+    record = read_record(path)
+    if record is None:
+        height, _ = chunk_sizes(len(content["stimuli"]), 1)
+        return StoreRecord(content, height, (), dict.fromkeys(layers, 0))
+    for key, what in _CONTENT.items():
+        found, wanted = record.content.get(key), content[key]
+        if key == "stimuli" and found != wanted:
+            other = sorted(set(found or ()) ^ set(wanted))
+            found, wanted = f"{len(found or ())} stimuli", f"{len(wanted)}"
+            wanted += f"; not in both are {examples(other)}"
+        if found != wanted:
+            raise _holds_other(path, what, f"{found} in the store, asked for {wanted}")
+    intact = intact_rows(path, record)  # in the order of the record, which names the folders
+    return replace(record, layers=intact | {layer: intact.get(layer, 0) for layer in layers})
+
+
+def _holds_other(path: Path, what: str, detail: str) -> InputError:
     return InputError(
         f"{path} holds activations of {what} ({detail}), and is left as it is: give another path "
         "as store, or remove it."
@@ -116,25 +160,24 @@ def _check_inputs(path: Path, record: StoreRecord, row: Rows, stimuli: Stimuli) 
     """Stop before anything is written beside activations of other pixels."""
     if row.index < len(record.inputs) and record.inputs[row.index] != row.inputs_sha256:
         names = stimuli.names[row.stimuli]
-        raise _other(
+        raise _holds_other(
             path,
             "other pixels, or pixels that were preprocessed otherwise",
             f"in one or more of the stimuli from {names[0]!r} to {names[-1]!r}",
         )
 
 
-def _stored(
+def _write_row(
     path: Path, record: StoreRecord, row: Rows, names: Sequence[str], about: Mapping[str, Any]
 ) -> StoreRecord:
-    """Write a row of chunks; only when all of it is on disk, the store says that it is there."""
+    """Write a row of chunks; the record counts it only once all of it is on disk."""
     if row.index == 0:
-        write_record(path, record)  # so that what is left by an interruption belongs to a store
+        write_record(path, record)  # so that what an interruption leaves is known as a store
     for layer, values in row.values.items():
         folder = layer_path(path, record, layer)
         if row.index == 0:
-            room = dask.array.empty((len(names), values.shape[1]), dtype=values.dtype)
-            shape = row.shapes[layer]
-            create_layer(folder, label_layer(layer, room, shape, names, about).data)
+            empty = dask.array.empty((len(names), values.shape[1]), dtype=values.dtype)
+            create_layer(folder, label_layer(layer, empty, row.shapes[layer], names, about).data)
         write_rows(folder, row.stimuli.start, values)
         if row.index == record.n_rows - 1:
             finish_layer(folder, layer, about)
@@ -154,19 +197,39 @@ def label_layer(
     names: Sequence[str],
     about: Mapping[str, Any],
 ) -> Assembly:
-    """Label what is kept of one layer, numpy or dask (stimulus, unit)."""
+    """Label the activations of one layer.
+
+    Parameters
+    ----------
+    layer : str
+        Its name.
+    values : numpy or dask array (stimulus, unit)
+        Activations.
+    shape : tuple of int
+        Shape of the activations of one stimulus: (channel,), (token, channel) or (channel, row,
+        column).
+    names : sequence of str
+        Names of the stimuli.
+    about : mapping
+        Attributes.
+
+    Returns
+    -------
+    Assembly
+        Its units are named by layer and indices, as in ``stem/03.12.07``.
+    """
     axes = {1: ("channel",), 2: ("token", "channel"), 3: ("channel", "row", "column")}[len(shape)]
-    places = np.unravel_index(np.arange(values.shape[1]), shape)
+    indices = np.unravel_index(np.arange(values.shape[1]), shape)
     written = [
-        np.char.mod(f"%0{len(str(size - 1))}d", place)
-        for size, place in zip(shape, places, strict=True)
+        np.char.mod(f"%0{len(str(size - 1))}d", index)
+        for size, index in zip(shape, indices, strict=True)
     ]
     units = written[0]
     for part in written[1:]:
         units = np.char.add(np.char.add(units, "."), part)
     labels: dict[str, Any] = {"layer": layer}
-    for axis, place in zip(axes, places, strict=True):
-        labels[axis] = ("unit", place.astype(np.int32))
+    for axis, index in zip(axes, indices, strict=True):
+        labels[axis] = ("unit", index.astype(np.int32))
     return Assembly.from_array(
         values,
         stimuli=names,

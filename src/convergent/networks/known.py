@@ -1,4 +1,4 @@
-"""Networks: where they come from, and what is done to an image before they are shown it."""
+"""Networks by name: where they come from, and their preprocessing."""
 
 from __future__ import annotations
 
@@ -18,22 +18,14 @@ from ..base.errors import InputError, unknown
 from ..images.scenes import natural_images
 from .batch_statistics import batch_norms, new_batch_statistics
 from .network import Network
-from .small import SMALL, SMALL_LAYERS, SmallNetwork, shown
+from .small import SMALL, SMALL_LAYERS, SmallNetwork, preprocess_small
 from .weights import load_weights
 
-__all__ = [
-    "CALIBRATION_IMAGES",
-    "FAMILIES",
-    "LITE_DEFAULTS",
-    "LITE_SIZES",
-    "NETWORKS",
-    "network",
-    "scaled",
-]
+__all__ = ["CALIBRATION_IMAGES", "LITE_DEFAULTS", "NETWORKS", "network", "preprocess_lite"]
 
-LITE_SIZES = {0: 224, 1: 240, 2: 260}
+_LITE_SIZES = {0: 224, 1: 240, 2: 260}
 LITE_DEFAULTS = ("_conv_stem", "_blocks.2", "_blocks.5", "_blocks.8", "_blocks.11", "_blocks.14")
-CALIBRATION_IMAGES = 32  # shown to an untrained network to set its batch statistics
+CALIBRATION_IMAGES = 32  # simulated images that set the batch statistics of untrained networks
 
 
 def network(
@@ -49,22 +41,37 @@ def network(
     ----------
     name : str
         ``efficientnet-lite0``, ``-lite1``, ``-lite2``; ``small-plain`` and ``small-residual``,
-        which `train` trains; ``torchvision:NAME`` and ``timm:NAME`` where these are installed;
-        ``package.module:function`` for one's own, a function without arguments that returns a
-        `Network`, or a torch module that takes 224 x 224 images with ImageNet's mean and deviation.
+        which `train` trains; ``torchvision:NAME`` and ``timm:NAME`` if these packages are
+        installed; ``package.module:function`` for a network of your own. The function takes no
+        arguments, and returns a `Network`, or a torch module for images of 224 x 224 pixels that
+        are normalised with ImageNet's mean and standard deviation.
     pretrained : bool
-        With trained weights; otherwise with random ones, and batch statistics set on simulated
-        images, so that activations neither vanish nor explode.
+        Whether the network has trained weights; otherwise they are random, and batch statistics
+        are computed on simulated images, so that activations neither vanish nor explode.
     seed : int
-        Draws the random weights.
+        Seed of the random weights.
     checkpoint : path, optional
-        A ``state_dict`` saved by torch, loaded in place of the trained weights.
+        A ``state_dict`` saved by torch, which is loaded instead of the trained weights.
+
+    Returns
+    -------
+    Network
+        In evaluation mode.
 
     Raises
     ------
     InputError
-        Where the name is not known, a package is missing, there are no trained weights, or the
+        If the name is not known, a package is missing, there are no trained weights, or the
         checkpoint does not fit or holds code.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> network = cv.network("small-residual", pretrained=False, seed=1)
+    >>> network.default_layers[:4]
+    ('stem', 'blocks.0.first', 'blocks.0', 'blocks.1.first')
+    >>> network.about["weights"]
+    'untrained, seed 1'
     """
     family, _, member = name.partition(":")
     trained = pretrained and checkpoint is None
@@ -76,14 +83,14 @@ def network(
                     "network", name, [*NETWORKS, "torchvision:NAME", "timm:NAME", "module:function"]
                 )
             made = NETWORKS[name](trained)
-        elif family in FAMILIES:
-            made = FAMILIES[family](member, trained)
+        elif family in _FAMILIES:
+            made = _FAMILIES[family](member, trained)
         elif pretrained or checkpoint is not None:
             made = _own(family, member)
         else:
             raise InputError(
                 f"{name} decides on its weights itself: give a function that returns an untrained "
-                "network, in place of pretrained=False."
+                "network, instead of pretrained=False."
             )
     about: dict[str, Any] = {"network": name, **made.about}
     if checkpoint is not None:
@@ -114,24 +121,24 @@ def _lite(version: int, trained: bool) -> Network:
     if trained:
         file = getattr(weights, f"EfficientnetLite{version}ModelFile").get_model_file_path()
         load_weights(module, Path(file))
-    size = LITE_SIZES[version]
+    size = _LITE_SIZES[version]
     about = {
         "weights": "ImageNet",
         "licence": "Apache-2.0",
         "preprocess": f"{size} px bicubic, (x - 127) / 128",
     }
-    return Network(name, module, partial(scaled, size=size), LITE_DEFAULTS, about)
+    return Network(name, module, partial(preprocess_lite, size=size), LITE_DEFAULTS, about)
 
 
 def _small(name: str, trained: bool) -> Network:
-    """A network that `train` trains; no package has weights for it."""
+    """A network for `train`; no package has weights for it."""
     if trained:
         raise InputError(
-            f"there are no weights for {name}: train it with `convergent train {name}` and give a "
-            "file of that as checkpoint=, or ask for it untrained with pretrained=False."
+            f"there are no weights for {name}: train it with `convergent train {name}` and give "
+            "one of the files as checkpoint=, or get it untrained with pretrained=False."
         )
     about = {"preprocess": "64 px bicubic, (x - 127.5) / 64"}
-    return Network(name, SmallNetwork(name), shown, SMALL_LAYERS, about)
+    return Network(name, SmallNetwork(name), preprocess_small, SMALL_LAYERS, about)
 
 
 def _torchvision(member: str, trained: bool) -> Network:
@@ -156,7 +163,7 @@ def _timm(member: str, trained: bool) -> Network:
 
 
 def _own(path: str, function: str) -> Network:
-    """A network of the user's, from ``package.module:function``."""
+    """A network of the user, from ``package.module:function``."""
     try:
         make = getattr(importlib.import_module(path), function)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -181,11 +188,11 @@ def _own(path: str, function: str) -> Network:
 
 
 NETWORKS: dict[str, Callable[[bool], Network]] = {
-    **{f"efficientnet-lite{version}": partial(_lite, version) for version in LITE_SIZES},
+    **{f"efficientnet-lite{version}": partial(_lite, version) for version in _LITE_SIZES},
     **{name: partial(_small, name) for name in SMALL},
 }
 
-FAMILIES: dict[str, Callable[[str, bool], Network]] = {"torchvision": _torchvision, "timm": _timm}
+_FAMILIES: dict[str, Callable[[str, bool], Network]] = {"torchvision": _torchvision, "timm": _timm}
 
 
 def _installed(module: str, package: str) -> Any:
@@ -198,27 +205,41 @@ def _installed(module: str, package: str) -> Any:
 
 
 def _resized(image: Image.Image, size: int) -> NDArray[np.float32]:
-    """Pixel values 0 to 255, (3, size, size)."""
+    """Pixel values from 0 to 255, (3, size, size)."""
     square = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(square, dtype=np.float32).transpose(2, 0, 1)
 
 
-def scaled(image: Image.Image, size: int) -> torch.Tensor:
-    """What EfficientNet-lite is shown: ``size`` x ``size`` pixels, bicubic, (x - 127) / 128."""
+def preprocess_lite(image: Image.Image, size: int) -> torch.Tensor:
+    """Preprocess an image for EfficientNet-lite: bicubic, (x - 127) / 128.
+
+    Parameters
+    ----------
+    image : PIL image
+        Of any size and mode.
+    size : int
+        Height and width of the result in pixels.
+
+    Returns
+    -------
+    float32 tensor (3, size, size)
+        Channels, rows, columns.
+    """
     pixels = _resized(image, size)
-    pixels -= 127  # in place, as fresh memory costs more than the arithmetic
+    pixels -= 127  # in place, as newly allocated memory costs more than the arithmetic
     pixels /= 128
     return torch.from_numpy(pixels)
 
 
 def _imagenet(image: Image.Image, size: int) -> torch.Tensor:
+    """Preprocess an image with ImageNet's mean and standard deviation."""
     mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]
     deviation = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
     return torch.from_numpy((_resized(image, size) / 255 - mean) / deviation)
 
 
 def _set_batch_statistics(made: Network) -> None:
-    """Give batch normalisation the statistics of simulated images, layer by layer."""
+    """Set the statistics of batch normalisation to those of simulated images, layer by layer."""
     if not batch_norms(made.module):
         return
     images = natural_images(CALIBRATION_IMAGES, seed=1)

@@ -13,26 +13,36 @@ from PIL import Image
 
 from ..base.hashing import code_of
 
-__all__ = ["Network", "setting"]
+__all__ = ["Network"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Network:
-    """A network and what has to be done to an image before it is shown.
+    """A network, and how images are preprocessed for it.
 
     Parameters
     ----------
     name : str
-        What it is called in tables.
+        Name of the network in tables and figures.
     module : torch.nn.Module
         The network itself.
     preprocess : function
         From a PIL image (RGB) to a float32 tensor (channel, height, width).
     default_layers : tuple of str
-        Layers that are scored where none are named, from early to late; all leaf modules that
-        hold weights where left out.
+        Layers that are used where none are named, from early to late; by default, all modules
+        that hold weights and have no parts.
     about : dict
-        Where it comes from (package, weights, seed), kept with what is extracted from it.
+        Where the network comes from (package, weights, seed); written into the attributes of its
+        activations.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import torch
+    >>> from torchvision.transforms.functional import to_tensor  # doctest: +SKIP
+    >>> module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5), torch.nn.ReLU())
+    >>> cv.Network("mine", module, to_tensor)  # doctest: +SKIP
+    Network mine: 0.000608 million weights, 2 modules, default layers 0
     """
 
     name: str
@@ -43,27 +53,21 @@ class Network:
 
     def __post_init__(self) -> None:
         if not self.default_layers:
-            modules = dict(self.module.named_modules())
-            attention = tuple(  # runs its parts without calling them
-                f"{name}."
-                for name, m in modules.items()
-                if isinstance(m, torch.nn.MultiheadAttention)
-            )
-            leaves = tuple(
-                name
-                for name, m in modules.items()
-                if name and not any(m.children()) and any(True for _ in m.parameters())
-                if not name.startswith(attention)
-            )
-            object.__setattr__(self, "default_layers", leaves)
+            object.__setattr__(self, "default_layers", _leaves_with_weights(self.module))
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of all modules, in the order in which they were made."""
+        """Names of all modules, in the order in which they were defined."""
         return tuple(name for name, _ in self.module.named_modules() if name)
 
     def weights_sha256(self) -> str:
-        """SHA-256 of the names and values of all weights and buffers."""
+        """SHA-256 of the names and values of all weights and buffers.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+        """
         digest = hashlib.sha256()
         for name, tensor in sorted(self.module.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -73,15 +77,20 @@ class Network:
         return digest.hexdigest()
 
     def architecture_sha256(self) -> str:
-        """SHA-256 of all parts of the module: how they print, their classes' code and settings.
+        """SHA-256 of all parts of the module: their printed form, their classes' code and settings.
 
         Settings are attributes that are plain values or functions. What lies elsewhere, such as in
-        functions that `forward` calls, is not seen.
+        functions that ``forward`` calls, is not included.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
         """
         digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(self.module)).encode())
         for name, part in self.module.named_modules():
             settings = {
-                key: setting(value)
+                key: _setting(value)
                 for key, value in sorted(vars(part).items())
                 if not key.startswith("_") and key != "training"
             }
@@ -89,7 +98,13 @@ class Network:
         return digest.hexdigest()
 
     def fingerprint(self) -> str:
-        """SHA-256 of weights and architecture."""
+        """SHA-256 of weights and architecture.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+        """
         written = f"{self.weights_sha256()} {self.architecture_sha256()}"
         return hashlib.sha256(written.encode()).hexdigest()
 
@@ -101,8 +116,24 @@ class Network:
         )
 
 
-def setting(value: object) -> str:
-    """A plain value, or the name and code of a function; nothing of what is neither."""
+def _leaves_with_weights(module: torch.nn.Module) -> tuple[str, ...]:
+    """Names of the modules that hold weights and have no parts."""
+    modules = dict(module.named_modules())
+    attention = tuple(  # uses the weights of its parts without calling them
+        f"{name}."
+        for name, part in modules.items()
+        if isinstance(part, torch.nn.MultiheadAttention)
+    )
+    return tuple(
+        name
+        for name, part in modules.items()
+        if name and not any(part.children()) and any(True for _ in part.parameters())
+        if not name.startswith(attention)
+    )
+
+
+def _setting(value: object) -> str:
+    """A plain value, or the name and code of a function; an empty string for other values."""
     if isinstance(value, (bool, int, float, str, tuple, type(None))):
         return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
     if callable(value) and not isinstance(value, torch.nn.Module):

@@ -12,7 +12,7 @@ from ..data.positions import grid_side
 
 __all__ = ["SPATIAL", "Treatment", "treatment"]
 
-Treatment = Callable[[torch.Tensor, str], torch.Tensor]  # of a layer's output, with its name
+Treatment = Callable[[torch.Tensor, str], torch.Tensor]  # from a layer's output and its name
 
 
 def _center(output: torch.Tensor, layer: str) -> torch.Tensor:
@@ -37,13 +37,14 @@ def _positions(output: torch.Tensor, layer: str, side: int | None = None) -> tor
     if output.ndim != 4:
         what = {2: "one response of each unit to an image", 3: "tokens, which have no rows"}
         raise InputError(
-            f"layer {layer!r} has no positions to make stimuli of: it gives {what[output.ndim]}. "
-            "Leave it out (layers=), or use spatial='mean' or 'flatten' for all layers."
+            f"layer {layer!r} has no positions that could be stimuli: it gives "
+            f"{what[output.ndim]}. Leave it out (layers=), or use spatial='mean' or 'flatten' for "
+            "all layers."
         )
     if side is None:
         return output
     rows, columns = output.shape[2:]
-    if side > min(rows, columns):  # some would be copies of others
+    if side > min(rows, columns):  # some positions would be copies of others
         raise InputError(
             f"layer {layer!r} has maps of {rows} x {columns}, which cannot be averaged onto "
             f"{side} x {side} positions: use spatial='positions-{min(rows, columns)}' for all "
@@ -62,20 +63,25 @@ SPATIAL: dict[str, Treatment] = {
 
 
 def treatment(spatial: str) -> Treatment:
-    """What becomes of the output (stimulus, ...) of a layer.
+    """Find the function that treats the positions of a layer.
 
     Parameters
     ----------
     spatial : str
         A name of `SPATIAL`, or ``"positions-N"``.
 
+    Returns
+    -------
+    function
+        From the output (stimulus, ...) of a layer, and its name, to activations.
+
     Raises
     ------
     InputError
-        Where there is no such way.
+        If there is no such treatment.
     """
     if not isinstance(spatial, str):
-        raise unknown("way to treat positions", spatial, SPATIAL)
+        raise unknown("treatment of positions", spatial, SPATIAL)
     side = grid_side(spatial)
     if side is not None:
         return partial(_positions, side=side)
@@ -85,5 +91,5 @@ def treatment(spatial: str) -> Treatment:
             "'positions-4'."
         )
     if spatial not in SPATIAL:
-        raise unknown("way to treat positions", spatial, [*SPATIAL, "positions-4"])
+        raise unknown("treatment of positions", spatial, [*SPATIAL, "positions-4"])
     return SPATIAL[spatial]

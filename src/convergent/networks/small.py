@@ -1,4 +1,4 @@
-"""Networks so small that a laptop trains them: modules, layer names, and what they are shown."""
+"""Networks so small that a laptop trains them: modules, layer names and preprocessing."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from torch import nn
 from ..images.drawings import CATEGORIES
 
 __all__ = [
-    "BLOCKS",
     "SIZE",
     "SMALL",
     "SMALL_LAYERS",
-    "STEM",
     "SmallNetwork",
     "as_input",
     "pixels",
-    "shown",
+    "preprocess_small",
 ]
 
-SIZE = 64  # height and width of what they are shown, in pixels
-STEM = 16  # channels
-BLOCKS = ((16, 1), (32, 2), (64, 2), (64, 1))  # channels, and stride of the first convolution
+SIZE = 64  # height and width of their input, in pixels
+_STEM = 16  # channels
+_BLOCKS = ((16, 1), (32, 2), (64, 2), (64, 1))  # channels, and stride of the first convolution
 SMALL = {"small-plain": False, "small-residual": True}  # whether there are skip connections
 
 SMALL_LAYERS = (
     "stem",
-    *(f"blocks.{i}{part}" for i in range(len(BLOCKS)) for part in (".first", "")),
+    *(f"blocks.{i}{part}" for i in range(len(_BLOCKS)) for part in (".first", "")),
     "classifier",
 )
 
@@ -41,21 +39,21 @@ SMALL_LAYERS = (
 class SmallNetwork(nn.Module):
     """Ten layers of weights: a stem, four blocks of two 3 x 3 convolutions, and a classifier.
 
-    After each convolution come batch normalisation and a ReLU; all of `SMALL_LAYERS` but the last
-    are outputs of a ReLU, and no module works in place. Maps are 32 x 32 after the stem and the
-    first block, 16 x 16 after the second, and 8 x 8 after the third and fourth; the classifier sees
-    their mean over positions. The residual network is the plain one with each block's input added
-    to its second convolution's output, before the ReLU: where a block has more channels than its
-    input, the input is averaged over 2 x 2 positions and joined by channels of zeros, so that both
-    networks have equally many weights. They are drawn from torch's generator, as it is seeded, and
-    one seed draws other ones for each network.
+    Batch normalisation and a ReLU follow each convolution; all of `SMALL_LAYERS` but the last are
+    outputs of a ReLU, and no module works in place. Maps are 32 x 32 after the stem and the first
+    block, 16 x 16 after the second, and 8 x 8 after the third and fourth; the input of the
+    classifier is their mean over positions. The residual network is the plain one with each block's
+    input added to the output of its second convolution, before the ReLU. Where a block has more
+    channels than its input, the input is averaged over 2 x 2 positions and extended by channels of
+    zeros, so that both networks have the same number of weights. These are drawn from torch's
+    generator; with the same seed the two networks have different weights.
 
     Parameters
     ----------
     name : str
         A key of `SMALL`.
     classes : int
-        Outputs of the classifier.
+        Number of outputs of the classifier.
 
     References
     ----------
@@ -65,21 +63,21 @@ class SmallNetwork(nn.Module):
 
     def __init__(self, name: str, classes: int = len(CATEGORIES)) -> None:
         super().__init__()
-        self.stem = _unit(3, STEM, stride=2)
-        widths = [STEM, *(width for width, _ in BLOCKS)]
+        self.stem = _convolution(3, _STEM, stride=2)
+        widths = [_STEM, *(width for width, _ in _BLOCKS)]
         self.blocks = nn.Sequential(
             *(
                 _Block(before, width, stride, SMALL[name])
-                for before, (width, stride) in zip(widths, BLOCKS, strict=False)
+                for before, (width, stride) in zip(widths, _BLOCKS, strict=False)
             )
         )
         self.classifier = nn.Linear(widths[-1], classes)
-        # a name in the state_dict, so that weights of the other network, which fit, do not load
+        # its name in the state_dict keeps weights of the other network, which fit, from loading
         self.register_buffer(name.replace("-", "_"), torch.ones(1))
         _initialise(self, name)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Outputs (image, class), before the softmax, for images (image, 3, 64, 64)."""
+        """Outputs (image, class) before the softmax, from images (image, 3, 64, 64)."""
         maps: torch.Tensor = self.blocks(self.stem(images))
         outputs: torch.Tensor = self.classifier(maps.mean((2, 3)))
         return outputs
@@ -87,11 +85,11 @@ class SmallNetwork(nn.Module):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Load weights, also of a network that was trained on another number of classes."""
+        """Load weights, also those of a network with another number of classes."""
         weight: Any = state_dict.get("classifier.weight")
         features = self.classifier.in_features
         other = isinstance(weight, torch.Tensor) and weight.shape != self.classifier.weight.shape
-        if other and weight.shape[1:] == (features,):  # else an optimizer would lose its weights
+        if other and weight.shape[1:] == (features,):  # else an optimizer keeps its weights
             self.classifier = nn.Linear(features, len(weight))
         return super().load_state_dict(state_dict, strict, assign)
 
@@ -99,8 +97,8 @@ class SmallNetwork(nn.Module):
 class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, residual: bool) -> None:
         super().__init__()
-        self.first = _unit(inputs, outputs, stride)
-        self.second = _unit(outputs, outputs)[:-1]
+        self.first = _convolution(inputs, outputs, stride)
+        self.second = _convolution(outputs, outputs)[:-1]
         self.relu = nn.ReLU()
         self.stride, self.added, self.residual = stride, outputs - inputs, residual
 
@@ -114,7 +112,8 @@ class _Block(nn.Module):
         return after
 
 
-def _unit(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A convolution, batch normalisation and a ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
@@ -123,8 +122,8 @@ def _unit(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def _initialise(module: nn.Module, name: str) -> None:
-    """Draw weights that keep the size of activations, other ones for each architecture."""
-    drawn = int(torch.randint(2**31, ()))  # so that torch's seed decides
+    """Draw weights that preserve the variance of activations, different ones for each network."""
+    drawn = int(torch.randint(2**31, ()))  # so that torch's seed decides them
     source = torch.Generator().manual_seed(drawn + zlib.crc32(name.encode()))
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -136,8 +135,8 @@ def _initialise(module: nn.Module, name: str) -> None:
             nn.init.zeros_(part.bias)
 
 
-def shown(image: Image.Image) -> torch.Tensor:
-    """What small networks are shown: 64 x 64 pixels, bicubic, (x - 127.5) / 64.
+def preprocess_small(image: Image.Image) -> torch.Tensor:
+    """Preprocess an image for small networks: 64 x 64 pixels, bicubic, (x - 127.5) / 64.
 
     Parameters
     ----------
@@ -153,12 +152,17 @@ def shown(image: Image.Image) -> torch.Tensor:
 
 
 def pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """Pixel values 0 to 255 of an image, (64, 64, 3), bicubic where it has another size.
+    """Pixel values of an image, which is resized (bicubic) if it is not 64 x 64.
 
     Parameters
     ----------
     image : PIL image
         Of any size and mode.
+
+    Returns
+    -------
+    uint8 array (64, 64, 3)
+        From 0 to 255.
     """
     image = image.convert("RGB")
     if image.size != (SIZE, SIZE):
@@ -167,11 +171,11 @@ def pixels(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def as_input(values: torch.Tensor) -> torch.Tensor:
-    """Pixel values (image, row, column, channel) as the networks take them.
+    """Convert pixel values to the input of small networks.
 
     Parameters
     ----------
-    values : uint8 tensor
+    values : uint8 tensor (image, row, column, channel)
         From 0 to 255.
 
     Returns

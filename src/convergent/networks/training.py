@@ -1,4 +1,4 @@
-"""Train small networks, keeping weights from along the way."""
+"""Training of small networks, with checkpoints from the first step to the last."""
 
 from __future__ import annotations
 
@@ -21,27 +21,17 @@ from ..data.stimuli import Stimuli
 from .batch_statistics import new_batch_statistics
 from .small import SMALL, SmallNetwork, as_input
 from .training_files import COLUMNS, LOG, STATE, Plan, check_same, save_state, write_settings
-from .training_images import Labelled, _Numbered, _numbered, _source
+from .training_images import Batch, Labelled, image_source, numbered
 
-__all__ = [
-    "BATCH_SIZE",
-    "CALIBRATION_IMAGES",
-    "HELD_OUT_SEED",
-    "LEAST_CLASSES",
-    "N_HELD_OUT",
-    "N_IMAGES",
-    "WARM_UP",
-    "WEIGHT_DECAY",
-    "train",
-]
+__all__ = ["BATCH_SIZE", "HELD_OUT_SEED", "N_HELD_OUT", "N_IMAGES", "train"]
 
 BATCH_SIZE = 32
-N_IMAGES, N_HELD_OUT = 8_000, 1_600  # drawings that are learned from, and that are not
+N_IMAGES, N_HELD_OUT = 8_000, 1_600  # drawings for training, and for measuring accuracy
 HELD_OUT_SEED = 1
-LEAST_CLASSES = 2
-CALIBRATION_IMAGES = 512  # shown to set batch statistics
-WEIGHT_DECAY = 0.02
-WARM_UP = 0.02  # share of all steps in which the learning rate rises
+_LEAST_CLASSES = 2
+_CALIBRATION_IMAGES = 512  # training images on which batch statistics are computed
+_WEIGHT_DECAY = 0.02
+_WARM_UP = 0.02  # share of all steps in which the learning rate rises
 
 
 def train(
@@ -58,78 +48,88 @@ def train(
     device: str = "cpu",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Train a small network to tell categories apart, and keep its weights from along the way.
+    """Train a small network to classify images, and save checkpoints of its weights.
 
-    AdamW with weight decay 0.02 on the cross-entropy; the learning rate rises over the first 2% of
-    the steps, and falls to 0 as half a cosine. Interrupted and called again with the same
-    arguments, it goes on from the last checkpoint and ends with the same weights, bit by bit (on
-    the same machine, with as many threads); a finished training is not done again.
+    The optimizer is AdamW with weight decay 0.02, and the loss is the cross-entropy. The learning
+    rate rises over the first 2% of the steps, and then falls to 0 as half a cosine. If a training
+    was interrupted, a call with the same arguments continues from the last checkpoint, and ends
+    with the same weights, bit by bit (on the same machine, with the same number of threads); a
+    finished training is not repeated.
 
-    Weights are kept at the start, `early` times within the first epoch, evenly on a logarithmic
-    scale from its first step on, since most happens early, and after each epoch. What batch
-    normalisation divides by is set anew for each checkpoint, with the weights as they are, on 512
-    of the training images: running averages would still hold those of weights from steps before,
-    or at the start of none at all. Training itself does not use it.
+    Weights are saved at the start, ``early`` times within the first epoch (evenly on a logarithmic
+    scale from its first step on, since most of the learning happens early), and after each epoch.
+    For each checkpoint, the statistics of batch normalisation are computed again with the present
+    weights, on 512 of the training images: running averages would still depend on the weights of
+    earlier steps, and at the start there are none. The training itself does not use these
+    statistics.
 
     Parameters
     ----------
     name : str
         ``"small-plain"`` or ``"small-residual"``.
     folder : path
-        For what is written: ``epoch-00.000.pt`` (a ``state_dict``, for `network`), ..., by epochs
-        since the start, which `checkpoints` finds; ``log.csv``; ``settings.json``; and until it is
-        finished ``state.pt``, from which it would go on.
+        For the results: ``epoch-00.000.pt`` (a ``state_dict``, for `network`), ..., named by the
+        epochs since the start, which `checkpoints` finds; ``log.csv``; ``settings.json``; and
+        until the training is finished ``state.pt``, from which it can continue.
     seed : int
-        Draws the initial weights, which are those of ``network(name, pretrained=False,
-        seed=seed)``, and the order of the images.
+        Seed of the initial weights, which are those of ``network(name, pretrained=False,
+        seed=seed)``, and of the order of the images.
     epochs : int
-        How often each image is shown.
+        How often the network is trained on each image.
     images : Stimuli or int
-        What is learned from, with a column ``category`` in its table; or how many `drawings`, which
-        are the same for all seeds.
+        Training images, with a column ``category`` in their table; or the number of `drawings`,
+        which are the same for all seeds.
     held_out : Stimuli or int
-        What accuracy is measured on, of the same categories.
+        Images of the same categories, on which accuracy is measured; or the number of drawings.
     batch_size : int
-        Images in a step; those left over at the end of an epoch are not shown.
+        Images in a step; those left over at the end of an epoch are not used in it.
     learning_rate : float
-        The greatest.
+        The largest learning rate.
     early : int
-        Checkpoints within the first epoch; fewer where it has fewer steps.
+        Checkpoints within the first epoch; there are fewer if it has fewer steps.
     device : str
-        Where torch computes, such as ``"cuda"``.
+        Device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
     progress : bool, optional
-        Whether to draw a bar on stderr; where left out, only on a terminal.
+        Whether to display a progress bar on stderr; by default, only in a terminal.
 
     Returns
     -------
     pandas.DataFrame
-        The log, one row a checkpoint: ``epoch``, ``step``, ``images_seen``, ``loss`` (mean over the
-        steps since the row before; in the first row before any step), ``accuracy`` (share of the
-        held-out images).
+        The log, one row per checkpoint: ``epoch``, ``step``, ``images_seen``, ``loss`` (mean over
+        the steps since the row before; in the first row, the loss before any step), ``accuracy``
+        (share of held-out images that are classified correctly).
 
     Raises
     ------
     InputError
-        Where there is no such network, the folder holds a training with other settings, images have
-        no category or held-out ones another, or a number is out of its range.
+        If there is no such network, the folder holds a training with other settings, an image has
+        no category, a held-out image has a category that no training image has, or a number is out
+        of its range.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710 (convergence over training); Loshchilov and
-    Hutter 2019, ICLR (AdamW); Wu and Johnson 2021, arXiv 2105.07576 (batch statistics set anew).
+    Hutter 2019, ICLR (AdamW); Wu and Johnson 2021, arXiv 2105.07576 (batch statistics).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> log = cv.train("small-plain", "trained/small-plain-0")  # doctest: +SKIP
+    >>> files = cv.checkpoints("trained/small-plain-0")  # doctest: +SKIP
+    >>> network = cv.network("small-plain", checkpoint=files[12.0])  # doctest: +SKIP
     """
     if name not in SMALL:
         raise unknown("network that can be trained", name, SMALL)
     check_numbers(seed=seed, epochs=epochs, batch_size=batch_size, early=early)
     if not 0 < learning_rate < math.inf:
         raise InputError(f"learning_rate={learning_rate}: give a number above 0, such as 0.004.")
-    place, run = torch_device(device), Path(folder)
-    learned, load = _source(images, 0)
-    tested, load_tested = _source(held_out, HELD_OUT_SEED)
+    run, used_device = Path(folder), torch_device(device)
+    learned, load = image_source(images, 0)
+    tested, load_tested = image_source(held_out, HELD_OUT_SEED)
     if learned["n"] < batch_size:
         raise InputError(
-            f"{learned['n']} images are fewer than a batch of {batch_size}: give more, or a lesser "
-            "batch_size."
+            f"{learned['n']} images are fewer than a batch of {batch_size}: give more images, or "
+            "a smaller batch_size."
         )
     settings = {
         "network": name,
@@ -137,34 +137,34 @@ def train(
         "epochs": int(epochs),
         "batch_size": int(batch_size),
         "learning_rate": float(learning_rate),
-        "weight_decay": WEIGHT_DECAY,
+        "weight_decay": _WEIGHT_DECAY,
         "early": int(early),
-        "device": place.type,  # another computes with another rounding
+        "device": used_device.type,  # devices differ in rounding
         "images": learned,
         "held_out": tested,
     }
     check_same(run, settings)
     plan = Plan.of(settings)
     if not plan.finished(run):
-        _train(run, settings, plan, load(), load_tested(), place, progress)
-    return pd.read_csv(run / LOG, dtype=str).astype(COLUMNS)  # as exact as it was written
+        _train(run, settings, plan, load(), load_tested(), used_device, progress)
+    return pd.read_csv(run / LOG, dtype=str).astype(COLUMNS)  # float() is more exact than pandas
 
 
 class _Training:
-    """A network in training, and its log: all that a step changes.
+    """A network in training, its optimizer and its log.
 
     Parameters
     ----------
     run : Path
-        Its folder.
+        Folder of the training.
     settings : dict
-        Of the training.
+        Settings of the training.
     plan : Plan
-        When weights are kept.
+        Steps after which weights are saved.
     classes : int
-        Their number.
-    place : torch.device
-        Where torch computes.
+        Number of classes.
+    device : torch.device
+        Where the training runs.
     """
 
     def __init__(
@@ -173,40 +173,40 @@ class _Training:
         settings: Mapping[str, Any],
         plan: Plan,
         classes: int,
-        place: torch.device,
+        device: torch.device,
     ) -> None:
         self.run, self.plan, self.settings = run, plan, settings
         module = _initial(settings["network"], settings["seed"], classes)
-        self.module = module.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(
-            self.module.parameters(), settings["learning_rate"], weight_decay=WEIGHT_DECAY
+            self.module.parameters(), settings["learning_rate"], weight_decay=_WEIGHT_DECAY
         )
         self.step = 0
         self.log: list[tuple[float, ...]] = []
         self.losses: list[float] = []  # of the steps since the last checkpoint
 
-    def go_back(self) -> None:
-        """To where an interrupted training was at its last checkpoint, if there was one."""
+    def resume(self) -> None:
+        """Load the last checkpoint of an interrupted training, if there is one."""
         file = self.run / STATE
         if not file.is_file():
             return
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
-            if not self.plan.whole(self.run, state["step"]):
-                return  # some were removed: they are made anew, from the start
+            if not self.plan.complete(self.run, state["step"]):
+                return  # some checkpoints were removed: the training starts again
             self.module.load_state_dict(state["weights"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.log = state["step"], state["log"]
-        except Exception as error:  # each kind of damage raises what it likes
+        except Exception as error:  # each kind of damage raises another error
             raise InputError(
-                f"{file} is damaged ({type(error).__name__}), so that the training cannot go on "
-                "from it: remove this file, and it begins anew."
+                f"{file} is damaged ({type(error).__name__}), so that the training cannot "
+                "continue from it: remove this file, and the training starts again."
             ) from error
 
-    def learn(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        """Take a step."""
+    def take_step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """Change the weights once."""
         last = self.plan.steps[-1]
-        rate = min(1.0, (self.step + 1) / (WARM_UP * last))
+        rate = min(1.0, (self.step + 1) / (_WARM_UP * last))
         rate *= 0.5 + 0.5 * math.cos(math.pi * self.step / last)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings["learning_rate"] * rate
@@ -218,13 +218,13 @@ class _Training:
         self.losses.append(float(loss.detach()))
         self.step += 1
 
-    def keep(self, some: _Numbered, held_out: _Numbered) -> None:
-        """Write weights, log, and what is needed to go on from here."""
-        loss = _set_batch_statistics(self.module, *some)
+    def save(self, calibration: Batch, held_out: Batch) -> None:
+        """Write weights, log, and the state from which an interrupted training can continue."""
+        loss = _set_batch_statistics(self.module, *calibration)
         seen = self.step * self.settings["batch_size"]
         row = (float(self.plan.epoch(self.step)), self.step, seen)
         loss = float(np.mean(self.losses)) if self.losses else loss
-        self.log.append((*row, loss, _share_right(self.module, *held_out)))
+        self.log.append((*row, loss, _share_correct(self.module, *held_out)))
         self.losses = []
         weights = {
             name: tensor.detach().cpu().contiguous()
@@ -243,37 +243,36 @@ def _train(
     plan: Plan,
     images: Labelled,
     held_out: Labelled,
-    place: torch.device,
+    device: torch.device,
     progress: bool | None,
 ) -> None:
-    """Begin or go on, to the end."""
+    """Start or continue a training, and run it to its end."""
     classes = images.classes
-    if len(classes) < LEAST_CLASSES:
+    if len(classes) < _LEAST_CLASSES:
         raise InputError(
-            f"all images are of one category, {classes[0]!r}: a classifier learns to tell two or "
-            "more apart."
+            f"all images are of one category, {classes[0]!r}: a classifier needs two or more."
         )
-    shown, tested = (_numbered(part, classes, place) for part in (images, held_out))
+    learned, tested = (numbered(part, classes, device) for part in (images, held_out))
     write_settings(run, settings, classes)
     # the same for all seeds
-    some = np.random.default_rng(0).permutation(settings["images"]["n"])[:CALIBRATION_IMAGES]
-    chosen = shown[0][some], shown[1][some]
-    training = _Training(run, settings, plan, len(classes), place)
-    training.go_back()
+    some = np.random.default_rng(0).permutation(settings["images"]["n"])[:_CALIBRATION_IMAGES]
+    calibration = learned[0][some], learned[1][some]
+    training = _Training(run, settings, plan, len(classes), device)
+    training.resume()
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         if not training.log:
-            training.keep(chosen, tested)
+            training.save(calibration, tested)
         total = plan.steps[-1] - training.step
         what = f"{settings['network']}, seed {settings['seed']}"
         for batch in track(_batches(settings, plan, training.step), what, total, progress):
-            training.learn(shown[0][batch], shown[1][batch])
+            training.take_step(learned[0][batch], learned[1][batch])
             if training.step in plan.steps:
-                training.keep(chosen, tested)
+                training.save(calibration, tested)
     (run / STATE).unlink()
 
 
 def _batches(settings: Mapping[str, Any], plan: Plan, start: int) -> Iterator[torch.Tensor]:
-    """Positions of the images of each step from one on; the order of an epoch is its own."""
+    """Positions of the images of each step, from a step on; each epoch has its own order."""
     size, n = settings["batch_size"], settings["images"]["n"]
     for epoch in range(start // plan.per_epoch, settings["epochs"]):
         order = torch.from_numpy(np.random.default_rng([settings["seed"], epoch]).permutation(n))
@@ -282,7 +281,7 @@ def _batches(settings: Mapping[str, Any], plan: Plan, start: int) -> Iterator[to
 
 
 def _initial(name: str, seed: int, classes: int) -> SmallNetwork:
-    """As `network` draws it."""
+    """A network with the initial weights that `network` gives it."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         return SmallNetwork(name, classes)
@@ -291,27 +290,28 @@ def _initial(name: str, seed: int, classes: int) -> SmallNetwork:
 def _set_batch_statistics(
     module: nn.Module, images: torch.Tensor, labels: torch.Tensor, size: int = 128
 ) -> float:
-    """Means and variances of all layers over some images, as these weights give them; the loss."""
+    """Compute means and variances of all layers on some images, and return the loss."""
     with new_batch_statistics(module), torch.no_grad():
         losses = [
-            float(nn.functional.cross_entropy(module(as_input(part)), right, reduction="sum"))
-            for part, right in _parts(images, labels, size)
+            float(nn.functional.cross_entropy(module(as_input(part)), true, reduction="sum"))
+            for part, true in _parts(images, labels, size)
         ]
     return sum(losses) / len(images)
 
 
-def _share_right(
+def _share_correct(
     module: nn.Module, images: torch.Tensor, labels: torch.Tensor, size: int = 128
 ) -> float:
+    """Share of images that are classified correctly."""
     module.eval()
     with torch.no_grad():
-        right = [
+        correct = [
             int((module(as_input(part)).argmax(1) == true).sum())
             for part, true in _parts(images, labels, size)
         ]
-    return sum(right) / len(images)
+    return sum(correct) / len(images)
 
 
-def _parts(images: torch.Tensor, labels: torch.Tensor, size: int) -> Iterator[_Numbered]:
+def _parts(images: torch.Tensor, labels: torch.Tensor, size: int) -> Iterator[Batch]:
     for start in range(0, len(images), size):
         yield images[start : start + size], labels[start : start + size]

@@ -32,14 +32,14 @@ LOG, SETTINGS, STATE = "log.csv", "settings.json", "state.pt"
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps after which weights are kept.
+    """Steps after which weights are saved.
 
     Attributes
     ----------
     per_epoch : int
-        Steps of an epoch.
+        Number of steps in an epoch.
     steps : tuple of int
-        From 0 to the last of all steps.
+        From 0 to the last step of the training.
     """
 
     per_epoch: int
@@ -47,38 +47,51 @@ class Plan:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Plan:
-        """The plan that follows from the settings of a training."""
+        """Plan that follows from the settings of a training."""
         per_epoch, early = settings["images"]["n"] // settings["batch_size"], settings["early"]
         within = {round(per_epoch ** (k / early)) for k in range(early)}
         ends = {per_epoch * epoch for epoch in range(settings["epochs"] + 1)}
         return cls(per_epoch, tuple(sorted(within | ends)))
 
     def epoch(self, step: int) -> str:
-        """Epochs since the start, with as many decimals as tell steps apart."""
+        """Epochs since the start, with enough decimals to distinguish steps."""
         decimals = max(3, math.ceil(math.log10(self.per_epoch)))
         return f"{step / self.per_epoch:0{decimals + 3}.{decimals}f}"
 
     def file(self, run: Path, step: int) -> Path:
-        """The checkpoint of a step."""
+        """Path of the checkpoint of a step."""
         return run / f"epoch-{self.epoch(step)}.pt"
 
-    def whole(self, run: Path, until: int) -> bool:
-        """Whether all checkpoints up to a step are there."""
+    def complete(self, run: Path, until: int) -> bool:
+        """Whether all checkpoints up to a step exist."""
         return all(self.file(run, step).is_file() for step in self.steps if step <= until)
 
     def finished(self, run: Path) -> bool:
-        """Whether everything of a run is on disk."""
-        # the state goes last
+        """Whether all files of a training exist."""
+        # the state is removed last
         done = (run / LOG).is_file() and not (run / STATE).exists()
-        return done and self.whole(run, self.steps[-1])
+        return done and self.complete(run, self.steps[-1])
 
 
 def check_same(run: Path, settings: Mapping[str, Any]) -> None:
-    """Stop before anything is written into a folder that holds something else."""
+    """Refuse a folder that holds something else than this training, before anything is written.
+
+    Parameters
+    ----------
+    run : Path
+        The folder.
+    settings : mapping
+        Settings of the training.
+
+    Raises
+    ------
+    InputError
+        If the folder holds other files, or a training with other settings.
+    """
     file = run / SETTINGS
     if not file.is_file():
         held = sorted(path.name for path in run.iterdir()) if run.is_dir() else []
-        held = [name for name in held if not name.startswith(".")]  # left by what was killed
+        held = [name for name in held if not name.startswith(".")]  # left by an interruption
         if held or (run.exists() and not run.is_dir()):
             raise InputError(
                 f"{run} is not a training (it holds {examples(held)}, no {SETTINGS}), and is left "
@@ -105,7 +118,7 @@ def check_same(run: Path, settings: Mapping[str, Any]) -> None:
 
 
 def write_settings(run: Path, settings: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """Write the settings of a run, its classes and the versions of libraries."""
+    """Write the settings of a training, its classes and the versions of libraries."""
     versions = {"convergent": version("convergent"), "torch": torch.__version__}
     content = {"training": settings, "classes": list(classes), "versions": versions}
     text = json.dumps(content, indent=2)
@@ -113,5 +126,5 @@ def write_settings(run: Path, settings: Mapping[str, Any], classes: Sequence[str
 
 
 def save_state(content: Any, file: Path) -> None:
-    """Save tensors, whole or not at all."""
+    """Save tensors with torch, completely or not at all."""
     write_whole(file, lambda part: torch.save(content, part))

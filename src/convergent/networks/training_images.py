@@ -1,11 +1,10 @@
-"""Images and labels of a training: drawn anew, or given."""
+"""Images and labels of a training: drawings, or images of the user."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from ..data.stimuli import Stimuli
 from ..images.drawings import CATEGORIES, drawings
 from .small import SIZE, pixels
 
-__all__ = ["Labelled", "drawn_images", "labelled_images"]
+__all__ = ["Batch", "Labelled", "image_source", "labelled_images", "numbered"]
+
+Batch = tuple[torch.Tensor, torch.Tensor]  # pixels of images, and the numbers of their classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,9 @@ class Labelled:
     Attributes
     ----------
     pixels : uint8 tensor (image, 64, 64, 3)
-        In the order of their names.
+        In the order of the images' names.
     labels : tuple of str
-        Category of each.
+        Category of each image.
     """
 
     pixels: torch.Tensor
@@ -46,27 +47,56 @@ class Labelled:
         return digest.hexdigest()
 
 
-def _source(images: Stimuli | int, seed: int) -> tuple[dict[str, Any], Callable[[], Labelled]]:
-    """What images are, for the settings, and a function that loads them when they are needed."""
+def image_source(images: Stimuli | int, seed: int) -> tuple[dict[str, Any], Callable[[], Labelled]]:
+    """Describe the images of a training, and give a function that loads them.
+
+    Parameters
+    ----------
+    images : Stimuli or int
+        Images with a column ``category`` in their table, or the number of drawings.
+    seed : int
+        Seed of the drawings.
+
+    Returns
+    -------
+    settings : dict
+        Number and hash of the images, as plain values.
+    load : function
+        Returns the images; drawings are drawn only when it is called.
+
+    Raises
+    ------
+    InputError
+        If the number is below 1, or an image has no category.
+    """
     if isinstance(images, Stimuli):
         loaded = labelled_images(images)
         return {"n": len(images), "sha256": loaded.sha256()}, lambda: loaded
     check_numbers(images=images)
-    first = min(images, len(CATEGORIES))  # enough to tell drawings that were drawn otherwise
+    first = min(images, len(CATEGORIES))  # enough to notice that drawings have changed
     sha256 = labelled_images(drawings(first, SIZE, seed)).sha256()
-    return {"n": int(images), "drawings": seed, "sha256": sha256}, partial(
-        drawn_images, images, seed
-    )
-
-
-@lru_cache(maxsize=2)
-def drawn_images(n: int, seed: int) -> Labelled:
-    """Drawings, kept for the next training: they take a sixth of the time of one."""
-    return labelled_images(drawings(n, SIZE, seed))
+    settings = {"n": int(images), "drawings": seed, "sha256": sha256}
+    return settings, lambda: labelled_images(drawings(images, SIZE, seed))
 
 
 def labelled_images(images: Stimuli) -> Labelled:
-    """Pixels of images, with the label ``category`` of each."""
+    """Load images, with the label ``category`` of each.
+
+    Parameters
+    ----------
+    images : Stimuli
+        With a column ``category`` in their table.
+
+    Returns
+    -------
+    Labelled
+        In memory.
+
+    Raises
+    ------
+    InputError
+        If an image has no category.
+    """
     if "category" not in images.table:
         columns = examples(images.table.columns) if len(images.table.columns) else "none"
         raise InputError(
@@ -86,17 +116,34 @@ def labelled_images(images: Stimuli) -> Labelled:
     return Labelled(torch.from_numpy(values), tuple(map(str, labels)))
 
 
-def _numbered(images: Labelled, classes: Sequence[str], place: torch.device) -> _Numbered:
-    """Images and numbers of their classes, on a device."""
-    strange = sorted(set(images.labels) - set(classes))
-    if strange:
+def numbered(images: Labelled, classes: Sequence[str], device: torch.device) -> Batch:
+    """Move images to a device, with the numbers of their classes.
+
+    Parameters
+    ----------
+    images : Labelled
+        The images.
+    classes : sequence of str
+        Names of the classes, in the order of their numbers.
+    device : torch.device
+        Where the training runs.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Pixels (image, 64, 64, 3) and class numbers (image,).
+
+    Raises
+    ------
+    InputError
+        If an image is of another class.
+    """
+    other = sorted(set(images.labels) - set(classes))
+    if other:
         raise InputError(
-            f"held-out images are of categories that no image is learned from ({examples(strange)} "
-            f"besides {examples(classes)}): leave these out, or add images of them."
+            f"held-out images are of categories that no training image has ({examples(other)} "
+            f"besides {examples(classes)}): leave these out, or add training images of them."
         )
     number = {name: i for i, name in enumerate(classes)}
     labels = torch.tensor([number[label] for label in images.labels])
-    return images.pixels.to(place), labels.to(place)
-
-
-_Numbered = tuple[torch.Tensor, torch.Tensor]
+    return images.pixels.to(device), labels.to(device)

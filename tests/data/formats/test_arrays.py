@@ -77,7 +77,7 @@ def test_archive_of_one_array_needs_no_key(tmp_path, trials):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (None, "holds 2 arrays .'v4', 'it'.: say which one, key="),
+        (None, "holds 2 arrays .'v4', 'it'.: choose one with key="),
         ("v5", "no array in both.npz 'v5': did you mean 'v4'"),
     ],
 )
@@ -89,7 +89,7 @@ def test_archive_with_a_choice_to_make(tmp_path, trials, key, message):
 
 def test_key_of_a_single_array(tmp_path, trials):
     np.save(tmp_path / "v4.npy", trials)
-    with pytest.raises(InputError, match="holds one array and no 'v4': leave key out"):
+    with pytest.raises(InputError, match="holds one array and no 'v4': omit key"):
         from_npy(tmp_path / "v4.npy", key="v4", stimuli=STIMULI, dims=DIMS)
 
 
@@ -116,7 +116,7 @@ def test_archive_with_damaged_values(tmp_path, trials):
 
 def test_text_named_npy(tmp_path):
     (tmp_path / "v4.npy").write_text("0.1, 0.2")
-    with pytest.raises(InputError, match=r"v4.npy cannot be read .* save it anew with numpy.save"):
+    with pytest.raises(InputError, match=r"v4.npy cannot be read .* save it again with numpy.save"):
         from_npy(tmp_path / "v4.npy", stimuli=STIMULI, dims=DIMS)
 
 

@@ -212,7 +212,7 @@ FLAT = np.ones(SHAPE, "uint8")
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"mask": image(FLAT[:3])}, r"the mask has shape \(3, 5, 3\), .* images \(4, 5, 3\)"),
+        ({"mask": image(FLAT[:3])}, r"the mask has shape \(3, 5, 3\), .* images has \(4, 5, 3\)"),
         ({"labels": image(FLAT[..., :2])}, r"the label image has shape \(4, 5, 2\)"),
         ({"mask": image(np.ones((*SHAPE, 2)))}, r"mask has shape \(4, 5, 3, 2\).*one volume"),
         ({"mask": shifted(FLAT)}, r"the mask lies elsewhere: .*-31\.0\].*images .*-31\.5\]"),
@@ -238,10 +238,13 @@ def test_mask_and_labels_that_do_not_fit(path, table, given, message):
         ({"name": SHOWN}, "no column 'stimulus'; its columns are 'name'"),
         ({"stimulus": []}, "the table has no rows"),
         ({"stimulus": [1, 2, 3, 4, 5, 6]}, r"'stimulus' holds 1 \(int\): .* use strings"),
-        ({"stimulus": [*SHOWN[:4], None, None]}, "2 rows .* lack .*the first is row 4, from 0"),
+        (
+            {"stimulus": [*SHOWN[:4], None, None]},
+            "2 rows .* lack .*first is row 4, counted",
+        ),
         (
             {"stimulus": SHOWN, "repeat": [1, 1, 2, 1, 1, 3]},
-            r"1 rows of the table come again \(stimulus 'house', repeat 1\)",
+            r"1 rows of the table occur twice \(stimulus 'house', repeat 1\)",
         ),
     ],
 )
@@ -290,7 +293,7 @@ def test_file_of_another_kind(tmp_path, table):
     [
         (image(FLAT), r"the image in memory has shape \(4, 5, 3\): give a 4-D image"),
         ([], "the list of images is empty"),
-        ([image(FLAT), image(FLAT[:2])], r"has shape \(2, 5, 3\), .* images \(4, 5, 3\)"),
+        ([image(FLAT), image(FLAT[:2])], r"has shape \(2, 5, 3\), .* images has \(4, 5, 3\)"),
         ([image(FLAT), shifted(FLAT)], "lies elsewhere"),
         ([image(np.ones((*SHAPE, 6)))], r"has shape \(4, 5, 3, 6\), .*give one volume"),
     ],

@@ -1,4 +1,4 @@
-"""Files of the field, read into an `Assembly`: arrays of numpy and brain volumes (NIfTI)."""
+"""File formats that are read into an `Assembly`: arrays of numpy, brain volumes (NIfTI)."""
 
 from .arrays import from_npy
 from .nifti import from_nifti, to_nifti

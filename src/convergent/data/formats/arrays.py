@@ -1,4 +1,4 @@
-"""Responses kept as a bare numpy array (``.npy``, ``.npz``) and the names that belong to them."""
+"""Responses in a plain numpy array (``.npy``, ``.npz``), to be labelled with names."""
 
 from __future__ import annotations
 
@@ -29,38 +29,51 @@ def from_npy(
     name: str | None = None,
     **labels: Any,
 ) -> Assembly:
-    """Responses saved by numpy, labelled with the names of the stimuli.
+    """Read responses that numpy saved, and label them with the names of the stimuli.
 
     Parameters
     ----------
     path : path
-        A ``.npy`` file, or an ``.npz`` archive of arrays. Where stimuli were shown unequally
-        often, the array is padded with NaN along ``repeat``.
+        A ``.npy`` file, or an ``.npz`` archive of arrays. If stimuli have different numbers of
+        repeats, the array is padded with NaN along ``repeat``.
     stimuli : iterable of str, or Stimuli
-        One name a stimulus, in the order of the array. Of `Stimuli`, the names in their sorted
-        order: image i is index i.
+        One name for each stimulus, in the order of the array. `Stimuli` give their names, which
+        are sorted: image i belongs to index i.
     dims : iterable of str
         What each axis of the array is, in its order: ``("unit", "stimulus", "repeat")``.
     units : iterable of str, optional
-        One name a unit; numbered where left out.
+        One name for each unit; by default, units are numbered.
     key : str, optional
-        Which array of an ``.npz``; needed where it holds several.
+        Name of the array in an ``.npz``; needed if it holds several.
     name : str, optional
-        What to call the population in tables and figures; the file's name where left out.
+        Name of the population in tables and figures; by default, that of the file.
     **labels
         Further labels, as `Assembly.from_array` takes them: ``region="V4"``.
+
+    Returns
+    -------
+    Assembly
+        In memory, with the dtype of the file.
 
     Raises
     ------
     InputError
-        Where the file is no such array or is cut short, holds Python objects or integers, or
-        where names and dims do not fit it.
+        If the file is no such array or is cut short, holds Python objects or integers, or if names
+        and dims do not fit it.
 
     Examples
     --------
-    >>> images = Stimuli.from_zip("images.zip")  # doctest: +SKIP
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import convergent as cv
+    >>> import numpy as np
+    >>> path = Path(tempfile.mkdtemp()) / "v4.npy"
+    >>> np.save(path, np.zeros((2, 3, 4)))
+    >>> names = ["a.png", "b.png", "c.png"]
     >>> dims = ("unit", "stimulus", "repeat")
-    >>> from_npy("v4.npy", stimuli=images, dims=dims, region="V4")  # doctest: +SKIP
+    >>> recording = cv.formats.from_npy(path, stimuli=names, dims=dims, region="V4")
+    >>> recording.name, recording.data.shape
+    ('v4', (3, 2, 4))
     """
     path = Path(path)
     try:
@@ -77,7 +90,7 @@ def from_npy(
             ) from None
         raise InputError(
             f"{path} cannot be read as .npy or .npz: it is damaged or cut short, or something "
-            "else; copy it again, or save it anew with numpy.save."
+            "else; copy it again, or save it again with numpy.save."
         ) from error
     return Assembly.from_array(
         array.astype(array.dtype.newbyteorder("="), copy=False),
@@ -94,12 +107,12 @@ def _read(path: Path, key: str | None) -> NDArray[Any]:
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             if key is not None:
-                raise InputError(f"{path} holds one array and no {key!r}: leave key out.")
+                raise InputError(f"{path} holds one array and no {key!r}: omit key.")
             return loaded
         keys = loaded.files
         if key is None and len(keys) != 1:
             raise InputError(
-                f"{path} holds {len(keys)} arrays ({examples(keys, 12)}): say which one, key=..."
+                f"{path} holds {len(keys)} arrays ({examples(keys, 12)}): choose one with key=..."
             )
         if key is not None and key not in keys:
             raise unknown(f"array in {path.name}", key, keys)

@@ -1,4 +1,4 @@
-"""Brain volumes (NIfTI): one volume a response, one voxel a unit; and scores back on the brain."""
+"""Brain volumes (NIfTI): responses of voxels, and scores of voxels as a volume."""
 
 from __future__ import annotations
 
@@ -19,84 +19,91 @@ from numpy.typing import NDArray
 from ...base.errors import InputError, examples
 from ..assembly import Assembly
 
-__all__ = ["AXES", "DAMAGE", "SAME_PLACE", "File", "from_nifti", "to_nifti"]
+__all__ = ["from_nifti", "to_nifti"]
 
-File = str | os.PathLike[str]
-AXES = ("voxel_i", "voxel_j", "voxel_k")
-DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
-SAME_PLACE = 1e-3  # mm: headers keep affines in single precision
+_File = str | os.PathLike[str]
+_AXES = ("voxel_i", "voxel_j", "voxel_k")
+_DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
+_TOLERANCE = 1e-3  # mm, between positions that are the same: headers have single precision
 
 
 def from_nifti(
-    images: File | SpatialImage | Iterable[File | SpatialImage],
-    table: pd.DataFrame | File,
+    images: _File | SpatialImage | Iterable[_File | SpatialImage],
+    table: pd.DataFrame | _File,
     *,
-    mask: File | SpatialImage | None = None,
-    labels: File | SpatialImage | None = None,
+    mask: _File | SpatialImage | None = None,
+    labels: _File | SpatialImage | None = None,
     label_names: Mapping[int, str] | None = None,
     name: str | None = None,
     **coords: Any,
 ) -> Assembly:
-    """Responses of voxels, read from volumes that each hold the response to one presentation.
+    """Read responses of voxels from volumes that each hold the response to one presentation.
 
-    Volumes are read one after the other, and only the chosen voxels are kept.
+    Volumes are read one after the other, and only the selected voxels stay in memory.
 
     Parameters
     ----------
     images : path, nibabel image, or several
-        A 4-D image, or 3-D images in a row.
+        A 4-D image, or several 3-D images.
     table : pandas.DataFrame, or path of a CSV or TSV file
-        One row a volume, in the order of the volumes. Column ``stimulus`` names what was shown;
-        column ``repeat``, where there is one, tells presentations of a stimulus apart, which
-        are otherwise numbered 1, 2, ... as they come.
+        One row per volume, in the order of the volumes. Column ``stimulus`` names the stimulus;
+        column ``repeat``, if there is one, numbers the presentations of a stimulus, which are
+        otherwise numbered 1, 2, ... in their order.
     mask : path or nibabel image, optional
-        Voxels above zero are kept.
+        Voxels above zero are selected.
     labels : path or nibabel image, optional
-        Whole numbers, one a region; voxels of 0 lie outside and are left out. Gives the
-        coordinate ``region``.
+        Whole numbers, one for each region; voxels of 0 lie outside and are left out. They become
+        the coordinate ``region``.
     label_names : mapping of int to str, optional
-        Names of the regions; a number without one is itself the name, ``"7"``.
+        Names of the regions; a number without a name becomes its own name, ``"7"``.
     name : str, optional
-        What to call the population in tables and figures.
+        Name of the population in tables and figures.
     **coords
         Further labels, as `Assembly.from_array` takes them: ``subject="S1"``.
 
     Returns
     -------
     Assembly
-        float32 of shape (stimulus, unit), and ``repeat`` where there are several, with NaN where
-        a stimulus was shown less often. Stimuli are sorted by name. Units are the voxels inside
-        the mask and the regions, or every voxel where neither is given; those that never vary
-        stay, to be counted when they are scored. Their indices are the coordinates ``voxel_i``,
-        ``voxel_j``, ``voxel_k``; ``affine`` and ``volume_shape`` are in the attrs.
+        float32 (stimulus, unit), and ``repeat`` if there are several, with NaN for missing
+        repeats. Stimuli are sorted by name. Units are the voxels inside the mask and the regions,
+        or every voxel if neither is given; voxels that never vary are included, and are counted
+        when they are scored. The indices of voxels are the coordinates ``voxel_i``, ``voxel_j``,
+        ``voxel_k``; ``affine`` and ``volume_shape`` are in the attributes.
 
     Raises
     ------
     InputError
-        Where a file is no image or is cut short, where table, mask or labels do not fit the
-        images, or no voxel is left.
+        If a file is no image or is cut short, if table, mask or labels do not fit the images, or
+        no voxel is left.
 
     See Also
     --------
-    to_nifti : Per-voxel numbers back into a volume.
+    to_nifti : Write numbers of voxels into a volume.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> recording = cv.formats.from_nifti(
+    ...     "betas.nii.gz", "events.tsv", mask="v4.nii.gz", subject="S1"
+    ... )  # doctest: +SKIP
     """
-    shown = _presentations(table)
+    events = _presentations(table)
     grid, volumes = _volumes(images)
-    if len(volumes) != len(shown):
+    if len(volumes) != len(events):
         raise InputError(
-            f"{len(volumes)} volumes and {len(shown)} rows of the table: give one row a volume, in "
-            "the order of the volumes."
+            f"{len(volumes)} volumes and {len(events)} rows of the table: give one row for each "
+            "volume, in the order of the volumes."
         )
     inside, regions = _voxels(grid, mask, labels, label_names)
-    stimuli, row = np.unique(shown["stimulus"].to_numpy(dtype=str), return_inverse=True)
-    repeats, turn = np.unique(shown["repeat"].to_numpy(), return_inverse=True)
+    stimuli, row = np.unique(events["stimulus"].to_numpy(dtype=str), return_inverse=True)
+    repeats, repeat = np.unique(events["repeat"].to_numpy(), return_inverse=True)
 
     values = np.full((len(stimuli), len(repeats), inside.sum()), np.nan, np.float32)
-    for (image, index), i, j in zip(volumes, row, turn, strict=True):
+    for (image, index), i, j in zip(volumes, row, repeat, strict=True):
         values[i, j] = _read(image, index, grid.shape[:3])[inside]
 
     voxels = np.argwhere(inside)
-    found: dict[str, Any] = {axis: ("unit", voxels[:, i]) for i, axis in enumerate(AXES)}
+    found: dict[str, Any] = {axis: ("unit", voxels[:, i]) for i, axis in enumerate(_AXES)}
     if regions is not None:
         found["region"] = ("unit", regions)
     dims: tuple[str, ...] = ("stimulus", "repeat", "unit")
@@ -119,38 +126,65 @@ def from_nifti(
 def to_nifti(
     values: xr.DataArray | pd.Series[float] | Mapping[str, float], assembly: Assembly
 ) -> nib.Nifti1Image:
-    """Volume of per-voxel numbers, such as scores, to be laid over the brain they came from.
+    """Write one number for each voxel, such as its score, into a volume.
 
     Parameters
     ----------
     values : xarray.DataArray along ``unit``, pandas.Series or mapping
-        One number a voxel, by unit name; any part of the assembly's units in any order.
+        One number for each voxel, by unit name; any part of the assembly's units, in any order.
     assembly : Assembly
-        What `from_nifti` made of the images, or a part of it: it knows where its voxels lie.
+        From `from_nifti`, or a part of it, with the positions of its voxels.
 
     Returns
     -------
     nibabel.Nifti1Image
-        float32, NaN wherever there is no number; ``nibabel.save`` writes it.
+        float32, in the space of the images that were read; NaN where there is no number.
+        ``nibabel.save`` writes it.
 
     Raises
     ------
     InputError
-        Where the assembly has no voxel positions, or a unit is not one of its voxels.
+        If the assembly has no voxel positions, or a unit is not one of its voxels.
+
+    See Also
+    --------
+    from_nifti : Read responses of voxels from volumes.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> volume = cv.formats.to_nifti(scores.r.mean("fold"), recording)  # doctest: +SKIP
     """
     data = assembly.data
-    lacking = [axis for axis in AXES if axis not in data.coords]
+    lacking = [axis for axis in _AXES if axis not in data.coords]
     lacking += [key for key in ("affine", "volume_shape") if key not in data.attrs]
     if lacking:
         raise InputError(
-            f"the assembly does not know where its units lie (no {examples(lacking, 5)}): give the "
-            "one that from_nifti made."
+            f"the assembly lacks positions of its units (no {examples(lacking, 5)}): give the one "
+            "that from_nifti returned."
         )
+    series = _one_each(values)
+    position = pd.Index(assembly.units).get_indexer(series.index)
+    other = series.index[position < 0].tolist()
+    if other:
+        raise InputError(
+            f"{len(other)} of {len(series)} units are no voxels of the assembly "
+            f"({examples(other)} against {examples(assembly.units.tolist(), 1)}): give the "
+            "assembly that was scored."
+        )
+    volume = np.full(data.attrs["volume_shape"], np.nan, np.float32)
+    volume[tuple(data[axis].values[position] for axis in _AXES)] = series.to_numpy(np.float32)
+    affine = np.array(data.attrs["affine"])
+    return nib.Nifti1Image(volume, affine)  # type: ignore[no-untyped-call]
+
+
+def _one_each(values: xr.DataArray | pd.Series[float] | Mapping[str, float]) -> pd.Series[float]:
+    """Numbers by unit, each unit once."""
     if isinstance(values, xr.DataArray):
         if values.dims != ("unit",):
             raise InputError(
-                f"values have dims {values.dims}: give one number a voxel, along 'unit' alone, "
-                "such as scores.r.sel(metric='linear').mean('fold')."
+                f"values have dims {values.dims}: give one number for each voxel, along 'unit' "
+                "alone, such as scores.r.sel(metric='linear').mean('fold')."
             )
         values = values.to_series()
     series = values if isinstance(values, pd.Series) else pd.Series(dict(values))
@@ -159,84 +193,76 @@ def to_nifti(
         raise InputError(
             f"{len(twice)} units have several numbers ({examples(twice)}): choose one target first."
         )
-    place = pd.Index(assembly.units).get_indexer(series.index)
-    strange = series.index[place < 0].tolist()
-    if strange:
-        raise InputError(
-            f"{len(strange)} of {len(series)} units are no voxels of the assembly "
-            f"({examples(strange)} against {examples(assembly.units.tolist(), 1)}): give the "
-            "assembly that was scored."
-        )
-    volume = np.full(data.attrs["volume_shape"], np.nan, np.float32)
-    volume[tuple(data[axis].values[place] for axis in AXES)] = series.to_numpy(np.float32)
-    affine = np.array(data.attrs["affine"])
-    return nib.Nifti1Image(volume, affine)  # type: ignore[no-untyped-call]
+    return series
 
 
-def _presentations(table: pd.DataFrame | File) -> pd.DataFrame:
-    """Columns ``stimulus`` and ``repeat``, one row a volume."""
+def _presentations(table: pd.DataFrame | _File) -> pd.DataFrame:
+    """Columns ``stimulus`` and ``repeat``, one row per volume."""
     if not isinstance(table, pd.DataFrame):
-        path = Path(table)
-        separator = "\t" if ".tsv" in path.suffixes else ","
-        try:
-            table = pd.read_csv(path, sep=separator, dtype={"stimulus": str})
-        except FileNotFoundError:
-            raise InputError(f"there is no table {path}.") from None
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"the table {path} cannot be read ({error}): save it as CSV or TSV."
-            ) from error
+        table = _read_table(Path(table))
     if "stimulus" not in table.columns:
         raise InputError(
             f"the table has no column 'stimulus'; its columns are {examples(table.columns, 12)}: "
-            "rename the one that says which stimulus each volume is a response to."
+            "rename the one that names the stimulus of each volume."
         )
     if not len(table):
-        raise InputError("the table has no rows: give one a volume.")
-    shown = table[[key for key in ("stimulus", "repeat") if key in table]].reset_index(drop=True)
-    empty = np.flatnonzero(shown.isna().any(axis=1)).tolist()
+        raise InputError("the table has no rows: give one for each volume.")
+    events = table[[key for key in ("stimulus", "repeat") if key in table]].reset_index(drop=True)
+    empty = np.flatnonzero(events.isna().any(axis=1)).tolist()
     if empty:
         raise InputError(
             f"{len(empty)} rows of the table lack their stimulus or repeat (the first is row "
-            f"{empty[0]}, from 0): fill them in, or leave these rows and their volumes out."
+            f"{empty[0]}, counted from 0): fill them in, or omit these rows and their volumes."
         )
-    strange = next((value for value in shown["stimulus"] if not isinstance(value, str)), None)
-    if strange is not None:
+    other = next((value for value in events["stimulus"] if not isinstance(value, str)), None)
+    if other is not None:
         raise InputError(
-            f"column 'stimulus' holds {strange!r} ({type(strange).__name__}): stimuli are matched "
+            f"column 'stimulus' holds {other!r} ({type(other).__name__}): stimuli are matched "
             "by name, so use strings."
         )
-    if "repeat" not in shown:
-        return shown.assign(repeat=shown.groupby("stimulus", observed=True).cumcount() + 1)
-    twice = shown[shown.duplicated(["stimulus", "repeat"])]
+    if "repeat" not in events:
+        return events.assign(repeat=events.groupby("stimulus", observed=True).cumcount() + 1)
+    twice = events[events.duplicated(["stimulus", "repeat"])]
     if len(twice):
         stimulus, repeat = twice.iloc[0]
         raise InputError(
-            f"{len(twice)} rows of the table come again (stimulus {stimulus!r}, repeat {repeat}): "
-            "count the repeats of each stimulus, or leave the column out to have them numbered."
+            f"{len(twice)} rows of the table occur twice (stimulus {stimulus!r}, repeat {repeat}): "
+            "number the repeats of each stimulus, or omit the column to have them numbered."
         )
-    return shown
+    return events
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    separator = "\t" if ".tsv" in path.suffixes else ","
+    try:
+        return pd.read_csv(path, sep=separator, dtype={"stimulus": str})
+    except FileNotFoundError:
+        raise InputError(f"there is no table {path}.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the table {path} cannot be read ({error}): save it as CSV or TSV."
+        ) from error
 
 
 def _volumes(
-    images: File | SpatialImage | Iterable[File | SpatialImage],
+    images: _File | SpatialImage | Iterable[_File | SpatialImage],
 ) -> tuple[SpatialImage, list[tuple[SpatialImage, Any]]]:
-    """Find where volumes lie in space, and in which image, at which index, each is to be read."""
+    """Find an image with the grid of the volumes, and the image and index of each volume."""
     if isinstance(images, str | os.PathLike | SpatialImage):
         image = _load(images)
         if len(image.shape) != 4:
             raise InputError(
-                f"{_called(image)} has shape {image.shape}: give a 4-D image, the last axis "
-                "counting the volumes, or a list of 3-D images."
+                f"{_called(image)} has shape {image.shape}: give a 4-D image, whose last axis "
+                "numbers the volumes, or a list of 3-D images."
             )
         opened, path = image, image.get_filename()
-        # a file that is kept open is unpacked once, not once for each volume
+        # a file that stays open is decompressed once, and not once for each volume
         if path and nib.is_proxy(image.dataobj):  # type: ignore[no-untyped-call]
             opened = _load(path, keep_file_open=True)
         return image, [(opened, (..., i)) for i in range(image.shape[3])]
     listed = [_load(image) for image in images]
     if not listed:
-        raise InputError("the list of images is empty: give one 3-D image a volume.")
+        raise InputError("the list of images is empty: give one 3-D image for each volume.")
     for image in listed:
         _check_grid(_called(image), image, listed[0])
     return listed[0], [(image, ...) for image in listed]
@@ -244,25 +270,18 @@ def _volumes(
 
 def _voxels(
     grid: SpatialImage,
-    mask: File | SpatialImage | None,
-    labels: File | SpatialImage | None,
+    mask: _File | SpatialImage | None,
+    labels: _File | SpatialImage | None,
     label_names: Mapping[int, str] | None,
 ) -> tuple[NDArray[np.bool_], list[str] | None]:
-    """Which voxels of the volume are kept, and the region of each."""
+    """Select voxels of the volume, and find the region of each."""
     if label_names is not None and labels is None:
         raise InputError("label_names were given without labels: give the label image too.")
     inside = np.ones(grid.shape[:3], bool)
     if mask is not None:
         inside &= _volume("mask", mask, grid) > 0
-    numbers = None
-    if labels is not None:
-        numbers = np.nan_to_num(_volume("label image", labels, grid))
-        if (numbers != np.rint(numbers)).any():
-            found = numbers[numbers != np.rint(numbers)][0]
-            raise InputError(
-                f"the label image holds {found:.6g}: labels are whole numbers; if it was "
-                "resampled, do so again with nearest neighbours."
-            )
+    numbers = None if labels is None else _label_numbers(labels, grid)
+    if numbers is not None:
         inside &= numbers != 0
     if not inside.any():
         given = " and ".join(
@@ -284,34 +303,45 @@ def _voxels(
     return inside, [str(names.get(region, region)) for region in regions]
 
 
-def _volume(what: str, source: File | SpatialImage, grid: SpatialImage) -> NDArray[Any]:
+def _label_numbers(labels: _File | SpatialImage, grid: SpatialImage) -> NDArray[Any]:
+    numbers: NDArray[Any] = np.nan_to_num(_volume("label image", labels, grid))
+    if (numbers != np.rint(numbers)).any():
+        found = numbers[numbers != np.rint(numbers)][0]
+        raise InputError(
+            f"the label image holds {found:.6g}: labels are whole numbers; if it was resampled, "
+            "do so again with nearest neighbours."
+        )
+    return numbers
+
+
+def _volume(what: str, source: _File | SpatialImage, grid: SpatialImage) -> NDArray[Any]:
     image = _load(source)
     _check_grid(f"the {what}", image, grid)
     return _read(image, ..., grid.shape[:3])
 
 
 def _check_grid(what: str, image: SpatialImage, grid: SpatialImage) -> None:
-    """Whether an image has one volume, of the shape and at the place of the images."""
+    """Check that an image has one volume, of the shape and position of the images."""
     if image.shape[:3] != grid.shape[:3] or not set(image.shape[3:]) <= {1}:
         raise InputError(
-            f"{what} has shape {image.shape}, and a volume of the images {grid.shape[:3]}: give "
-            "one volume, resampled to their voxels."
+            f"{what} has shape {image.shape}, and a volume of the images has {grid.shape[:3]}: "
+            "give one volume, resampled to their voxels."
         )
-    if not np.allclose(image.affine, grid.affine, rtol=0, atol=SAME_PLACE):
+    if not np.allclose(image.affine, grid.affine, rtol=0, atol=_TOLERANCE):
         raise InputError(
-            f"{what} lies elsewhere: its affine is {_rows(image.affine)}, that of the images "
-            f"{_rows(grid.affine)}. Resample it to their voxels."
+            f"{what} lies elsewhere: its affine is {_rows(image.affine)}, and that of the images "
+            f"is {_rows(grid.affine)}. Resample it to their voxels."
         )
 
 
-def _load(source: File | SpatialImage, **options: Any) -> SpatialImage:
+def _load(source: _File | SpatialImage, **options: Any) -> SpatialImage:
     if isinstance(source, SpatialImage):
         return source
     try:
         image = nib.load(source, **options)
     except FileNotFoundError:
         raise InputError(f"there is no file {source}.") from None
-    except DAMAGE as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{source} is not a readable NIfTI image ({error}): it is damaged or cut short, or "
             "something else; copy it again."
@@ -322,10 +352,10 @@ def _load(source: File | SpatialImage, **options: Any) -> SpatialImage:
 
 
 def _read(image: SpatialImage, index: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Read one volume, without keeping it in the image."""
+    """Read one volume; the image itself does not keep it in memory."""
     try:
         return np.asarray(image.dataobj[index]).reshape(shape)
-    except DAMAGE as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{_called(image)} cannot be read to its end ({error}): it is damaged or cut short; "
             "copy it again."
@@ -341,7 +371,7 @@ def _rows(affine: NDArray[Any]) -> str:
 
 
 def _voxel_names(voxels: NDArray[Any], shape: tuple[int, ...]) -> list[str]:
-    """Name units as in ``voxel-07-31-12``, which sort as the indices do."""
+    """Name units by their indices, as in ``voxel-07-31-12``, so that both sort alike."""
     wide = [len(str(size - 1)) for size in shape]
     return [
         "voxel-" + "-".join(str(at).zfill(width) for at, width in zip(voxel, wide, strict=True))
