@@ -16,35 +16,28 @@ import convergent as cv
 SOURCE = Path(cv.__file__)
 
 
-def imports_for_types():
-    """What the block `if TYPE_CHECKING` imports: name, and its home as the table writes it."""
-    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
-    (block,) = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
-    for node in block.body:
-        for alias in node.names:
-            inner = SOURCE.parent.joinpath(*(node.module or "").split("."), alias.name)
-            if inner.is_dir() or inner.with_suffix(".py").exists():
-                home = f"{node.module}.{alias.name}" if node.module else alias.name
-            else:
-                home = f"{node.module}:{alias.name}"
-            yield alias.asname or alias.name, home
+HOMES = {
+    alias.asname or alias.name: (node.module or "", alias.name)
+    for node in ast.parse(SOURCE.with_suffix(".pyi").read_text(encoding="utf-8")).body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+}
 
 
-def test_types_table_and_all_agree():
-    assert dict(imports_for_types()) == cv._HOMES
-    assert set(cv.__all__) == set(cv._HOMES)
+def home_of(name):
+    module, inner = HOMES[name]
+    return import_module(f"convergent.{module}".rstrip(".")), inner
+
+
+def test_all_is_the_list_of_the_stub():
+    assert set(cv.__all__) == set(HOMES)
     assert len(cv.__all__) == len(set(cv.__all__))
 
 
 @pytest.mark.parametrize("name", cv.__all__)
 def test_every_name_is_what_its_home_holds(name):
-    module, _, inner = cv._HOMES[name].partition(":")
-    home = import_module(f"convergent.{module}")
-    assert getattr(cv, name) is (getattr(home, inner) if inner else home)
+    home, inner = home_of(name)
+    assert getattr(cv, name) is getattr(home, inner)
 
 
 def test_names_are_imported_from_the_package():
@@ -52,7 +45,7 @@ def test_names_are_imported_from_the_package():
     exec("from convergent import *", found)
     assert set(cv.__all__) <= set(found)
     exec("from convergent import distances, features, formats, open, plot, references", found)
-    assert found["open"] is import_module("convergent.data.assembly").open_assembly
+    assert found["open"] is import_module("convergent.data.assembly").open
 
 
 def test_names_are_listed_before_they_are_used():
@@ -73,7 +66,7 @@ def test_version():
 @pytest.mark.parametrize("name", [n for n in cv.__all__ if inspect.isclass(getattr(cv, n))])
 def test_public_classes_are_pickled_by_their_home(name):
     kind = getattr(cv, name)
-    assert kind.__module__ == f"convergent.{cv._HOMES[name].partition(':')[0]}"
+    assert kind.__module__ == f"convergent.{HOMES[name][0]}"
     assert pickle.loads(pickle.dumps(kind)) is kind
 
 

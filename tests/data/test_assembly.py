@@ -13,7 +13,7 @@ import xarray as xr
 from convergent import Assembly, InputError, align
 from convergent.base.draws import first_half
 from convergent.base.files import write_whole
-from convergent.data.assembly import open_assembly
+from convergent.data.assembly import open as open_assembly
 
 STIMULI = ["d", "a", "c", "b"]
 UNITS = ["n1", "n2", "n3"]

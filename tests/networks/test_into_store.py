@@ -14,7 +14,7 @@ from torch import nn
 import convergent as cv
 from convergent import Assembly, InputError, Network, Stimuli, extract, open_layers
 from convergent.data import assembly_checks, layer_store, storage
-from convergent.data.assembly import open_assembly
+from convergent.data.assembly import open as open_assembly
 from convergent.data.layer_store import layer_path, read_record
 from convergent.data.storage import chunk_sizes
 from convergent.networks import forward, into_store

@@ -137,7 +137,7 @@ def shift(
     one network is scored against the first layer of the other, and so on.
     """
     protocol = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
-    sets = _folders(folder) if folder else _distorted(images_named(stimuli), distortion, seed)
+    sets = _folders(folder) if folder else _distorted(stimuli, distortion, seed)
     for images in (images for levels in sets.values() for images in levels.values()):
         check_images(spatial, protocol.folds, images)
     networks = two_networks(first, second, layers, layers_second)
@@ -233,10 +233,11 @@ def _check_as_many(networks: Sequence[OfNetwork], names: tuple[str, str]) -> Non
         )
 
 
-def _distorted(images: cv.Stimuli, names: str, seed: int) -> dict[str, dict[Any, cv.Stimuli]]:
+def _distorted(stimuli: str, names: str, seed: int) -> dict[str, dict[Any, cv.Stimuli]]:
     """Images at all levels of some distortions."""
     known = list(cv.DISTORTIONS)
     chosen = known if names == "all" else names_among(names, "distortion", known)
+    images = images_named(stimuli)
     return {
         name: {x: cv.distort(images, name, x, seed=seed) for x in cv.DISTORTIONS[name].levels}
         for name in chosen

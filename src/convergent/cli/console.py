@@ -57,7 +57,7 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*map(_written, row.values()))
+        table.add_row(*(_written(row[column]) for column in rows[0]))
     console = _console()
     console.print(title)
     console.print(table)

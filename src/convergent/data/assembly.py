@@ -19,7 +19,7 @@ from ..base.errors import InputError, examples, unknown, warn
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
 from .storage import read_array, write_array
 
-__all__ = ["Assembly", "align", "images_of", "open_assembly"]
+__all__ = ["Assembly", "align", "images_of", "open"]
 
 _POSITION = ("image", "row", "column")  # labels of stimuli that are positions of an image
 
@@ -354,7 +354,7 @@ class Assembly:
         )
 
 
-def open_assembly(path: str | os.PathLike[str]) -> Assembly:
+def open(path: str | os.PathLike[str]) -> Assembly:  # noqa: A001 (it is convergent.open)
     """Open an assembly that `Assembly.save` wrote.
 
     Parameters

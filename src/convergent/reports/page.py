@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from .. import plot
 from ..base.files import write_whole
 
 __all__ = ["write_page"]
@@ -47,14 +47,14 @@ def _table(frame: pd.DataFrame, **options: Any) -> Markup:
     return Markup(frame.to_html(border=0, float_format="{:.3f}".format, **options))
 
 
-def _png(figure: plot.Picture) -> str:
+def _png(figure: Figure) -> str:
     """The pixels of a figure as the address of an image."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _svg(figure: plot.Picture) -> Markup:
+def _svg(figure: Figure) -> Markup:
     """The drawing of a figure; matplotlib escapes what is in it."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg")

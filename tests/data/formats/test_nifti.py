@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from convergent import InputError
-from convergent.data.assembly import open_assembly
+from convergent.data.assembly import open as open_assembly
 from convergent.data.formats.nifti import from_nifti, to_nifti
 
 SHAPE = (4, 5, 3)
