@@ -15,12 +15,12 @@ from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
-from ..scoring.engine import PairResults, score_pairs
+from ..scoring.engine import score_pairs
 from ..scoring.inputs import Source, design_of
+from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
 from ..scoring.results import described
 from ..scoring.targets import Target, target_of
-from ..scoring.tasks import Key, Pair
 from ..statistics.inference import Factors
 from .conditions import (
     ExperimentSettings,

@@ -15,7 +15,7 @@ from ..scoring.pair_scores import PairScores
 from ..statistics.aggregation import over_units
 from ..statistics.inference import Factors, Kind, spread
 
-__all__ = ["Arrays", "Statistic", "aggregates", "on_grid", "with_intervals"]
+__all__ = ["Arrays", "Statistic", "aggregates", "on_grid", "share_of_final", "with_intervals"]
 
 Arrays = Mapping[str, xr.DataArray]  # scores by name
 
@@ -132,3 +132,23 @@ def with_intervals(
         for end, values in zip(("low", "high"), ends, strict=True):
             found[f"{name}_{end}"] = estimate.copy(data=np.clip(values, *statistic.bounds))
     return found
+
+
+def share_of_final(curve: xr.DataArray, early: float) -> xr.DataArray:
+    """How much of what a curve gains over all steps it has gained at one of them.
+
+    Parameters
+    ----------
+    curve : xarray.DataArray
+        With the dim ``step``.
+    early : float
+        One of the steps.
+
+    Returns
+    -------
+    xarray.DataArray
+        Without ``step``; NaN where nothing is gained.
+    """
+    first, last = (curve.isel(step=place, drop=True) for place in (0, -1))
+    gained = last - first
+    return (curve.sel(step=early, drop=True) - first) / gained.where(gained > 0)

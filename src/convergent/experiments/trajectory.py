@@ -13,12 +13,12 @@ from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
-from ..scoring.engine import PairResults, score_pairs
+from ..scoring.engine import score_pairs
 from ..scoring.inputs import Source, design_of
+from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
 from ..scoring.results import described
 from ..scoring.targets import Target, target_of
-from ..scoring.tasks import Key, Pair
 from ..statistics.aggregation import over_units
 from .conditions import (
     ExperimentSettings,
@@ -29,9 +29,9 @@ from .conditions import (
     same_stimuli,
     settle_experiment,
 )
-from .summaries import Arrays, Statistic, aggregates, on_grid, with_intervals
+from .summaries import Arrays, Statistic, aggregates, on_grid, share_of_final, with_intervals
 
-__all__ = ["AGAINST", "Runs", "share_of_final", "trajectory"]
+__all__ = ["AGAINST", "Runs", "trajectory"]
 
 Runs = Mapping[str, Levels]
 AGAINST = ("same step", "final")
@@ -145,26 +145,6 @@ def trajectory(
             runs=populations,
         ),
     )
-
-
-def share_of_final(curve: xr.DataArray, early: float) -> xr.DataArray:
-    """How much of what a curve gains over all steps it has gained at one of them.
-
-    Parameters
-    ----------
-    curve : xarray.DataArray
-        With the dim ``step``.
-    early : float
-        One of the steps.
-
-    Returns
-    -------
-    xarray.DataArray
-        Without ``step``; NaN where nothing is gained.
-    """
-    first, last = (curve.isel(step=place, drop=True) for place in (0, -1))
-    gained = last - first
-    return (curve.sel(step=early, drop=True) - first) / gained.where(gained > 0)
 
 
 class _Place(NamedTuple):

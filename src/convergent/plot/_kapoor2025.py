@@ -10,8 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..experiments.kapoor2025.study import Findings
-from ..experiments.kapoor2025.verdicts import matched, mean_drop_slope
+from ..experiments.kapoor2025.verdicts import Findings, matched, mean_drop_slope
 from ..scoring.jackknife import over_networks
 from ._figure import (
     AGAINST_LABELS,

@@ -23,13 +23,12 @@ from ..metrics.soft_matching import SoftMatching
 from ..protocol.design import Design
 from ..protocol.settings import Protocol, Settings, settle
 from ..statistics.aggregation import median
-from .engine import PairResults, score_pairs
+from .engine import score_pairs
 from .inputs import Source, aligned, as_populations, check_complete, design_of
-from .pair_scores import PairScores
+from .pair_scores import Key, PairResults, PairScores
 from .provenance import hashes_of, provenance
 from .results import described
 from .targets import target_of
-from .tasks import Key
 
 __all__ = ["MEASURES", "OF_REFERENCES", "compare"]
 

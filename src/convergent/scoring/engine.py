@@ -24,31 +24,15 @@ from ..protocol.design import Design
 from ..protocol.settings import Protocol
 from ..statistics.ceilings import Ceiling
 from .inputs import Source
-from .pair_scores import PairScores
+from .pair_scores import Key, Pair, PairResults, PairScores
 from .targets import Target
-from .tasks import Finished, Key, Pair, Task, Tile, Work, do_task, tiles_of
+from .tasks import Finished, Task, Tile, Work, do_task, tiles_of
 from .workers import TASKS_OF_WORKER, active_client, on_workers
 
-__all__ = ["TILE_TARGETS", "PairResults", "score_pairs"]
+__all__ = ["TILE_TARGETS", "score_pairs"]
 
 TILE_TARGETS = 8  # in a tile, at most: what an interruption costs, for one source
 _CODE = ("metrics", "statistics", "protocol", "scoring")  # packages that decide a score
-
-
-@dataclass(frozen=True, eq=False)
-class PairResults:
-    """Scores of pairs, and ceilings of targets.
-
-    Attributes
-    ----------
-    pairs : dict of PairScores
-        By metric, source, target and design.
-    ceilings : dict of Ceiling
-        By target; empty where no ceiling was asked for.
-    """
-
-    pairs: dict[Key, PairScores]
-    ceilings: dict[Hashable, Ceiling]
 
 
 def score_pairs(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from ..base.arrays import Floats, Integers
 from ..metrics.base import FittedMap, FoldScore
 from ..protocol.resampling import Resamples
 from ..statistics.aggregation import FoldMean, over_units
+from ..statistics.ceilings import Ceiling
 
-__all__ = ["PairScores", "RunningPairScores"]
+__all__ = ["Key", "Pair", "PairResults", "PairScores", "RunningPairScores"]
 
 _OF_FOLDS = ("r", "similarity", "silent_source", "silent_target")
 _RESAMPLED = ("held_out", "refitted", "shuffled")
@@ -63,6 +64,39 @@ class PairScores:
             )
         ]
         return cls(folds, *(arrays.get(name) for name in _RESAMPLED))
+
+
+class Pair(NamedTuple):
+    """A source and a target, by their keys, and the name of the design that they are scored in."""
+
+    source: Hashable
+    target: Hashable
+    design: str = ""
+
+
+class Key(NamedTuple):
+    """Which scores: a metric, a source, a target and a design."""
+
+    metric: str
+    source: Hashable
+    target: Hashable
+    design: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class PairResults:
+    """Scores of pairs, and ceilings of targets.
+
+    Attributes
+    ----------
+    pairs : dict of PairScores
+        By metric, source, target and design.
+    ceilings : dict of Ceiling
+        By target; empty where no ceiling was asked for.
+    """
+
+    pairs: dict[Key, PairScores]
+    ceilings: dict[Hashable, Ceiling]
 
 
 class RunningPairScores:

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from ..base.errors import warn
 from ..statistics.aggregation import FoldMean, median
 from ..statistics.ceilings import Ceiling
-from .engine import PairResults
-from .pair_scores import PairScores
+from .pair_scores import Key, PairResults, PairScores
 from .targets import Target
-from .tasks import Key
 
 __all__ = ["aggregate", "described", "included_units", "label"]
 

@@ -17,8 +17,9 @@ from ..metrics.table import METRICS
 from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle
 from ..protocol.settings import Protocol
-from .engine import PairResults, score_pairs
+from .engine import score_pairs
 from .inputs import Source, aligned, as_populations, check_complete, design_of
+from .pair_scores import PairResults
 from .provenance import hashes_of, provenance
 from .results import aggregate, label
 from .targets import Target, target_of

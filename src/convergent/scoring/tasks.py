@@ -16,14 +16,12 @@ from ..protocol.design import Design
 from ..statistics.ceilings import CEILINGS, Ceiling, Recorded, Scorer, Scores
 from ..statistics.reliability import RELIABILITIES, Reliability
 from .inputs import Source
-from .pair_scores import PairScores, RunningPairScores
+from .pair_scores import Key, Pair, PairScores, RunningPairScores
 from .targets import Target
 
 __all__ = [
     "TILE_BYTES",
     "Finished",
-    "Key",
-    "Pair",
     "Task",
     "Tile",
     "Work",
@@ -33,23 +31,6 @@ __all__ = [
 ]
 
 TILE_BYTES = 2**30  # of the geometry of targets, held at once
-
-
-class Pair(NamedTuple):
-    """A source and a target, by their keys, and the name of the design that they are scored in."""
-
-    source: Hashable
-    target: Hashable
-    design: str = ""
-
-
-class Key(NamedTuple):
-    """Which scores: a metric, a source, a target and a design."""
-
-    metric: str
-    source: Hashable
-    target: Hashable
-    design: str = ""
 
 
 class Finished(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -31,35 +30,13 @@ from ..hierarchy import hierarchy
 from ..shift import shift
 from ..trajectory import trajectory
 from .plan import FULL, Plan
-from .verdicts import verdicts
+from .verdicts import Findings, verdicts
 
-__all__ = ["Findings", "Layers", "Pair", "findings"]
+__all__ = ["Layers", "Pair", "findings"]
 
 Layers = dict[str, Assembly]
 Pair = tuple[str, str]
 _CODE = ("images", "networks", "metrics", "statistics", "protocol", "scoring", "experiments")
-
-
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """Results of the study.
-
-    Attributes
-    ----------
-    hierarchy, trajectory, shift : xarray.Dataset
-        Results of these experiments, with all pairs of networks along ``pair``, and for each pair
-        its ``group`` (architectures), ``source_seed`` and ``target_seed``; controls (``chance``)
-        for the first pair of each group alone. Layers are counted from 0. The shift has the dim
-        ``distortion`` as well; its levels are counted along ``level``, and ``level_name``
-        (distortion, level) names them.
-    verdicts : pandas.DataFrame
-        One row per finding: ``finding``, ``verdict``, ``numbers``.
-    """
-
-    hierarchy: xr.Dataset
-    trajectory: xr.Dataset
-    shift: xr.Dataset
-    verdicts: pd.DataFrame
 
 
 def findings(

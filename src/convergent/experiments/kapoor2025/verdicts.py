@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ...scoring.jackknife import over_networks
-from ..trajectory import share_of_final
+from ..summaries import share_of_final
 
 __all__ = [
     "CORRESPOND",
@@ -18,6 +19,7 @@ __all__ = [
     "MOST",
     "NEARLY_AS_HIGH",
     "STILL_CLIMBS",
+    "Findings",
     "Row",
     "alignment",
     "depth_slope",
@@ -33,6 +35,28 @@ FAR_ABOVE = 0.5  # chance, as a share of the score, at the most
 CORRESPOND = 0.5  # rank correlation of depths, at the least
 MOST = 0.5  # share of the final alignment, at the least
 STILL_CLIMBS = 0.05  # accuracy gained after the first epoch, at the least
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Results of the study.
+
+    Attributes
+    ----------
+    hierarchy, trajectory, shift : xarray.Dataset
+        Results of these experiments, with all pairs of networks along ``pair``, and for each pair
+        its ``group`` (architectures), ``source_seed`` and ``target_seed``; controls (``chance``)
+        for the first pair of each group alone. Layers are counted from 0. The shift has the dim
+        ``distortion`` as well; its levels are counted along ``level``, and ``level_name``
+        (distortion, level) names them.
+    verdicts : pandas.DataFrame
+        One row per finding: ``finding``, ``verdict``, ``numbers``.
+    """
+
+    hierarchy: xr.Dataset
+    trajectory: xr.Dataset
+    shift: xr.Dataset
+    verdicts: pd.DataFrame
 
 
 def matched(result: xr.Dataset, name: str = "r") -> xr.DataArray:
