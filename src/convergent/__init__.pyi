@@ -52,7 +52,7 @@ from .protocol.folds import Folds as Folds
 from .protocol.resampling import Bootstrap as Bootstrap
 from .protocol.resampling import Shuffle as Shuffle
 from .protocol.settings import Protocol as Protocol
-from .reports.score_page import report as report
+from .reports.report import report as report
 from .scoring.compare import compare as compare
 from .scoring.controls import rotated as rotated
 from .scoring.controls import shuffled as shuffled

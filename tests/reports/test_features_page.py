@@ -7,7 +7,6 @@ import re
 import pytest
 
 import convergent as cv
-from convergent.reports.features_page import features_page, layer_figures
 
 HOSTILE = '<b>x</b> & --> <script> "{{ 7 * 7 }}" [/b] $\\frac$'
 
@@ -23,7 +22,7 @@ def found():
 @pytest.fixture(scope="module")
 def page(found, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "overview.html"
-    assert features_page(found, path, title=HOSTILE) == path
+    assert cv.report(found, path, title=HOSTILE) == path
     return path.read_text(encoding="utf-8")
 
 
@@ -39,7 +38,7 @@ def test_it_holds_the_claims_and_the_numbers_of_each_layer(page, found):
 def test_it_holds_an_overview_and_the_figures_of_each_layer(page, found):
     images = re.findall(r'<img src="data:image/png;base64,([^"]*)" alt="([^"]*)">', page)
     names = [html.unescape(name) for _, name in images]
-    expected = [f"{name} of {HOSTILE}" for name in layer_figures(found, HOSTILE)]
+    expected = [f"{name} of {HOSTILE}" for name in cv.plot.layer_figures(found, HOSTILE)]
     assert names == ["overview of all layers", *expected]
     for data, _ in images:
         assert base64.b64decode(data).startswith(b"\x89PNG")
@@ -66,6 +65,6 @@ def test_it_is_well_formed(page):
 
 def test_figures_that_are_drawn_already_are_taken(found, tmp_path):
     figures = {HOSTILE: {"mine": cv.plot.locality(found.steps[HOSTILE]["locality"])}}
-    text = features_page(found, tmp_path / "page.html", figures=figures).read_text()
+    text = cv.report(found, tmp_path / "page.html", figures=figures).read_text()
     assert text.count("data:image/png") == 2
     assert 'alt="mine of ' in text

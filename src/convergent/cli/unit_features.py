@@ -105,11 +105,9 @@ def _files(
     responses: Sequence[Mapping[str, cv.Assembly]],
 ) -> Files:
     """Tables, the page, and results and pictures of each layer."""
-    from ..reports.features_page import features_page, layer_figures  # here, as these draw
-
-    figures = {layer: layer_figures(found, layer) for layer in found.steps}
+    figures = {layer: cv.plot.layer_figures(found, layer) for layer in found.steps}
     files: dict[str, Callable[[Path], object]] = {
-        "overview.html": partial(features_page, found, title=title, figures=figures),
+        "overview.html": partial(cv.report, found, title=title, figures=figures),
         "claims.csv": partial(found.claims.to_csv, index=False),
         "layers.csv": found.layers.to_dataframe().to_csv,
         **_picture("overview", cv.plot.overview(found)),

@@ -7,7 +7,7 @@ from ._experiments import hierarchy, shift, trajectory
 from ._figure import COLOURS, Picture
 from ._kapoor2025 import findings
 from ._matches import activation_spectra, correlation_matrices, matches
-from ._overview import locality, overview
+from ._overview import layer_figures, locality, overview
 from ._predictions import partial_matching, sparse_prediction
 from ._scores import scores
 
@@ -21,6 +21,7 @@ __all__ = [
     "distortions",
     "findings",
     "hierarchy",
+    "layer_figures",
     "locality",
     "matches",
     "overview",

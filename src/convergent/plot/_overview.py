@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..features._overview_tables import Overview
+from ._clusters import clusters
 from ._figure import (
     CLASS_COLOURS,
     MODELS,
@@ -22,8 +23,10 @@ from ._figure import (
     label_layers,
     new_figure,
 )
+from ._matches import activation_spectra, correlation_matrices, matches
+from ._predictions import partial_matching, sparse_prediction
 
-__all__ = ["locality", "overview"]
+__all__ = ["layer_figures", "locality", "overview"]
 
 
 def locality(found: xr.Dataset) -> Picture:
@@ -110,3 +113,29 @@ def _draw_classes(panel: Axes, layers: NDArray[Any], numbers: xr.Dataset) -> Non
     panel.set_ylabel("share of the classified units")
     panel.set_ylim(0, 1)
     add_legend_above(panel)
+
+
+def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
+    """Draw the figures of one layer.
+
+    Parameters
+    ----------
+    found : Overview
+        From `convergent.features.overview`.
+    layer : str
+        One of its layers.
+
+    Returns
+    -------
+    dict of Picture
+        Figures by name.
+    """
+    of = found.steps[layer]
+    return {
+        "activation-spectra": activation_spectra(of["correlations"]),
+        "correlation-matrices": correlation_matrices(of["correlations"]),
+        "matches": matches(of["matches"]),
+        "sparse-prediction": sparse_prediction(of["sparse"]),
+        "clusters": clusters(of["clusters"]),
+        "partial-matching": partial_matching(of["partial"]),
+    }

@@ -10,33 +10,7 @@ from .. import plot
 from ..features._overview_tables import Overview
 from .page import write_page
 
-__all__ = ["features_page", "layer_figures"]
-
-
-def layer_figures(found: Overview, layer: str) -> dict[str, plot.Picture]:
-    """Draw the figures of one layer.
-
-    Parameters
-    ----------
-    found : Overview
-        From `convergent.features.overview`.
-    layer : str
-        One of its layers.
-
-    Returns
-    -------
-    dict of Picture
-        Figures by name.
-    """
-    of = found.steps[layer]
-    return {
-        "activation-spectra": plot.activation_spectra(of["correlations"]),
-        "correlation-matrices": plot.correlation_matrices(of["correlations"]),
-        "matches": plot.matches(of["matches"]),
-        "sparse-prediction": plot.sparse_prediction(of["sparse"]),
-        "clusters": plot.clusters(of["clusters"]),
-        "partial-matching": plot.partial_matching(of["partial"]),
-    }
+__all__ = ["features_page"]
 
 
 def features_page(
@@ -56,7 +30,7 @@ def features_page(
     title : str
         Title of the page.
     figures : dict of dict of Picture, optional
-        Figures of `layer_figures` by layer; drawn if omitted.
+        Figures of `plot.layer_figures` by layer; drawn if omitted.
 
     Returns
     -------
@@ -74,5 +48,5 @@ def features_page(
         matches_of_layers={
             layer: matches.loc[[layer]].set_index("side").T for layer in found.steps
         },
-        figures=figures or {layer: layer_figures(found, layer) for layer in found.steps},
+        figures=figures or {layer: plot.layer_figures(found, layer) for layer in found.steps},
     )

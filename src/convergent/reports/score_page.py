@@ -12,10 +12,10 @@ from .. import plot
 from ..scoring.tables import summary
 from .page import write_page
 
-__all__ = ["report"]
+__all__ = ["score_page"]
 
 
-def report(scores: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def score_page(scores: xr.Dataset, path: str | os.PathLike[str], title: str | None = None) -> Path:
     """Write a self-contained HTML page of scores.
 
     Parameters
@@ -23,7 +23,9 @@ def report(scores: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     scores : xarray.Dataset
         From `convergent.score`.
     path : path
-        Where to write; an existing file is replaced.
+        File to write; an existing one is replaced.
+    title : str, optional
+        Title of the page.
 
     Returns
     -------
@@ -35,10 +37,11 @@ def report(scores: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     InputError
         If there are no scores to draw.
     """
+    usual = "Scores on simulated data" if scores.attrs.get("simulated") else "Scores"
     return write_page(
         path,
         "scores.html.j2",
-        title="Scores on simulated data" if scores.attrs.get("simulated") else "Scores",
+        title=title or usual,
         n_stimuli=scores.attrs["n_stimuli"],
         figure=plot.scores(scores),
         summary=summary(scores),
