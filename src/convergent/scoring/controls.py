@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.draws import random_rotation
 from ..base.errors import InputError
 from ..data.assembly import Assembly, images_of
 
@@ -123,6 +124,4 @@ def _turned(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
     if p > n:  # the axes that the stimuli span are enough
         left, lengths, _ = np.linalg.svd(values @ values.T)
         values = left * np.sqrt(lengths)
-    # QR of a Gaussian matrix is uniform over rotations once R has a positive diagonal
-    q, r = np.linalg.qr(rng.standard_normal((p, values.shape[1])))
-    return np.asarray(values @ (q * np.sign(np.diagonal(r))).T)
+    return np.asarray(values @ random_rotation(p, rng, values.shape[1]).T)
