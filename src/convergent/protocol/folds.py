@@ -11,10 +11,10 @@ from sklearn.model_selection import KFold
 
 from ..base.errors import InputError
 
-__all__ = ["LARGEST_GROUP", "LEAST_TEST_STIMULI", "Folds", "check_folds"]
+__all__ = ["Folds", "check_counts", "check_folds"]
 
-LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
-LARGEST_GROUP = 1.5  # folds; a larger group would leave the folds too unequal
+_LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
+_LARGEST_GROUP = 1.5  # folds; a larger group would make the folds too unequal
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,22 @@ class Folds:
     n : int
         Number of folds.
     seed : int
-        Draws them, over the stimuli sorted by name.
+        Seed of the random split of the stimuli, which are first sorted by name.
     group : str, optional
-        A coordinate along ``stimulus`` (category, photo, session) whose values stay together.
-        Where stimuli are positions of images, these stay together where it is left out.
+        A coordinate along ``stimulus`` (category, photo, session): stimuli with the same value are
+        in the same fold. By default each stimulus stands for itself, or, where stimuli are
+        positions of images, the positions of an image are in the same fold.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range, or `group` is no name.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> [test.tolist() for train, test in cv.Folds(3, seed=0).split(9)]
+    [[1, 2, 7], [4, 6, 8], [0, 3, 5]]
     """
 
     n: int = 5
@@ -37,12 +49,12 @@ class Folds:
     group: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("n", 2), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < least:
-                raise InputError(
-                    f"Folds({name}={value!r}): {name} is a whole number from {least} up."
-                )
+        check_counts("Folds", n=(self.n, 2), seed=(self.seed, 0))
+        if not (self.group is None or isinstance(self.group, str)):
+            raise InputError(
+                f"Folds(group={self.group!r}): group is the name of a coordinate along 'stimulus', "
+                "such as 'category'."
+            )
 
     def split(
         self, n_stimuli: int, groups: NDArray[Any] | None = None
@@ -54,49 +66,89 @@ class Folds:
         n_stimuli : int
             Number of stimuli, sorted by name.
         groups : array (n_stimuli,), optional
-            What stays together.
+            Group of each stimulus; a group is in one fold.
+
+        Returns
+        -------
+        list of (int array, int array)
+            Training and test stimuli of each fold.
 
         Raises
         ------
         InputError
-            Where the stimuli are too few, or a group is too large, for so many folds.
+            If the stimuli are too few, or a group is too large, for so many folds.
         """
-        if n_stimuli // self.n < LEAST_TEST_STIMULI:
+        check_counts("Folds.split", n_stimuli=(n_stimuli, 1))
+        if groups is not None and len(groups) != n_stimuli:
+            raise InputError(f"{len(groups)} groups for {n_stimuli} stimuli: give one of each.")
+        if n_stimuli // self.n < _LEAST_TEST_STIMULI:
             raise InputError(
                 f"{n_stimuli} stimuli cannot be split in {self.n} folds: each needs at least "
-                f"{LEAST_TEST_STIMULI} test stimuli. Use fewer folds, or more stimuli."
+                f"{_LEAST_TEST_STIMULI} test stimuli. Use fewer folds, or more stimuli."
             )
         folds = KFold(self.n, shuffle=True, random_state=self.seed)
         if groups is None:
             return list(folds.split(np.arange(n_stimuli)))
         names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-        largest, room = int(sizes.argmax()), n_stimuli / self.n
-        if len(names) < self.n or sizes[largest] > LARGEST_GROUP * room:
+        largest, usual = int(sizes.argmax()), n_stimuli / self.n
+        if len(names) < self.n or sizes[largest] > _LARGEST_GROUP * usual:
             raise InputError(
-                f"{self._kept_whole!r} has {len(names)} groups, the largest "
+                f"{self._grouped_by!r} has {len(names)} groups, the largest "
                 f"{str(names[largest])!r} with {sizes[largest]} of {n_stimuli} stimuli; one of "
-                f"{self.n} folds holds {room:.0f}. Use fewer folds, or finer groups."
+                f"{self.n} folds holds {usual:.0f}. Use fewer folds, or finer groups."
             )
         splits = [
             (np.flatnonzero(np.isin(member, train)), np.flatnonzero(np.isin(member, test)))
             for train, test in folds.split(names)
         ]
         fewest = min(len(test) for _, test in splits)
-        if fewest < LEAST_TEST_STIMULI:
+        if fewest < _LEAST_TEST_STIMULI:
             raise InputError(
-                f"with the groups of {self._kept_whole!r}, one of {self.n} folds has {fewest} test "
-                f"stimuli, and each needs at least {LEAST_TEST_STIMULI}: use "
+                f"with the groups of {self._grouped_by!r}, one of {self.n} folds has {fewest} test "
+                f"stimuli, and each needs at least {_LEAST_TEST_STIMULI}: use "
                 "fewer folds, or another seed."
             )
         return splits
 
     @property
-    def _kept_whole(self) -> str:
+    def _grouped_by(self) -> str:
         return self.group or "image"  # positions
 
 
+def check_counts(kind: str, **counts: tuple[object, int]) -> None:
+    """Make sure that settings are whole numbers, not below their least value.
+
+    Parameters
+    ----------
+    kind : str
+        What they are settings of, for the message.
+    **counts : (value, least)
+        Value and least value of each setting.
+
+    Raises
+    ------
+    InputError
+        If a value is something else.
+    """
+    for name, (value, least) in counts.items():
+        known = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not known or value < least:  # type: ignore[operator]
+            raise InputError(f"{kind}({name}={value!r}): {name} is a whole number from {least} up.")
+
+
 def check_folds(folds: object) -> None:
-    """Make sure that folds are such, and not their number."""
+    """Make sure that a setting is a `Folds`, and not a number of folds.
+
+    Parameters
+    ----------
+    folds : object
+        The setting.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
     if not isinstance(folds, Folds):
         raise InputError(
             f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."

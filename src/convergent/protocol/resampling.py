@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
+from .folds import check_counts
 
 __all__ = [
     "OVER",
@@ -29,28 +30,40 @@ Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What is drawn anew, with replacement, to see how far a score would move.
+    """Bootstrap: resamples of stimuli, units or subjects, which give the error of a score.
 
     Parameters
     ----------
     samples : int
         Number of resamples.
     over : tuple of {"stimuli", "units", "subjects"}
-        What is random: the score is to hold for other stimuli, other units of the same subjects,
-        or other subjects. Stimuli are drawn within each fold (in whole groups, where the folds keep
-        groups), units within a target. Subjects are drawn with all of their units, by the label
-        ``subject``, and so exclude ``"units"``.
+        What is drawn again, with replacement: the interval then holds for other stimuli, for other
+        units of the same subjects, or for other subjects. Stimuli are drawn within each fold (in
+        whole groups, where the folds have groups), units within a target. A subject, by the label
+        ``subject``, is drawn with all of its units, so ``"subjects"`` excludes ``"units"``.
     seed : int
-        Draws the resamples; they are the same for all sources, metrics and targets, so that
-        differences are paired.
+        Seed of the random resamples. They are the same for all sources, metrics and targets, so
+        that differences are paired.
     refits : int
-        In how many of the resamples, the first, the maps are fitted anew as well. That takes most
-        of the time; with few, what fits add to the width of an interval is known less exactly.
+        Number of resamples, the first ones, in which the maps are fitted again as well. This takes
+        most of the time. With few, the part of an interval's width that is due to the fits is
+        known less exactly.
 
     Raises
     ------
     InputError
-        Where a number is out of its range, or `over` names something else.
+        If a number is out of its range, or `over` names something else.
+
+    References
+    ----------
+    Efron 1979, Annals of Statistics 7; Schütt, Kipnis, Diedrichsen and Kriegeskorte 2023, eLife 12
+    (over stimuli and subjects).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> cv.Bootstrap(500, over=("stimuli", "units"))
+    Bootstrap(samples=500, over=('stimuli', 'units'), seed=0, refits=200)
     """
 
     samples: int = 1000
@@ -64,18 +77,19 @@ class Bootstrap:
         if not over or not set(over) <= set(OVER) or {"units", "subjects"} <= set(over):
             raise InputError(
                 f"Bootstrap(over={self.over!r}): over holds one or both of 'stimuli' and either "
-                "'units' or 'subjects' (who are drawn with all of their units)."
+                "'units' or 'subjects' (which are drawn with all of their units)."
             )
         object.__setattr__(self, "over", tuple(sorted(set(over), key=OVER.index)))
-        _check_counts("Bootstrap", samples=(self.samples, 2), seed=(self.seed, 0))
-        _check_counts("Bootstrap", refits=(self.refits, 2))
+        check_counts(
+            "Bootstrap", samples=(self.samples, 2), seed=(self.seed, 0), refits=(self.refits, 2)
+        )
 
 
 @dataclass(frozen=True)
 class Shuffle:
-    """Null distribution: stimuli of the target exchanged, and everything fitted anew.
+    """Null distribution: stimuli of the target are exchanged, and everything is fitted again.
 
-    Stimuli change places with others of the same fold (whole groups, where the folds keep groups),
+    Stimuli change places with others of the same fold (whole groups, where the folds have groups),
     so that each population keeps its own geometry in every fold and only the relation between the
     two is lost.
 
@@ -84,23 +98,45 @@ class Shuffle:
     samples : int
         Number of shuffles, N; the least p is 1 / (1 + N).
     seed : int
-        Draws them.
+        Seed of the random shuffles.
 
     Raises
     ------
     InputError
-        Where a number is out of its range.
+        If a number is out of its range.
+
+    References
+    ----------
+    Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9
+    (permutation p-values are never zero).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> cv.Shuffle(200)
+    Shuffle(samples=200, seed=0)
     """
 
     samples: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
+        check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
 
 
 def check_draws(bootstrap: object, shuffle: object = None) -> None:
-    """Make sure that resamples and shuffles are such, and not their number."""
+    """Make sure that settings are a `Bootstrap` and a `Shuffle`, and not numbers of samples.
+
+    Parameters
+    ----------
+    bootstrap, shuffle : object
+        The settings, or None.
+
+    Raises
+    ------
+    InputError
+        If one is something else.
+    """
     for name, value, kind in (("bootstrap", bootstrap, Bootstrap), ("shuffle", shuffle, Shuffle)):
         if not (value is None or isinstance(value, kind)):
             raise InputError(
@@ -110,16 +146,16 @@ def check_draws(bootstrap: object, shuffle: object = None) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Resamples:
-    """What is drawn for all populations of a score.
+    """Resamples and shuffles, the same for all populations of a score.
 
     Attributes
     ----------
     bootstrap : Bootstrap or None
-        What is random.
+        How resamples are drawn.
     counts : float array (B, n) or None
-        How often each stimulus is drawn.
+        How often each stimulus is drawn, in each resample.
     orders : int array (N, n) or None
-        Which stimulus takes each one's place, in each shuffle.
+        Which stimulus takes the place of each, in each shuffle.
     n_drawn : int
         How many stimuli, or groups of them, there are to draw from.
     """
@@ -136,23 +172,28 @@ def draw_resamples(
     splits: Splits,
     groups: NDArray[Any] | None = None,
 ) -> Resamples:
-    """Draw stimuli and shuffles, as far as they are asked for.
+    """Draw resamples and shuffles of the stimuli, where they are asked for.
 
     Parameters
     ----------
     bootstrap : Bootstrap or None
-        What is random.
+        How resamples are drawn.
     shuffle : Shuffle or None
-        Null distribution.
+        How shuffles are drawn.
     splits : list of (train, test)
         Positions of the stimuli of each fold.
     groups : array (n,), optional
-        Which stimuli stay together.
+        Group of each stimulus; a group stays together.
+
+    Returns
+    -------
+    Resamples
+        The draws; None where there are none.
 
     Raises
     ------
     InputError
-        Where groups cannot change places.
+        If groups of unequal size cannot change places.
     """
     counts = orders = None
     if bootstrap is not None and "stimuli" in bootstrap.over:
@@ -181,21 +222,27 @@ def _stimulus_counts(
 def unit_counts(
     bootstrap: Bootstrap, target: str, n_units: int, subjects: NDArray[Any] | None
 ) -> NDArray[np.float64]:
-    """How often each unit is drawn in each resample, (samples, n_units).
+    """Draw units, or subjects with all of their units.
 
     Parameters
     ----------
     bootstrap : Bootstrap
         Over units, or over subjects.
     target : str
-        Whose units: those of different targets are drawn apart, subjects together.
+        Name of the target. Units of different targets are drawn independently; subjects are the
+        same for all targets.
     n_units : int
         Number of units that count in the aggregate.
     subjects : array (n_units,) or None
-        Whose they are; where given, subjects are drawn.
+        Subject of each unit, where subjects are drawn.
+
+    Returns
+    -------
+    float array (samples, n_units)
+        How often each unit is drawn in each resample.
     """
-    apart = zlib.crc32(target.encode()) if subjects is None else 0
-    rng = np.random.default_rng([bootstrap.seed, 1, apart])
+    own = zlib.crc32(target.encode()) if subjects is None else 0
+    rng = np.random.default_rng([bootstrap.seed, 1, own])
     member = np.arange(n_units) if subjects is None else np.unique(subjects, return_inverse=True)[1]
     size = int(member.max()) + 1 if len(member) else 0
     if not size:
@@ -207,7 +254,7 @@ def unit_counts(
 def _shuffled_orders(
     shuffle: Shuffle, splits: Splits, groups: NDArray[Any] | None = None
 ) -> NDArray[np.intp]:
-    """Position of the stimulus that takes each one's place, (samples, n_stimuli)."""
+    """Position of the stimulus that takes the place of each, (samples, n_stimuli)."""
     places = []
     for _, test in splits:
         member = _members(test, groups)
@@ -215,7 +262,7 @@ def _shuffled_orders(
         if len(np.unique(sizes)) > 1:
             raise InputError(
                 f"groups of {sizes.min()} to {sizes.max()} stimuli cannot change places: shuffle "
-                "with folds that keep no groups, or with groups of one size."
+                "with folds without groups, or with groups of one size."
             )
         places.append(test[np.argsort(member, kind="stable")].reshape(len(sizes), -1))
     rng = np.random.default_rng(shuffle.seed)
@@ -227,14 +274,7 @@ def _shuffled_orders(
 
 
 def _members(test: NDArray[np.intp], groups: NDArray[Any] | None) -> NDArray[np.intp]:
-    """Which of the things that are drawn each test stimulus belongs to: itself, or a group."""
+    """Which draw each test stimulus belongs to: its own, or that of its group."""
     if groups is None:
         return np.arange(len(test))
     return np.asarray(np.unique(groups[test], return_inverse=True)[1])
-
-
-def _check_counts(kind: str, **counts: tuple[Any, int]) -> None:
-    """Each is a whole number, and no less than its least."""
-    for name, (value, least) in counts.items():
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(f"{kind}({name}={value!r}): {name} is a whole number from {least} up.")

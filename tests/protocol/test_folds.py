@@ -1,0 +1,56 @@
+"""Folds against scikit-learn, groups that stay together, and folds that cannot be made."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import KFold
+
+import convergent as cv
+
+
+def test_folds_are_those_of_scikit_learn():
+    found = cv.Folds(4, seed=3).split(30)
+    expected = KFold(4, shuffle=True, random_state=3).split(np.arange(30))
+    for one, other in zip(found, expected, strict=True):
+        for part, same in zip(one, other, strict=True):
+            np.testing.assert_array_equal(part, same)
+
+
+def test_groups_stay_together():
+    groups = np.array([f"photo{i // 3}" for i in range(36)])
+    for train, test in cv.Folds(3, group="photo").split(36, groups):
+        assert not set(groups[train]) & set(groups[test])
+        assert len(train) + len(test) == 36
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"n": 1}, r"Folds\(n=1\): n is a whole number from 2 up"),
+        ({"n": "5"}, r"Folds\(n='5'\)"),
+        ({"n": 2.0}, r"Folds\(n=2\.0\)"),
+        ({"seed": -1}, r"Folds\(seed=-1\): seed is a whole number from 0 up"),
+        ({"seed": True}, r"Folds\(seed=True\)"),
+        ({"group": 3}, r"Folds\(group=3\): group is the name of a coordinate"),
+    ],
+)
+def test_settings_are_checked(setting, message):
+    with pytest.raises(cv.InputError, match=message):
+        cv.Folds(**setting)
+
+
+def test_stimuli_must_suffice():
+    with pytest.raises(cv.InputError, match="8 stimuli cannot be split in 3 folds"):
+        cv.Folds(3).split(8)
+    with pytest.raises(cv.InputError, match="n_stimuli='many'"):
+        cv.Folds(3).split("many")
+    with pytest.raises(cv.InputError, match="5 groups for 30 stimuli"):
+        cv.Folds(3).split(30, np.arange(5))
+
+
+def test_groups_must_fit_in_folds():
+    with pytest.raises(cv.InputError, match="'photo' has 2 groups, the largest 'a' with 15 of 30"):
+        cv.Folds(3, group="photo").split(30, np.repeat(["a", "b"], 15))
+    with pytest.raises(cv.InputError, match="the largest 'a' with 20 of 30"):
+        cv.Folds(3).split(30, np.repeat(["a", "b", "c"], [20, 5, 5]))
+    with pytest.raises(cv.InputError, match=r"of 'photo', one of 3 folds has \d test stimuli"):
+        cv.Folds(3, group="photo").split(20, np.repeat(list("abcde"), [6, 6, 6, 1, 1]))
