@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import xarray as xr
 
+from ..base.arrays import is_silent_range
 from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
@@ -308,7 +309,8 @@ def _same_units(side: Levels) -> dict[Any, dict[str, Assembly]]:
 def _silent(assembly: Assembly) -> int:
     """How many units are constant."""
     data = assembly.data
-    return int((data.max("stimulus") == data.min("stimulus")).sum())
+    least, most = (bound.values for bound in (data.min("stimulus"), data.max("stimulus")))
+    return int(is_silent_range(least, most, data.dtype).sum())
 
 
 def _labelled(found: PairResults, work: _Work, level: float) -> xr.Dataset:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.arrays import Floats
+from ..base.arrays import Floats, is_rounding
 
-__all__ = ["SILENT", "CrossMoments", "correlation", "covariance"]
+__all__ = ["CrossMoments", "correlation", "covariance"]
 
-SILENT = 1e-10  # of a unit's mean square: less variance than this is rounding
+_SUMMED = 2**15  # terms of a sum over all stimuli, for the rounding error of a fold's sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,4 +136,5 @@ def correlation(cov: Floats, x_variance: Floats, y_variance: Floats) -> Floats:
 
 def _variance(n: int, x: Floats, squares: Floats) -> Floats:
     found = squares / n - (x / n) ** 2
-    return np.asarray(np.where(found > SILENT * squares / n, found, 0.0))
+    # a fold's sums are differences of sums over all stimuli, and have the rounding error of these
+    return np.where(is_rounding(found, squares / n, _SUMMED), 0.0, found)

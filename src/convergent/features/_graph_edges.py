@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..base.arrays import Floats, Integers
+from ..base.arrays import Floats, Integers, centre
 from ._bipartite_graph import Graph
 from ._cross_moments import correlation
 from ._two_populations import TwoPopulations
@@ -56,10 +56,8 @@ def chance_floor(pair: TwoPopulations, kind: str, rng: np.random.Generator) -> f
 def correlate_all(x: Floats, y: Floats) -> Floats:
     """Pearson r (p, q) of all units; 0 for silent ones."""
     n = len(x)
-    x, y = x - x.mean(0), y - y.mean(0)
-    variances = [(side**2).sum(0) / n for side in (x, y)]
-    responsive = [np.where(variance > 1e-12, variance, 0.0) for variance in variances]
-    return correlation(x.T @ y / n, *responsive)
+    (_, x, x_length), (_, y, y_length) = centre(x), centre(y)
+    return correlation(x.T @ y / n, x_length**2 / n, y_length**2 / n)
 
 
 def _order(pair: TwoPopulations, rng: np.random.Generator) -> Integers:

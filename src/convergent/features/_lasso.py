@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lasso_path
 
-from ..base.arrays import Floats, Integers
+from ..base.arrays import Floats, Integers, is_rounding
 from ._cross_moments import CrossMoments
 
 __all__ = ["HeldOut", "chosen_penalties", "effective_number", "held_out", "lasso_weights"]
@@ -99,7 +99,7 @@ def held_out(weights: Floats, test: CrossMoments, train: CrossMoments) -> HeldOu
     spread = np.sqrt(np.maximum(square - mean**2, 0) * np.maximum(own - y**2, 0))
     rounding = 1e-9 * np.sqrt(square * own)
     r = np.divide(product - mean * y, spread, out=np.zeros_like(spread), where=spread > rounding)
-    responsive = own - y**2 > 1e-12 * own
+    responsive = ~is_rounding(own - y**2, own, n)
     return HeldOut(
         np.where(responsive, error / np.where(own > 0, own, 1.0), np.nan),
         np.where(responsive, np.clip(r, -1, 1), np.nan),

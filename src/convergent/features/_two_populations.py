@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.arrays import Floats
+from ..base.arrays import Floats, is_silent
 from ..base.errors import InputError
 from ..data.assembly import Assembly
 from ..protocol.folds import Folds
@@ -202,7 +202,8 @@ def prepare(
 
 def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str | None) -> Units:
     check_complete(name, shared, side)
-    values = np.asarray(shared.average().data.values, dtype=np.float64)
+    means = shared.average().data.values
+    values = np.asarray(means, dtype=np.float64)
     if np.isnan(values).any():
         raise InputError(
             f"{side} {name!r} holds NaN: keep the units (or stimuli) that were recorded "
@@ -210,9 +211,7 @@ def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str 
         )
     mean = values.mean(0)
     values = values - mean
-    sd = values.std(0)
-    # what rounding leaves of a constant is no variation
-    sd = np.where(sd > 1e-9 * (np.abs(mean) + sd.max(initial=0.0)), sd, 0.0)
+    sd = np.where(is_silent(means), 0.0, values.std(0))
     if not sd.any():
         raise InputError(
             f"all {len(sd)} units of the {side} {name!r} respond alike to all {len(values)} "

@@ -10,7 +10,7 @@ import numpy as np
 from dask.base import compute
 from numpy.typing import NDArray
 
-from ..base.arrays import Floats, Integers
+from ..base.arrays import Floats, Integers, is_silent_range
 from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
 from ..protocol.design import Design
@@ -162,8 +162,7 @@ def _choice(
     missing, least, most = compute(  # type: ignore[no-untyped-call]
         np.isnan(values).sum(0), values.min(0), values.max(0)
     )
-    rounding = 16 * np.finfo(values.dtype).eps * np.maximum(np.abs(least), np.abs(most))
-    constant = most - least <= rounding  # never so where a value is missing
+    constant = is_silent_range(least, most, values.dtype)  # never so where a value is missing
     estimated = not np.isnan(reliability).all()
     # of several reasons, the last holds
     reasons = {
