@@ -27,8 +27,8 @@ from sklearn.linear_model import LassoCV
 import convergent as cv
 from convergent import Population
 from convergent.base.arrays import to_numpy
+from convergent.metrics.column_generation import optimal_plan
 from convergent.metrics.procrustes import rotation
-from convergent.metrics.soft_matching import transport_plan
 from convergent.protocol.resampling import draw_resamples
 
 Data = dict[str, Any]  # arrays by the names of their files, and "folder" and "device"
@@ -246,7 +246,7 @@ def procrustes_agreement(ours: Found, peer: Found | None) -> dict[str, float]:
 
 def plan_ours(data: Data) -> Found:
     x, y = on(data, "x", "y")
-    plan = transport_plan(x, y)
+    plan = optimal_plan(x, y)
 
     def objective() -> float:
         return sum(

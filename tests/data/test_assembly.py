@@ -500,3 +500,42 @@ def test_summary():
 def test_summary_counts_labels_that_come_often():
     assembly = Assembly.from_array(np.zeros((1, 9)), stimuli=["a"], region=["V1"] * 2 + ["V4"] * 7)
     assert "region (unit): V1 (2), V4 (7)" in repr(assembly)
+
+
+def test_trials_are_a_bare_array_in_order(trials):
+    turned = Assembly(trials.data.transpose("repeat", "unit", "stimulus"))
+    for assembly in (trials, turned):
+        np.testing.assert_array_equal(
+            assembly.trials(), trials.data.transpose("stimulus", "unit", "repeat").values
+        )
+    assert make().trials().shape == (4, 3, 1)
+    with pytest.raises(InputError, match="V4 has 2 time bins: average them"):
+        make(np.zeros((4, 3, 2)), dims=("stimulus", "unit", "time"), name="V4").trials()
+
+
+def test_pairs_are_mean_responses_to_shared_stimuli_sorted_by_name():
+    values = np.random.default_rng(1).normal(size=(4, 3, 2))
+    recording = make(values, dims=DIMS[:3])
+    layer = Assembly.from_array(
+        np.arange(8.0).reshape(4, 2), stimuli=["a", "b", "c", "d"], units=["z", "y"]
+    )
+    one, other = recording.paired(layer)
+    np.testing.assert_allclose(one, values.mean(2)[[1, 3, 2, 0]])
+    np.testing.assert_array_equal(other, np.arange(8.0).reshape(4, 2)[:, ::-1])
+    back = layer.paired(recording)
+    np.testing.assert_array_equal(back[0], other)
+    np.testing.assert_array_equal(back[1], one)
+
+
+def test_pairs_say_which_stimuli_are_not_shared_with_the_line_of_the_caller():
+    fewer = make(stimuli=["d", "a", "c"], name="layer")
+    with pytest.warns(UserWarning, match="share 3 of 4 stimuli; left out are 'b'") as said:
+        one, other = make(name="V4").paired(fewer)
+    assert said[0].filename == __file__
+    np.testing.assert_array_equal(one, [[3, 4, 5], [6, 7, 8], [0, 1, 2]])
+    np.testing.assert_array_equal(other, one)
+
+
+def test_pairs_on_disk_are_not_read():
+    lazy = make(dask.array.from_array(np.arange(12.0).reshape(4, 3), chunks=(2, 3)))
+    assert dask.array.Array in map(type, lazy.paired(make()))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import convergent as cv
 from convergent import Population
-from convergent.metrics import population, soft_matching, transport
+from convergent.metrics import column_generation, population, soft_matching
 
 PENALTIES = np.logspace(-4, 6, 21)
 EXAMPLES = settings(
@@ -121,7 +121,7 @@ def blocks(request, monkeypatch):
         monkeypatch.setattr(population, "SMALL_BYTES", 0)
         monkeypatch.setattr(population, "BLOCK_BYTES", 8 * 40 * 13)
         monkeypatch.setattr(soft_matching, "HELD_BYTES", 0)
-        monkeypatch.setattr(transport, "WHOLE_PAIRS", 0)
+        monkeypatch.setattr(column_generation, "WHOLE_PAIRS", 0)
 
 
 @pytest.mark.usefixtures("blocks")

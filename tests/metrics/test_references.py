@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group, pearsonr, spearmanr
 
 from convergent import InputError, Population
-from convergent.metrics.references import REFERENCES, cka, kept, mutual_knn, rsa
+from convergent.metrics.references import REFERENCES, cka, mutual_knn, rsa
 
 N, P = 60, 24
 KINDS = {
@@ -202,15 +202,22 @@ def test_arrays_of_all_kinds_give_the_same_in_blocks(name, kind, p, monkeypatch)
     assert found == pytest.approx(expected, abs=1e-9)
 
 
-def test_what_is_derived_is_kept_as_long_as_its_population():
-    calls = []
-    derive = kept(lambda population: calls.append(population.n_units) or np.ones(3))
-    x, y = Population(draw(0)), Population(draw(1, p=5))
-    assert derive(x) is derive(x)
-    assert derive(y) is not derive(x)
-    assert calls == [P, 5]
+@pytest.mark.parametrize("name", MEASURES)
+def test_geometry_is_derived_once_and_forgotten_with_its_population(name):
+    reads = []
+
+    def read(block):
+        reads.append(block.shape)
+        return block
+
+    array = dask.array.from_array(draw(0), chunks=(60, 24))
+    x = Population(array.map_blocks(read, dtype=float, meta=np.zeros((0, 0))))
+    y = Population(draw(1))
+    first, once = MEASURES[name](x, y), len(reads)
+    assert 0 < once <= 2
+    assert MEASURES[name](x, y) == first
+    assert len(reads) == once
     gone = weakref.ref(x)
-    mutual_knn(x, y)
     del x
     gc.collect()
     assert gone() is None

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from convergent import InputError, repeat_variance, split_half
-from convergent.statistics.reliability import RELIABILITIES, _step_up
+from convergent import Assembly, InputError, repeat_variance, split_half
+from convergent.statistics.reliability import RELIABILITIES, step_up
 
 
 def trials(n, noise, repeats, seed=0):
@@ -68,7 +68,7 @@ def test_two_repeats_by_the_textbook_formula():
 def test_unequal_halves_by_their_definition():
     signal, noise, a, b = 1.0, 3.0, 2, 1
     r = signal / np.sqrt((signal + noise / a) * (signal + noise / b))
-    full = _step_up(*(np.array([v]) for v in (r, 1 / a, 1 / b, 1 / (a + b))))
+    full = step_up(*(np.array([v]) for v in (r, 1 / a, 1 / b, 1 / (a + b))))
     assert full[0] == pytest.approx(signal / (signal + noise / (a + b)), rel=1e-12)
 
 
@@ -246,3 +246,59 @@ def test_a_resample_without_repeated_stimuli_says_nothing(estimate):
     weights[1, :6] = 0, 0, 0, 2, 2, 2
     found = RELIABILITIES[estimate](x, weights=weights).full
     np.testing.assert_array_equal(np.isnan(found), [[False, False], [True, True]])
+
+
+# What is taken
+
+
+@pytest.mark.parametrize("estimate", RELIABILITIES)
+def test_an_assembly_is_taken_as_its_trials_are(estimate):
+    x = unequal(40, [0.5, 1.0, 2.0], 5)[0]
+    names = [f"image{i:02d}" for i in range(40)]
+    dims = ("stimulus", "unit", "repeat")
+    recording = Assembly.from_array(x, stimuli=names, dims=dims)
+    turned = Assembly(recording.data.transpose("repeat", "unit", "stimulus"))
+    expected = RELIABILITIES[estimate](x)
+    for given in (recording, turned):
+        found = RELIABILITIES[estimate](given)
+        np.testing.assert_array_equal(found.full, expected.full)
+        np.testing.assert_array_equal(found.halves, expected.halves)
+
+
+@pytest.mark.parametrize("estimate", RELIABILITIES)
+def test_an_assembly_without_repeats_or_with_time_is_refused(estimate):
+    names = [f"image{i:02d}" for i in range(40)]
+    mean = Assembly.from_array(trials(40, [1.0], 3).mean(2), stimuli=names)
+    with pytest.raises(InputError, match="at least two repeats"):
+        RELIABILITIES[estimate](mean)
+    dims = ("stimulus", "unit", "repeat", "time")
+    bins = Assembly.from_array(np.zeros((40, 2, 3, 4)), stimuli=names, dims=dims)
+    with pytest.raises(InputError, match=r"has 4 time bins: average them"):
+        RELIABILITIES[estimate](bins)
+
+
+@pytest.mark.parametrize("estimate", RELIABILITIES)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((5, 3)), r"got a float64 array of the shape \(5, 3\): give an Assembly"),
+        (np.zeros((5, 3, 4), dtype=int), "got a int64 array"),
+        ([[[1.0, 2.0]]], "got a list"),
+        (np.full((5, 3, 4), np.inf), "infinite values: set them to NaN"),
+    ],
+)
+def test_what_is_no_recording_is_refused(estimate, given, message):
+    with pytest.raises(InputError, match=message):
+        RELIABILITIES[estimate](given)
+
+
+@pytest.mark.parametrize("setting", [{"splits": 0}, {"splits": 2.5}, {"seed": -1}])
+def test_splits_and_seeds_are_whole_numbers(setting):
+    with pytest.raises(InputError, match="whole number"):
+        split_half(trials(20, [1.0], 3), **setting)
+
+
+@pytest.mark.parametrize("estimate", RELIABILITIES)
+def test_weights_are_of_all_stimuli(estimate):
+    with pytest.raises(InputError, match=r"shape \(2, 19\): give how often each of 20 stimuli"):
+        RELIABILITIES[estimate](trials(20, [1.0], 3), weights=np.ones((2, 19)))

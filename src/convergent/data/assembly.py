@@ -228,6 +228,53 @@ class Assembly:
         one, other = Assembly(self.data.where(first)), Assembly(self.data.where(~first))
         return one.average(), other.average()
 
+    def trials(self) -> NDArray[np.floating]:
+        """Single trials as a bare array.
+
+        Returns
+        -------
+        float array (stimulus, unit, repeat)
+            NaN where a repeat was not recorded; one repeat if there is no such dim.
+
+        Raises
+        ------
+        InputError
+            If the assembly has time bins.
+        """
+        data = _without_time(self).data
+        data = data if "repeat" in data.dims else data.expand_dims("repeat")
+        return read_values(data.transpose("stimulus", "unit", "repeat"))
+
+    def paired(self, other: Assembly) -> tuple[Any, Any]:
+        """Mean responses of two assemblies to the stimuli that they share, as bare arrays.
+
+        Parameters
+        ----------
+        other : Assembly
+            Stimuli are matched by name, as by `align`.
+
+        Returns
+        -------
+        float array (stimulus, unit)
+            Responses of this assembly, numpy or dask. Stimuli and units are sorted by name;
+            repeats are averaged.
+        float array (stimulus, unit)
+            Responses of the other one, to the same stimuli.
+
+        Raises
+        ------
+        InputError
+            If they share no stimuli, or one has time bins.
+
+        Warns
+        -----
+        UserWarning
+            If some stimuli are not shared.
+        """
+        both = (_without_time(part).average() for part in align(self, other))
+        one, two = (part.data.isel(unit=np.argsort(part.units)).data for part in both)
+        return one, two
+
     def where(self, **labels: Any) -> Assembly:
         """Select the stimuli or units that carry some labels.
 
@@ -466,6 +513,17 @@ def images_of(assembly: Assembly) -> NDArray[Any] | None:
     if all(key in coords and coords[key].dims == ("stimulus",) for key in _POSITION):
         return np.asarray(coords["image"].values)
     return None
+
+
+def _without_time(assembly: Assembly) -> Assembly:
+    """The assembly, if it has no time bins."""
+    if "time" in assembly.data.dims:
+        raise InputError(
+            f"{assembly.name or 'the assembly'} has {assembly.data.sizes['time']} time bins: "
+            'average them, Assembly(a.data.mean("time")), or take one, '
+            "Assembly(a.data.isel(time=0))."
+        )
+    return assembly
 
 
 def _headline(assembly: Assembly) -> str:

@@ -8,9 +8,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.errors import InputError
 from .population import PopulationFold
 
-__all__ = ["FittedMap", "FoldScore", "Metric"]
+__all__ = ["FittedMap", "FoldScore", "Metric", "check_pair"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class FoldScore:
     similarity : float
         One number for the two populations, in [-1, 1], where the metric has one; NaN elsewhere.
     silent_source, silent_target : int
-        Units without variance on the training stimuli that were set aside.
+        How many units are silent over the training stimuli, and were set aside.
     """
 
     r: NDArray[np.float64]
@@ -37,12 +38,31 @@ class FittedMap(Protocol):
     """What a metric's fit returns."""
 
     def score(self) -> FoldScore:
-        """Score the map on the test stimuli of its fold."""
+        """Score the map on the test stimuli of its fold.
+
+        Returns
+        -------
+        FoldScore
+            Unit scores, and the similarity of the populations.
+        """
 
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Unit scores (B, q) in resamples of the test stimuli, and of the training stimuli."""
+        """Score the map in resamples of the stimuli.
+
+        Parameters
+        ----------
+        test : float array (B, n_test)
+            How often each test stimulus counts, in each of B resamples.
+        train : float array (B, n_train), optional
+            How often each training stimulus counts in the fit; once by default.
+
+        Returns
+        -------
+        float array (B, q)
+            Unit scores.
+        """
 
 
 @runtime_checkable
@@ -50,4 +70,49 @@ class Metric(Protocol):
     """A way to map a source on a target: hyper-parameters, and a fit on one fold."""
 
     def fit(self, source: PopulationFold, target: PopulationFold) -> FittedMap:
-        """Fit the map on the training stimuli of a fold."""
+        """Fit the map on the training stimuli of a fold.
+
+        Parameters
+        ----------
+        source, target : PopulationFold
+            The two populations under the same split of the stimuli.
+
+        Returns
+        -------
+        FittedMap
+            It scores the test stimuli.
+        """
+
+
+def check_pair(source: PopulationFold, target: PopulationFold) -> None:
+    """Make sure that two populations are under the same split of the same stimuli.
+
+    Parameters
+    ----------
+    source, target : PopulationFold
+        Stimuli of one may have changed places, as in a null distribution.
+
+    Raises
+    ------
+    InputError
+        If they are no folds of populations, or the numbers of their stimuli differ.
+    """
+    for name, side in (("source", source), ("target", target)):
+        if not isinstance(side, PopulationFold):
+            raise InputError(
+                f"{name} is a {type(side).__name__}: a metric is fitted to a fold of a population, "
+                "Population(values).fold(train, test). For whole data sets use convergent.score."
+            )
+    counts = [side.population.n_stimuli for side in (source, target)]
+    if counts[0] != counts[1]:
+        raise InputError(
+            f"the source has {counts[0]} stimuli and the target {counts[1]}: give both over the "
+            "same stimuli in the same order (convergent.align matches them by name)."
+        )
+    for part in ("train", "test"):
+        one, other = (len(getattr(side, part)) for side in (source, target))
+        if one != other:
+            raise InputError(
+                f"the source has {one} {part} stimuli and the target {other}: fold both "
+                "populations with the same train and test."
+            )

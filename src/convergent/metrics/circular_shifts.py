@@ -1,4 +1,4 @@
-"""Circular shifts: maps of one network moved about, rows and columns, to where they fit best."""
+"""Circular shifts: the maps of a network are moved by rows and columns to where they fit best."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
-from .base import FittedMap, FoldScore, Metric
+from .base import FittedMap, FoldScore, Metric, check_pair
 from .population import PopulationFold
 from .table import as_metric, metric_name
 
-__all__ = ["HELD_OUT", "CircularShifts", "CircularShiftsMap", "shifted_places"]
+__all__ = ["CircularShifts", "CircularShiftsMap", "shifted_places"]
 
-HELD_OUT = 0.25  # of the training images, to choose the shift by
+_HELD_OUT = 0.25  # of the training images, by which the shift is chosen
 
 
 @dataclass(frozen=True)
 class CircularShifts:
-    """Another metric, that also ignores a circular shift of the maps of a convolutional layer.
+    """A metric that also ignores a circular shift of the maps of a convolutional layer.
 
     Stimuli are positions of images (``extract(..., spatial="positions-4")``). The maps of the
-    source are moved by so many rows and columns, what leaves at one edge entering at the other,
-    all channels and images alike. Every shift is fitted on three quarters of the training images,
-    and the one with the greatest score (mean over units) on the others is taken; then the map is
-    fitted on all training images. Test images have no part in the choice. It takes as many fits as
-    there are positions, and one.
+    source are moved by rows and columns; what leaves at one edge enters at the opposite one. All
+    channels and images are moved alike. For every shift the inner metric is fitted on three
+    quarters of the training images, and the shift with the greatest score (mean over units) on the
+    others is chosen; then the map is fitted on all training images. Test images have no part in
+    the choice. There are as many fits as positions, and one more.
 
     Parameters
     ----------
     inner : str or metric
-        What is fitted at each shift: ``"procrustes"``, ``Linear(...)``.
+        Metric that is fitted at each shift: ``"procrustes"``, ``Linear(...)``.
     grid : (int, int)
         Rows and columns of the maps.
 
     Raises
     ------
     InputError
-        Where the metric is not known, or the grid is not two whole numbers from 1 up.
+        If the metric is not known, or the grid is not two whole numbers from 1 up.
 
     References
     ----------
@@ -74,31 +74,38 @@ class CircularShifts:
             The two populations under the same split: whole images, the positions of each together,
             row by row.
 
+        Returns
+        -------
+        CircularShiftsMap
+            The map at the chosen shift.
+
         Raises
         ------
         InputError
-            Where the stimuli are not positions of whole images, or one image trains alone.
+            If the two are not under the same split of the same stimuli, the stimuli are not
+            positions of whole images, or there is one training image only.
         """
-        for side, split in (("source", source), ("target", target)):
-            for part in (split.train, split.test):
-                _check_whole(side, part, self.grid)
+        check_pair(source, target)
+        for name, fold in (("source", source), ("target", target)):
+            for part in (fold.train, fold.test):
+                _check_whole(name, part, self.grid)
         held_out = self._held_out(source, target)
-        row, column = divmod(int(held_out.argmax()), self.grid[1])  # of equals the least shift
+        row, column = divmod(int(held_out.argmax()), self.grid[1])  # of ties the least shift
         moved = _moved(source, (row, column), self.grid)
         return CircularShiftsMap(self.inner.fit(moved, target), (row, column), held_out)
 
     def _held_out(self, source: PopulationFold, target: PopulationFold) -> NDArray[np.float64]:
-        """Mean score over units (rows, columns) of each shift, on training images held out."""
+        """Score (rows, columns) of each shift on held-out training images, mean over units."""
         places = self.grid[0] * self.grid[1]
         images = len(source.train) // places
         if images < 2:
             raise InputError(
-                "a shift is chosen on one part of the training images and judged on another, and "
-                "there is one training image: use more images, or fewer folds."
+                "the metric is fitted on one part of the training images, and the shift is chosen "
+                "on another, and there is one training image: use more images, or fewer folds."
             )
-        # drawn, as the order of names can follow what the images show
+        # drawn at random, as the order of names can follow the contents of the images
         drawn = np.random.default_rng(0).permutation(images)
-        most = max(1, round(HELD_OUT * images))
+        most = max(1, round(_HELD_OUT * images))
         rows = [
             (image[:, None] * places + np.arange(places)).ravel()
             for image in (np.sort(drawn[most:]), np.sort(drawn[:most]))
@@ -116,17 +123,16 @@ class CircularShifts:
 
 @dataclass(frozen=True, eq=False)
 class CircularShiftsMap:
-    """A map fitted at the shift that was found.
+    """A map fitted at the chosen shift.
 
     Attributes
     ----------
     fitted : FittedMap
-        Of the inner metric, with the source's maps shifted.
+        Map of the inner metric, with the source's maps shifted.
     shift : (int, int)
         By how many rows and columns the source's maps are moved (as ``numpy.roll`` does).
     held_out : float array (rows, columns)
-        What each shift was chosen by: the mean score over units on the training images that were
-        held out.
+        Score of each shift on the held-out training images, mean over units.
     """
 
     fitted: FittedMap
@@ -134,30 +140,37 @@ class CircularShiftsMap:
     held_out: NDArray[np.float64]
 
     def score(self) -> FoldScore:
-        """Score the inner map on the test stimuli."""
+        """Score the inner map on the test stimuli.
+
+        Returns
+        -------
+        FoldScore
+            Unit scores, and the similarity of the inner metric.
+        """
         return self.fitted.score()
 
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Unit scores in resamples of the images; the shift stays as chosen.
+        """Score the map in resamples of the images; the shift stays the same.
 
         Parameters
         ----------
         test : float array (B, n_test)
             How often each test stimulus counts, positions of an image alike.
         train : float array (B, n_train), optional
-            How often each training stimulus counts; once where left out.
+            How often each training stimulus counts; once by default.
 
         Returns
         -------
         float array (B, q)
+            Unit scores.
         """
         return self.fitted.resample(test, train)
 
 
 def shifted_places(shift: tuple[int, ...], grid: tuple[int, int]) -> NDArray[np.intp]:
-    """Which position of a map comes to each place when it is shifted, both counted row by row.
+    """Position of a map that comes to each place when it is shifted, both counted row by row.
 
     Parameters
     ----------
@@ -172,16 +185,16 @@ def shifted_places(shift: tuple[int, ...], grid: tuple[int, int]) -> NDArray[np.
     return np.roll(np.arange(grid[0] * grid[1]).reshape(grid), shift, axis=(0, 1)).ravel()
 
 
-def _moved(split: PopulationFold, shift: tuple[int, ...], grid: tuple[int, int]) -> PopulationFold:
-    """A population with its maps shifted; what was derived of it is not derived anew."""
+def _moved(fold: PopulationFold, shift: tuple[int, ...], grid: tuple[int, int]) -> PopulationFold:
+    """A population with its maps shifted; its geometry is reordered, not computed again."""
     if not any(shift):
-        return split
+        return fold
     places = shifted_places(shift, grid)
     train, test = (
         (np.arange(0, len(part), len(places))[:, None] + places).ravel()
-        for part in (split.train, split.test)
+        for part in (fold.train, fold.test)
     )
-    return split.reordered(train, test)
+    return fold.reordered(train, test)
 
 
 def _check_whole(side: str, part: NDArray[np.intp], grid: tuple[int, int]) -> None:

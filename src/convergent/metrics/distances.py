@@ -1,9 +1,9 @@
 """Distances between populations, symmetric and in sample: they span a space of populations.
 
-Each is a metric in the mathematician's sense: 0 between populations that differ by what it
-ignores, the same in both directions, and no detour is shorter than the way. So they can be
-embedded, clustered and averaged. Unlike a score they are not cross-validated: with fewer stimuli
-than units they come out too small.
+Each is a metric in the mathematical sense: it is 0 between populations that differ only by what it
+ignores, it is the same in both directions, and the triangle inequality holds. So populations can
+be embedded, clustered and averaged. Unlike a score, distances are not cross-validated: with fewer
+stimuli than units they come out too small.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from scipy.optimize import linear_sum_assignment
 
 from ..base.arrays import Array, to_numpy
 from ..base.errors import InputError
-from .population import Population, PopulationFold
+from .inputs import Responses, paired_populations
 from .procrustes import nuclear_norm
-from .references import check_stimuli, kept
 from .soft_matching import SoftMatching
 
 __all__ = [
     "DISTANCES",
-    "LEAST_STIMULI",
     "angle",
     "angular",
     "chord",
@@ -33,11 +31,11 @@ __all__ = [
     "soft_matching",
 ]
 
-LEAST_STIMULI = 3  # with two, all populations have the same shape
+_LEAST_STIMULI = 3  # with two, all populations have the same shape
 
 
-def angular(x: Population, y: Population, alpha: float = 1.0) -> float:
-    r"""Angular shape distance: the angle that is left after the best rotation.
+def angular(x: Responses, y: Responses, alpha: float = 1.0) -> float:
+    r"""Angular shape distance: the angle that remains after the best rotation.
 
     .. math:: \min_Q \arccos \frac{\langle X_\alpha, Y_\alpha Q \rangle}{\|X_\alpha\| \|Y_\alpha\|}
               \quad\text{with}\quad X_\alpha = X (\alpha I + (1 - \alpha) (X^\top X)^{-1/2})
@@ -48,8 +46,9 @@ def angular(x: Population, y: Population, alpha: float = 1.0) -> float:
 
     Parameters
     ----------
-    x, y : Population
-        Over the same stimuli, in the same order.
+    x, y : Assembly, Population, or float array (n, p) and (n, q)
+        Two populations. Stimuli of assemblies are matched by name and repeats averaged; arrays
+        and populations are over the same stimuli in the same order.
     alpha : float
         From 0 (responses are whitened) to 1 (they are taken as they are).
 
@@ -61,7 +60,8 @@ def angular(x: Population, y: Population, alpha: float = 1.0) -> float:
     Raises
     ------
     InputError
-        Where stimuli are not as many on both sides, or fewer than 3, or `alpha` is out of range.
+        If the stimuli are not the same, or fewer than 3, values are missing, or `alpha` is out
+        of range.
 
     Notes
     -----
@@ -72,17 +72,29 @@ def angular(x: Population, y: Population, alpha: float = 1.0) -> float:
     References
     ----------
     Williams, Kunz, Kornblith and Linderman 2021, NeurIPS.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((50, 3))
+    >>> mixed = x @ np.diag([1.0, 2.0, 3.0])
+    >>> round(cv.distances.angular(x, 2 * x[:, ::-1]), 4)  # scale and order do not matter
+    0.0
+    >>> round(cv.distances.angular(x, mixed), 2), round(cv.distances.angular(x, mixed, alpha=0), 2)
+    (0.42, 0.0)
     """
-    if not 0 <= alpha <= 1:
+    if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
         raise InputError(f"alpha={alpha!r}: give a number from 0 (whitened) to 1 (not whitened).")
-    check_stimuli(x, y, LEAST_STIMULI, "the angular distance")
-    a, b = (left * (alpha * singular + (1 - alpha)) for left, singular in (_axes(x), _axes(y)))
+    one, other = paired_populations(x, y, _LEAST_STIMULI, "the angular distance")
+    a, b = (left * (alpha * singular + (1 - alpha)) for left, singular in (one.axes, other.axes))
     lengths = _length(a) * _length(b)
     return angle(nuclear_norm(a.T @ b) / lengths) if lengths else float("nan")
 
 
-def euclidean(x: Population, y: Population) -> float:
-    r"""Size-and-shape distance: what is left after the best rotation.
+def euclidean(x: Responses, y: Responses) -> float:
+    r"""Size-and-shape distance: the distance that remains after the best rotation.
 
     .. math:: \min_Q \|X - Y Q\|
 
@@ -91,8 +103,9 @@ def euclidean(x: Population, y: Population) -> float:
 
     Parameters
     ----------
-    x, y : Population
-        Over the same stimuli, in the same order.
+    x, y : Assembly, Population, or float array (n, p) and (n, q)
+        Two populations. Stimuli of assemblies are matched by name and repeats averaged; arrays
+        and populations are over the same stimuli in the same order.
 
     Returns
     -------
@@ -102,60 +115,62 @@ def euclidean(x: Population, y: Population) -> float:
     Raises
     ------
     InputError
-        Where stimuli are not as many on both sides, or fewer than 3.
+        If the stimuli are not the same, or fewer than 3, or values are missing.
 
     References
     ----------
     Williams, Kunz, Kornblith and Linderman 2021, NeurIPS; Schönemann 1966, Psychometrika 31.
     """
-    check_stimuli(x, y, LEAST_STIMULI, "the Procrustes distance")
-    a, b = (left * singular for left, singular in (_axes(x), _axes(y)))
+    one, other = paired_populations(x, y, _LEAST_STIMULI, "the Procrustes distance")
+    a, b = (left * singular for left, singular in (one.axes, other.axes))
     square = _length(a) ** 2 + _length(b) ** 2 - 2 * nuclear_norm(a.T @ b)
     return math.sqrt(max(square, 0.0))
 
 
-def permutation(x: Population, y: Population) -> float:
-    r"""Angle that is left after the best permutation of units.
+def permutation(x: Responses, y: Responses) -> float:
+    r"""Angle that remains after the best permutation of units.
 
     .. math:: \min_P \arccos \frac{\langle X, Y P \rangle}{\|X\| \|Y\|}
 
     over the permutation matrices P, with centred responses. Ignores shift, scale and the order of
-    units. Holds the p x p products of units.
+    units. Holds the p x p products of units in memory.
 
     Parameters
     ----------
-    x, y : Population
-        Over the same stimuli, in the same order, with as many units.
+    x, y : Assembly, Population, or float array (n, p)
+        Two populations with equally many units. Stimuli of assemblies are matched by name and
+        repeats averaged; arrays and populations are over the same stimuli in the same order.
 
     Returns
     -------
     float
-        In radians; NaN where a population does not respond to any stimulus.
+        In radians, from 0 to pi; NaN where a population does not respond to any stimulus.
 
     Raises
     ------
     InputError
-        Where stimuli or units are not as many on both sides, or stimuli fewer than 3.
+        If the stimuli are not the same, or fewer than 3, values are missing, or the numbers of
+        units differ.
 
     References
     ----------
     Williams, Kunz, Kornblith and Linderman 2021, NeurIPS.
     """
-    check_stimuli(x, y, LEAST_STIMULI, "the permutation distance")
-    if x.n_units != y.n_units:
+    one, other = paired_populations(x, y, _LEAST_STIMULI, "the permutation distance")
+    if one.n_units != other.n_units:
         raise InputError(
-            f"{x.n_units} units cannot be a permutation of {y.n_units}: take as many of both, or "
-            "soft_matching, which spreads units over several partners."
+            f"{one.n_units} units cannot be a permutation of {other.n_units}: take as many of "
+            "both, or soft_matching, which spreads units over several partners."
         )
-    a, b = _whole(x).responses[0], _whole(y).responses[0]
+    a, b = one.whole().responses[0], other.whole().responses[0]
     products = to_numpy(a.T @ b)
     matched = float(products[linear_sum_assignment(products, maximize=True)].sum())
     lengths = _length(a) * _length(b)
     return angle(matched / lengths) if lengths else float("nan")
 
 
-def soft_matching(x: Population, y: Population) -> float:
-    r"""Soft matching distance: what is left once each unit has found its partners.
+def soft_matching(x: Responses, y: Responses) -> float:
+    r"""Soft matching distance: the distance that remains once each unit has its partners.
 
     .. math:: \min_T \sqrt{\sum_{ij} T_{ij} \|\hat x_i - \hat y_j\|^2}
               = \sqrt{2 - 2 \max_T \sum_{ij} T_{ij} \operatorname{corr}(x_i, y_j)}
@@ -165,8 +180,9 @@ def soft_matching(x: Population, y: Population) -> float:
 
     Parameters
     ----------
-    x, y : Population
-        Over the same stimuli, in the same order.
+    x, y : Assembly, Population, or float array (n, p) and (n, q)
+        Two populations. Stimuli of assemblies are matched by name and repeats averaged; arrays
+        and populations are over the same stimuli in the same order.
 
     Returns
     -------
@@ -176,23 +192,28 @@ def soft_matching(x: Population, y: Population) -> float:
     Raises
     ------
     InputError
-        Where stimuli are not as many on both sides, or fewer than 3.
+        If the stimuli are not the same, or fewer than 3, or values are missing.
 
     References
     ----------
     Khosla and Williams 2024, "Soft matching distance", PMLR 243.
     """
-    check_stimuli(x, y, LEAST_STIMULI, "the soft matching distance")
-    return chord(SoftMatching().fit(_whole(x), _whole(y)).score().similarity)
+    one, other = paired_populations(x, y, _LEAST_STIMULI, "the soft matching distance")
+    return chord(SoftMatching().fit(one.whole(), other.whole()).score().similarity)
 
 
 def angle(cosine: float) -> float:
-    """Angle between two directions, in radians.
+    """Angle between two directions.
 
     Parameters
     ----------
     cosine : float
         Of the angle; rounding may have carried it beyond 1.
+
+    Returns
+    -------
+    float
+        In radians, from 0 to pi.
     """
     return float(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
@@ -204,28 +225,20 @@ def chord(cosine: float) -> float:
     ----------
     cosine : float
         Of the angle between them; rounding may have carried it beyond 1.
+
+    Returns
+    -------
+    float
+        From 0 to 2.
     """
     return float(np.sqrt(2 - 2 * np.clip(cosine, -1.0, 1.0)))
-
-
-def _whole(population: Population) -> PopulationFold:
-    """The population with every stimulus on both sides of the split."""
-    everything = np.arange(population.n_stimuli)
-    return population.fold(everything, everything)
-
-
-@kept
-def _axes(population: Population) -> tuple[Array, Array]:
-    """Principal axes of all responses: orthonormal columns (n, r), and lengths along them (r,)."""
-    coordinates = _whole(population).coordinates
-    return coordinates.left, coordinates.singular
 
 
 def _length(values: Array) -> float:
     return math.sqrt(array_api.array_namespace(values).sum(values**2))
 
 
-DISTANCES: dict[str, Callable[[Population, Population], float]] = {
+DISTANCES: dict[str, Callable[[Responses, Responses], float]] = {
     "angular": angular,
     "euclidean": euclidean,
     "permutation": permutation,

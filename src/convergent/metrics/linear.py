@@ -12,64 +12,79 @@ from numpy.typing import NDArray
 from ..base.arrays import Array, correlate, correlate_resampled, to_numpy
 from ..base.devices import single_is_exact
 from ..base.errors import InputError
-from .base import FoldScore
+from .base import FoldScore, check_pair
 from .population import PopulationFold
 
-__all__ = [
-    "DOUBLE",
-    "ROWS_AT_ONCE",
-    "SINGLE",
-    "TARGETS_AT_ONCE",
-    "Linear",
-    "LinearMap",
-    "ridge_leave_one_out",
-]
+__all__ = ["TARGETS_AT_ONCE", "Linear", "LinearMap", "ridge_leave_one_out"]
 
-ROWS_AT_ONCE = 1024
-TARGETS_AT_ONCE = 128  # whose left-out errors are made at once
+_ROWS_AT_ONCE = 1024
+TARGETS_AT_ONCE = 128  # whose left-out errors are computed at once
 
 
 @dataclass(frozen=True)
 class _Precision:
-    """How left-out errors are computed: kind of number, its rounding, and what axes may be left."""
+    """How left-out errors are computed: number type, its rounding, and axes that may be dropped."""
 
     kind: str
     rounding: float
     truncation: float
 
 
-SINGLE = _Precision("float32", 2.0**-24, 1e-5)
-DOUBLE = _Precision("float64", 2.0**-53, 1e-14)
+_SINGLE = _Precision("float32", 2.0**-24, 1e-5)
+_DOUBLE = _Precision("float64", 2.0**-53, 1e-14)
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Ridge regression with intercept; ignores shift, scale and (but for the penalty) linear maps.
+    r"""Ridge regression with intercept; ignores shift, scale and (except the penalty) linear maps.
+
+    With centred training responses X of the source and y of a target unit, the weights are
+
+    .. math:: w = (X^\top X + \lambda I)^{-1} X^\top y, \qquad
+              \lambda = \alpha \, \tfrac{1}{n} \sum_i \|x_i\|^2,
+
+    and the unit's score is the Pearson correlation of prediction and response over the test
+    stimuli.
 
     Parameters
     ----------
     penalties : tuple of float
-        Relative penalties, in units of the mean squared norm of a centred training response of
-        the source, so that rescaling the source changes nothing. One is chosen for each target
-        unit, by exact leave-one-out on the training stimuli.
+        Relative penalties :math:`\alpha`, in units of the mean squared norm of a centred training
+        response of the source, so that rescaling the source changes nothing. One is chosen for
+        each target unit, by exact leave-one-out over the training stimuli.
 
     Raises
     ------
     InputError
-        Where there is no penalty, or one is not positive.
+        If there is no penalty, or one is not positive.
 
     References
     ----------
-    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    Hoerl and Kennard 1970, Technometrics 12 (ridge regression); Golub, Heath and Wahba 1979,
+    Technometrics 21 (choice of the penalty); Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710
+    (as one of three metrics).
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((60, 5))
+    >>> y = x @ rng.standard_normal((5, 2)) + 3  # two units that read out the source
+    >>> train, test = np.arange(48), np.arange(48, 60)
+    >>> folds = [cv.Population(z).fold(train, test) for z in (x, y)]
+    >>> cv.Linear().fit(*folds).score().r.round(4).tolist()
+    [1.0, 1.0]
     """
 
     penalties: tuple[float, ...] = tuple(np.logspace(-4, 6, 21).tolist())
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "penalties", tuple(map(float, self.penalties)))
+            given = () if isinstance(self.penalties, str) else tuple(map(float, self.penalties))
         except (TypeError, ValueError):
             raise InputError(f"penalties are numbers in a tuple; got {self.penalties!r}.") from None
+        object.__setattr__(self, "penalties", given)
         if not self.penalties or not all(0 < penalty < np.inf for penalty in self.penalties):
             raise InputError(
                 f"penalties must be positive numbers, at least one; got {self.penalties}."
@@ -82,7 +97,18 @@ class Linear:
         ----------
         source, target : PopulationFold
             The two populations under the same split.
+
+        Returns
+        -------
+        LinearMap
+            The map.
+
+        Raises
+        ------
+        InputError
+            If the two are not under the same split of the same stimuli.
         """
+        check_pair(source, target)
         fitted = LinearMap(source, target, self.penalties)
         if target.small:
             fitted.fit_all()
@@ -91,12 +117,12 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class LinearMap:
-    """A fitted affine map; one to very many units is fitted to these as they are read.
+    """A fitted affine map; with very many target units, it is fitted as these are read.
 
     Attributes
     ----------
     source, target : PopulationFold
-        What it is fitted on.
+        The two populations.
     candidates : tuple of float
         Relative penalties to choose from.
     """
@@ -106,7 +132,7 @@ class LinearMap:
     candidates: tuple[float, ...]
 
     def fit_all(self) -> None:
-        """Fit the weights to all units, and hold them."""
+        """Fit the weights of all units, and keep them in memory."""
         _ = self._fitted
 
     @cached_property
@@ -130,15 +156,27 @@ class LinearMap:
         return self._fitted[1]
 
     def predict(self) -> Array:
-        """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
+        """Predict the responses to the test stimuli.
+
+        Returns
+        -------
+        float array (n_test, q)
+            Responses less the training mean.
+        """
         return self.source.coordinates.test @ self.weights
 
     def score(self) -> FoldScore:
-        """Pearson r of prediction and response over the test stimuli, for each target unit."""
-        if self.target.small:  # what is fitted serves later questions too
+        """Score each target unit on the test stimuli.
+
+        Returns
+        -------
+        FoldScore
+            Pearson r of prediction and response; no similarity.
+        """
+        if self.target.small:  # the weights serve later questions too
             return FoldScore(correlate(self.predict(), self._fitted[2]))
-        shown = self.source.coordinates.test
-        r = [correlate(shown @ self._fit(train)[0], test) for train, test in self.target.blocks()]
+        axes = self.source.coordinates.test
+        r = [correlate(axes @ self._fit(train)[0], test) for train, test in self.target.blocks()]
         return FoldScore(np.concatenate(r))
 
     def _fit(self, response: Array) -> tuple[Array, NDArray[np.float64]]:
@@ -152,7 +190,7 @@ class LinearMap:
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        r"""Unit scores in resamples of the stimuli.
+        r"""Score the map in resamples of the stimuli.
 
         With resampled training stimuli the weights move as they would if each stimulus alone
         counted :math:`w_i` times instead of once, all these moves added up: with residual
@@ -164,19 +202,21 @@ class LinearMap:
         test : float array (B, n_test)
             How often each test stimulus counts.
         train : float array (B, n_train), optional
-            How often each training stimulus counts; once where left out.
+            How often each training stimulus counts; once by default.
 
         Returns
         -------
         float array (B, q)
+            Unit scores.
         """
-        predicted, (shown, observed) = to_numpy(self.predict()), self.target.responses
+        predicted, (response, observed) = to_numpy(self.predict()), self.target.responses
         observed = to_numpy(observed)
         if train is None:
             return correlate_resampled(predicted, observed, test)
+        axes = self.source.coordinates
         left, singular, across, response = map(
             to_numpy,
-            (*(getattr(self.source.coordinates, k) for k in ("left", "singular", "test")), shown),
+            (*(getattr(axes, name) for name in ("left", "singular", "test")), response),
         )
         squares = singular[:, None] ** 2
         penalty = self.penalties * (float(squares.sum()) / len(left) or 1.0)
@@ -196,8 +236,8 @@ def ridge_leave_one_out(
 ) -> tuple[Array, NDArray[np.intp]]:
     r"""Ridge weights, with the penalty of each target that predicts left-out stimuli best.
 
-    With centred source :math:`X = U S V^\top` and centred target y, let :math:`y_\perp` be what
-    of y lies outside the span of U. The error on stimulus i when it is left out of the fit,
+    With centred source :math:`X = U S V^\top` and centred target y, let :math:`y_\perp` be the
+    part of y outside the span of U. The error on stimulus i when it is left out of the fit,
     intercept included, is
 
     .. math:: e_i(\lambda) = \frac{(y_\perp + U D_\lambda U^\top y)_i}
@@ -205,8 +245,8 @@ def ridge_leave_one_out(
               \qquad D_{\lambda r} = \frac{\lambda}{s_r^2 + \lambda}.
 
     As functions of s, the :math:`D_\lambda` of all penalties lie close to a space of few
-    dimensions: one product with U for each of these serves all penalties. Single precision
-    chooses, and double precision wherever a generous allowance for its error leaves a doubt.
+    dimensions, so one product with U for each of these serves all penalties. The penalty is chosen
+    in single precision, and in double precision wherever a bound on the error leaves a doubt.
 
     Parameters
     ----------
@@ -225,6 +265,10 @@ def ridge_leave_one_out(
         :math:`\frac{S}{S^2 + \lambda} U^\top y`, to be applied to coordinates :math:`X V`.
     chosen : int array (q,)
         Which penalty has the least mean squared left-out error.
+
+    References
+    ----------
+    Golub, Heath and Wahba 1979, Technometrics 21 (leave-one-out from one fit).
     """
     xp = array_api.array_namespace(left, response)
     device = array_api.device(left)
@@ -237,23 +281,23 @@ def ridge_leave_one_out(
     squares, candidates = singular**2, xp.asarray(penalties, device=device)
     keeps = candidates / (squares[:, None] + candidates)
     inverse = 1 / xp.clip(_not_own(left, keeps, outside is not None), min=1e-12)
-    precision = SINGLE if single_is_exact(left) else DOUBLE
+    precision = _SINGLE if single_is_exact(left) else _DOUBLE
     chosen, doubtful = _least_error(left, keeps, inverse, projected, outside, precision)
-    if doubtful.any() and precision is SINGLE:
+    if doubtful.any() and precision is _SINGLE:
         some = xp.asarray(np.flatnonzero(doubtful), device=device)
         rest = None if outside is None else xp.take(outside, some, axis=1)
         part = xp.take(projected, some, axis=1)
-        chosen[doubtful], _ = _least_error(left, keeps, inverse, part, rest, DOUBLE)
+        chosen[doubtful], _ = _least_error(left, keeps, inverse, part, rest, _DOUBLE)
     penalty = xp.take(candidates, xp.asarray(chosen, device=device))
     return singular[:, None] / (squares[:, None] + penalty) * projected, chosen
 
 
 def _not_own(left: Array, keeps: Array, outside: bool) -> Array:
-    """What each stimulus has no part in of its own fitted value: 1 - 1 / n - leverage, (n, k)."""
+    """Share of other stimuli in each fitted value, 1 - 1 / n - leverage, (n, k)."""
     xp = array_api.array_namespace(left)
     n, parts = left.shape[0], []
-    for start in range(0, n, ROWS_AT_ONCE):
-        leverage = left[start : start + ROWS_AT_ONCE] ** 2
+    for start in range(0, n, _ROWS_AT_ONCE):
+        leverage = left[start : start + _ROWS_AT_ONCE] ** 2
         part = leverage @ keeps
         if outside:
             part = part + xp.clip(1 - 1 / n - xp.sum(leverage, axis=1), min=0.0)[:, None]
@@ -306,8 +350,8 @@ def _possible(
 ) -> NDArray[np.bool_]:
     """Penalties (k, q) that may have the least left-out error.
 
-    Left-out errors are residuals times what `inverse` says of each stimulus. So their sum of
-    squares lies between the residuals' times the least and the greatest of it, squared.
+    Left-out errors are residuals times ``inverse``. So their sum of squares lies between the
+    residuals' times the least and the greatest inverse, squared.
     """
     xp = array_api.array_namespace(keeps)
     residual = (keeps**2).T @ projected**2
@@ -339,8 +383,8 @@ def _left_out(
     if outside is not None:
         fitted = xp.concat([fitted, outside[:, None, :]], axis=1)
     squared = 0.0
-    for start in range(0, n, ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
         error = weights[rows] @ fitted[rows]
         error *= error
         squared = squared + xp.sum(error, axis=0)
@@ -348,6 +392,7 @@ def _left_out(
 
 
 def _take(values: Array, columns: NDArray[np.intp]) -> Array:
+    """Take some columns, in the order given."""
     xp = array_api.array_namespace(values)
     return xp.take(values, xp.asarray(columns, device=array_api.device(values)), axis=1)
 

@@ -4,7 +4,8 @@ Ridge and Procrustes see a population only through the inner products of its res
 stimuli and p units, p > n, these are an n x n matrix G. The centred G of a fold's training
 stimuli, U S^2 U', gives the training responses in their principal axes, U S, and any test
 response x in the same axes, x V = (x X' U) / S, without V ever being formed. Where p <= n the
-axes come from the responses themselves. Either way the maths is exact and the small side pays.
+axes come from the responses themselves. Either way the maths is exact, and the cost is that of the
+smaller of n and p.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import array_api_compat as array_api
 import numpy as np
@@ -20,29 +22,20 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.allocator import return_freed_memory
-from ..base.arrays import Array, centre, double, take
+from ..base.arrays import Array, centre, double, is_silent_range, steady, take
 from ..base.devices import on_device
 from ..base.errors import InputError
 
-__all__ = [
-    "BLOCK_BYTES",
-    "SHORTEST_FROM_GRAM",
-    "SHORTEST_FROM_UNITS",
-    "SLAB_BYTES",
-    "SMALL_BYTES",
-    "Coordinates",
-    "Population",
-    "PopulationFold",
-]
+__all__ = ["BLOCK_BYTES", "SMALL_BYTES", "Coordinates", "Population", "PopulationFold"]
 
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
 SMALL_BYTES = 64 * 2**20  # of float64 values that are handled whole
-SLAB_BYTES = 128 * 2**20  # read from disk at once, at the most
+_SLAB_BYTES = 128 * 2**20  # read from disk at once, at the most
 
 # Axes shorter than these, relative to the longest, are rounding error: eigenvalues of a Gram matrix
 # are squares, so half of the digits are lost there.
-SHORTEST_FROM_GRAM = 1e-6
-SHORTEST_FROM_UNITS = 1e-12
+_SHORTEST_FROM_GRAM = 1e-6
+_SHORTEST_FROM_UNITS = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +51,7 @@ class Coordinates:
     test : array (n_test, r)
         The test responses along the same axes, less the training mean.
     test_norm : float
-        Norm of the test responses less the training mean, with what lies outside the axes.
+        Norm of the test responses less the training mean, including their part outside the axes.
     """
 
     left: Array
@@ -73,45 +66,167 @@ class Coordinates:
 
 
 class Population:
-    """Responses of p units to n stimuli, as bare numbers.
+    """Responses of p units to n stimuli, without names.
 
     Parameters
     ----------
-    values : array (n, p)
-        numpy, torch or dask; float. Complete: no NaN. What is on disk (dask) is read in blocks,
-        each time that it is needed.
+    values : float array (n, p)
+        numpy, torch or dask. Complete: no NaN, nothing infinite. A dask array is read in blocks,
+        each time that it is needed, and checked as it is read.
     device : str, optional
-        Where torch is to compute; as the values are where left out.
+        Device of the computation: ``"cpu"``, ``"cuda"``; by default, where the values are.
+
+    Raises
+    ------
+    InputError
+        If the values are not a float array with two axes, or not complete.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> population = Population(np.random.default_rng(0).standard_normal((60, 200)))
+    >>> fold = population.fold(np.arange(48), np.arange(48, 60))  # training and test stimuli
+    >>> fold.coordinates.train.shape
+    (48, 47)
     """
 
     def __init__(self, values: Array, device: str | None = None) -> None:
-        if values.ndim != 2:
-            raise InputError(f"a population is stimuli x units; found {values.ndim} axes.")
+        _check_kind(values)
         self.n_stimuli, self.n_units = (int(size) for size in values.shape)
-        self.on_disk = hasattr(values, "compute")
+        self.on_disk = bool(array_api.is_dask_array(values))
         self._device = device
         self._last: tuple[slice, Array] | None = None
-        self.values = values if self.on_disk else on_device(values, device)
+        self.values = values if self.on_disk else _complete(on_device(values, device))
 
     def blocks(self, rows: NDArray[np.intp] | None = None) -> Iterator[Array]:
-        """Float64 responses (n, b), a block of units at a time, to all stimuli or to ``rows``."""
-        width = max(1, BLOCK_BYTES // (8 * self.n_stimuli))
-        for whole in self._chunks():
-            for start in range(0, whole.shape[1], width):
-                block = whole[:, start : start + width]
-                yield double(block if rows is None else take(block, rows))
+        """Read all units, a block of them at a time.
+
+        Parameters
+        ----------
+        rows : int array (m,), optional
+            Positions of the stimuli; all by default.
+
+        Yields
+        ------
+        float64 array (m, b)
+            Responses; exactly constant where a unit is silent over these stimuli.
+        """
+        return (_read_out(block, rows) for block in self._given_blocks())
 
     def columns(
         self, columns: slice | NDArray[np.intp], rows: NDArray[np.intp] | None = None
     ) -> Array:
-        """Float64 responses (n, b) of some units, to all stimuli or to ``rows``."""
+        """Read some units.
+
+        Parameters
+        ----------
+        columns : slice, or int array (b,)
+            Positions of the units.
+        rows : int array (m,), optional
+            Positions of the stimuli; all by default.
+
+        Returns
+        -------
+        float64 array (m, b)
+            Responses; exactly constant where a unit is silent over these stimuli.
+        """
         if self.on_disk or isinstance(columns, slice) or rows is None:
-            block = self._columns_on_disk(columns) if self.on_disk else self.values[:, columns]
-            return double(block if rows is None else take(block, rows))
-        return double(self.values[rows[:, None], columns])
+            return _read_out(self._given(columns), rows)
+        return _read_out(self.values[rows[:, None], columns])
+
+    def fold(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> PopulationFold:
+        """Split the stimuli.
+
+        Parameters
+        ----------
+        train, test : int arrays
+            Positions of the training and of the test stimuli.
+
+        Returns
+        -------
+        PopulationFold
+            The population under this split.
+
+        Raises
+        ------
+        InputError
+            If these are not positions of stimuli.
+        """
+        for name, part in (("train", train), ("test", test)):
+            _check_positions(name, part, self.n_stimuli)
+        return PopulationFold(self, train, test)
+
+    def whole(self) -> PopulationFold:
+        """Use every stimulus for training and for test, for measures that hold none out.
+
+        Returns
+        -------
+        PopulationFold
+            The population under this split.
+        """
+        everything = np.arange(self.n_stimuli)
+        return PopulationFold(self, everything, everything)
+
+    @cached_property
+    def gram(self) -> Array:
+        """Inner products (n, n) of the responses, each unit centred over all stimuli."""
+        total: Array = None
+        for block in self.blocks():
+            xp = array_api.array_namespace(block)
+            block = block - block[:1]  # silent units are then exactly 0
+            block -= xp.mean(block, axis=0)
+            if total is None:
+                total = block @ block.T
+            elif array_api.is_torch_array(total):
+                total.addmm_(block, block.T)  # without a second matrix
+            else:
+                total += block @ block.T
+        if not bool(xp.all(xp.isfinite(total))):
+            raise InputError(
+                "the squares of the responses are too large for float64: divide all responses by "
+                "one number."
+            )
+        return total
+
+    @cached_property
+    def axes(self) -> tuple[Array, Array]:
+        """Principal axes of all responses: orthonormal columns (n, r), and lengths (r,)."""
+        found = self.whole().coordinates
+        return found.left, found.singular
+
+    @cached_property
+    def cosines(self) -> Array:
+        """Cosines (n, n) between the responses to stimuli; 0 for stimuli without any response."""
+        inner = sum(block @ block.T for block in self.blocks())
+        return _cosines(inner, array_api.array_namespace(inner).linalg.diagonal(inner) == 0)
+
+    @cached_property
+    def correlations(self) -> Array:
+        """Pearson correlations (n, n) over units; 0 for stimuli to which all respond alike."""
+        total: Array = 0.0
+        bounds = []
+        for block in self._given_blocks():
+            xp = array_api.array_namespace(block)
+            total = total + xp.sum(double(block), axis=1)
+            bounds.append((xp.min(block, axis=1), xp.max(block, axis=1)))
+        least, most = (xp.stack(each) for each in zip(*bounds, strict=True))
+        flat = is_silent_range(xp.min(least, axis=0), xp.max(most, axis=0), least.dtype)
+        centred = (block - total[:, None] / self.n_units for block in self.blocks())
+        return _cosines(sum(block @ block.T for block in centred), flat)
+
+    def _given(self, columns: slice | NDArray[np.intp]) -> Array:
+        """Responses (n, b) of some units, in the number type in which they were given."""
+        return self._columns_on_disk(columns) if self.on_disk else self.values[:, columns]
+
+    def _given_blocks(self) -> Iterator[Array]:
+        """The same of all units, a block (n, b) at a time."""
+        width = max(1, BLOCK_BYTES // (8 * self.n_stimuli))
+        for chunk in self._chunks():
+            for start in range(0, chunk.shape[1], width):
+                yield chunk[:, start : start + width]
 
     def _chunks(self) -> Iterator[Array]:
-        """All units, as they are read: at once, or by the chunks on disk, each of them once."""
+        """All units as they are read: at once, or by the chunks on disk, each of them once."""
         if not self.on_disk:
             yield self.values
             return
@@ -126,8 +241,8 @@ class Population:
 
     @cached_property
     def _slabs(self) -> list[slice]:
-        """Units that are read from disk at once: what chunks hold, unless that is very much."""
-        most = max(1, SLAB_BYTES // (self.values.dtype.itemsize * self.n_stimuli))
+        """Units that are read from disk at once: one chunk, or part of it where it is large."""
+        most = max(1, _SLAB_BYTES // (self.values.dtype.itemsize * self.n_stimuli))
         slabs, first = [], 0
         for width in self.values.chunks[1]:
             slabs += [
@@ -138,7 +253,7 @@ class Population:
         return slabs
 
     def _columns_on_disk(self, columns: slice | NDArray[np.intp]) -> Array:
-        """Some units; those of one slab after the other are served from the last one read."""
+        """Some units; if they all lie in the slab that was read last, it is not read again."""
         wanted = np.arange(self.n_units)[columns]
         for slab in self._slabs if len(wanted) else ():
             if slab.start <= wanted[0] and wanted.min() >= slab.start and wanted.max() < slab.stop:
@@ -154,39 +269,22 @@ class Population:
         except (RuntimeError, OSError, ValueError) as error:
             raise InputError(
                 f"the responses cannot be read from disk ({error}): the file is damaged or cut "
-                "short; make or copy it anew."
+                "short; write or copy it again."
             ) from error
-        return on_device(_complete(block), self._device)  # not looked at before
-
-    @cached_property
-    def gram(self) -> Array:
-        """Inner products (n, n) of the responses, each unit centred over all stimuli."""
-        total: Array = None
-        for block in self.blocks():
-            xp = array_api.array_namespace(block)
-            block = block - xp.mean(block, axis=0)
-            if total is None:
-                total = block @ block.T
-            elif array_api.is_torch_array(total):
-                total.addmm_(block, block.T)  # without a second matrix
-            else:
-                total += block @ block.T
-        return _complete(total)
-
-    def fold(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> PopulationFold:
-        """The population as one fold shows it.
-
-        Parameters
-        ----------
-        train, test : int arrays
-            Positions of the fold's stimuli.
-        """
-        return PopulationFold(self, train, test)
+        return on_device(_complete(block), self._device)
 
 
 @dataclass(frozen=True, eq=False)
 class PopulationFold:
-    """A population under one split of the stimuli; what is derived from it is computed once."""
+    """A population under one split of the stimuli; what is derived from it is computed once.
+
+    Attributes
+    ----------
+    population : Population
+        Responses to all stimuli.
+    train, test : int arrays
+        Positions of the training and of the test stimuli.
+    """
 
     population: Population
     train: NDArray[np.intp]
@@ -207,15 +305,23 @@ class PopulationFold:
 
     @property
     def responses(self) -> tuple[Array, Array]:
-        """Float64 responses to training and test stimuli, less the training mean; not held."""
-        return self._centred(self.population.columns(slice(0, self.population.n_units)))
+        """Float64 responses to training and test stimuli, less the training mean; not cached."""
+        return self._centred(self.population._given(slice(0, self.population.n_units)))
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
-        """The same, a block of units at a time: (n_train, b) and (n_test, b)."""
+        """Read the `responses`, a block of units at a time.
+
+        Yields
+        ------
+        train : float64 array (n_train, b)
+            Responses to the training stimuli, less their mean.
+        test : float64 array (n_test, b)
+            Responses to the test stimuli, less the training mean.
+        """
         if self.small:
             yield self.responses
         else:
-            yield from map(self._centred, self.population.blocks())
+            yield from map(self._centred, self.population._given_blocks())
 
     @cached_property
     def variation(self) -> tuple[Array, Array]:
@@ -225,12 +331,17 @@ class PopulationFold:
         return xp.concat([part[0] for part in parts]), xp.concat([part[2] for part in parts])
 
     def reordered(self, train: NDArray[np.intp], test: NDArray[np.intp]) -> PopulationFold:
-        """The same stimuli in another order, with what was derived from them.
+        """Put the same stimuli in another order; the geometry is reordered, not computed again.
 
         Parameters
         ----------
         train, test : int arrays
             Which of the training (and test) stimuli takes each place, as positions among them.
+
+        Returns
+        -------
+        PopulationFold
+            The population under the reordered split.
         """
         other = PopulationFold(self.population, self.train[train], self.test[test])
         axes = self.coordinates
@@ -240,23 +351,45 @@ class PopulationFold:
         return other
 
     def expand(self, values: Array) -> Array:
-        """Turn coordinates (m, r) back into responses of units (m, p), less the training mean."""
+        """Turn coordinates back into responses of units.
+
+        Parameters
+        ----------
+        values : array (m, r)
+            Along the principal axes.
+
+        Returns
+        -------
+        float64 array (m, p)
+            Responses less the training mean.
+        """
         weights = self.of_training(values)
         parts = [weights @ train for train, _ in self.blocks()]
         return array_api.array_namespace(weights).concat(parts, axis=1)
 
     def of_training(self, values: Array) -> Array:
-        """Turn coordinates (m, r) into weights (m, n_train) of the training responses."""
+        """Turn coordinates into weights of the training responses.
+
+        Parameters
+        ----------
+        values : array (m, r)
+            Along the principal axes.
+
+        Returns
+        -------
+        array (m, n_train)
+            Their products with the training responses (n_train, p) are responses of units.
+        """
         axes = self.coordinates
         return (values / axes.singular) @ axes.left.T
 
-    def _centred(self, block: Array) -> tuple[Array, Array]:
-        train, test = take(block, self.train), take(block, self.test)
-        xp = array_api.array_namespace(train)
-        mean = xp.mean(train, axis=0)
-        train = train - mean
-        rest = xp.mean(train, axis=0)  # rounding, of large means
-        return train - rest, test - mean - rest
+    def _centred(self, given: Array) -> tuple[Array, Array]:
+        """Responses of some units less their training mean, from responses to all stimuli."""
+        train, test = _read_out(given, self.train), _read_out(given, self.test)
+        origin = train[:1]  # large means would cost digits; silent units are then exactly 0
+        train = train - origin
+        mean = array_api.array_namespace(train).mean(train, axis=0)
+        return train - mean, test - origin - mean
 
     def _from_gram(self) -> Coordinates:
         inner, across, test_square = self._inner_products()
@@ -265,8 +398,8 @@ class PopulationFold:
             return_freed_memory()
         squares, left = _eigh(inner)
         squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
-        rank = int(xp.sum(squares > squares[0] * SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
-        # products with a view that runs backwards would copy it each time
+        rank = int(xp.sum(squares > squares[0] * _SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
+        # products with a reversed view would copy it each time
         left, singular = xp.asarray(left[:, :rank], copy=True), xp.sqrt(squares[:rank])
         return Coordinates(left, singular, (across @ left) / singular, test_square**0.5)
 
@@ -294,10 +427,23 @@ class PopulationFold:
         train, test = self.responses
         xp = array_api.array_namespace(train)
         left, singular, right = xp.linalg.svd(train, full_matrices=False)
-        rank = int(xp.sum(singular > singular[0] * SHORTEST_FROM_UNITS)) if singular[0] > 0 else 0
+        rank = int(xp.sum(singular > singular[0] * _SHORTEST_FROM_UNITS)) if singular[0] > 0 else 0
         rank = min(rank, len(self.train) - 1)  # centred: the last axis can be rounding alone
         test_norm = float(xp.sum(test**2)) ** 0.5
         return Coordinates(left[:, :rank], singular[:rank], test @ right[:rank].T, test_norm)
+
+
+def _read_out(given: Array, rows: NDArray[np.intp] | None = None) -> Array:
+    """Float64 responses to some stimuli; their number type as given decides what is silent."""
+    return double(steady(given if rows is None else take(given, rows)))
+
+
+def _cosines(inner: Array, none: Array) -> Array:
+    """Inner products (n, n) over lengths; 0 in the rows and columns that have no direction."""
+    xp = array_api.array_namespace(inner)
+    squares = xp.linalg.diagonal(inner)
+    share = xp.where(none, 0.0, 1 / xp.sqrt(xp.where(none, 1.0, squares)))
+    return inner * share * share[:, None]
 
 
 def _eigh(values: Array) -> tuple[Array, Array]:
@@ -310,11 +456,45 @@ def _eigh(values: Array) -> tuple[Array, Array]:
     return squares, left
 
 
-def _complete(values: Array) -> Array:
-    xp = array_api.array_namespace(values)
-    if not bool(xp.all(xp.isfinite(values))):
+def _check_kind(values: Any) -> None:
+    """Make sure that responses are a float array with two axes."""
+    if not array_api.is_array_api_obj(values):
         raise InputError(
-            "the responses hold NaN or infinite values: a population must be complete. Keep the "
-            "units (or stimuli) that were recorded throughout, with .data.dropna('unit')."
+            f"a population is an array of stimuli x units (numpy, torch or dask), not a "
+            f"{type(values).__name__}: give numpy.asarray(values)."
+        )
+    shape, dtype = tuple(values.shape), str(values.dtype)
+    if len(shape) != 2 or 0 in shape:
+        raise InputError(
+            f"a population is stimuli x units, with one or more of each; the array has the shape "
+            f"{shape}. Average over repeats and time bins, or flatten positions into units."
+        )
+    if "float" not in dtype:
+        raise InputError(
+            f"a population holds floats, and the array holds {dtype}: convert it with "
+            "values.astype('float64')."
+        )
+
+
+def _check_positions(name: str, part: Any, n_stimuli: int) -> None:
+    """Make sure that part of a split consists of positions of stimuli."""
+    known = isinstance(part, np.ndarray) and part.ndim == 1 and part.dtype.kind in "iu"
+    if not known or not len(part) or part.min() < 0 or part.max() >= n_stimuli:
+        raise InputError(
+            f"{name} is {part!r}: give positions of stimuli, an array of one or more whole numbers "
+            f"from 0 to {n_stimuli - 1}, such as Folds(5).split({n_stimuli}) makes."
+        )
+
+
+def _complete(values: Array) -> Array:
+    """The values, if none is NaN or infinite."""
+    xp = array_api.array_namespace(values)
+    finite = xp.isfinite(values)
+    if not bool(xp.all(finite)):
+        incomplete = int(xp.sum(xp.astype(~xp.all(finite, axis=0), xp.int64)))
+        raise InputError(
+            f"the responses hold NaN or infinite values in {incomplete} of {values.shape[1]} "
+            "units: a population must be complete. Keep the units (or stimuli) that were recorded "
+            "throughout, with .data.dropna('unit')."
         )
     return values

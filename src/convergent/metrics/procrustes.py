@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.arrays import Array, correlate, correlate_resampled
-from .base import FoldScore
+from .base import FoldScore, check_pair
 from .population import PopulationFold
 
 __all__ = ["Procrustes", "ProcrustesMap", "nuclear_norm", "rotation"]
@@ -17,7 +17,12 @@ __all__ = ["Procrustes", "ProcrustesMap", "nuclear_norm", "rotation"]
 
 @dataclass(frozen=True)
 class Procrustes:
-    """Orthogonal map; ignores shift, scale, rotation and reflection.
+    r"""Orthogonal map; ignores shift, scale, rotation and reflection.
+
+    With centred training responses X of the source and Y of the target, the map is
+
+    .. math:: \hat Y = c X Q, \qquad Q = \arg\min_{Q^\top Q = I} \|X Q - Y\|, \qquad
+              c = \frac{\langle X Q, Y \rangle}{\|X\|^2}.
 
     Where unit counts differ, or stimuli are fewer than units, the map is a partial isometry: zero
     outside the span of the training stimuli, where the data say nothing.
@@ -26,6 +31,17 @@ class Procrustes:
     ----------
     Schönemann 1966, Psychometrika 31; Williams, Kunz, Kornblith and Linderman 2021, NeurIPS;
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((60, 2))
+    >>> y = 3 * x @ np.array([[0.0, -1.0], [1.0, 0.0]]) + 5  # rotated by 90 degrees
+    >>> train, test = np.arange(48), np.arange(48, 60)
+    >>> folds = [cv.Population(z).fold(train, test) for z in (x, y)]
+    >>> cv.Procrustes().fit(*folds).score().r.round(6).tolist()
+    [1.0, 1.0]
     """
 
     def fit(self, source: PopulationFold, target: PopulationFold) -> ProcrustesMap:
@@ -35,7 +51,18 @@ class Procrustes:
         ----------
         source, target : PopulationFold
             The two populations under the same split.
+
+        Returns
+        -------
+        ProcrustesMap
+            The map.
+
+        Raises
+        ------
+        InputError
+            If the two are not under the same split of the same stimuli.
         """
+        check_pair(source, target)
         x, y = source.coordinates, target.coordinates
         turned, nuclear = rotation(x.singular[:, None] * (x.left.T @ y.left) * y.singular)
         power = float(array_api.array_namespace(turned).sum(x.singular**2))
@@ -49,7 +76,7 @@ class ProcrustesMap:
     Attributes
     ----------
     source, target : PopulationFold
-        What it was fitted on.
+        The two populations.
     rotation : array (r_source, r_target)
         From the source's principal axes to the target's.
     scale : float
@@ -62,7 +89,13 @@ class ProcrustesMap:
     scale: float
 
     def predict(self) -> Array:
-        """Predicted responses (n_test, q) to the test stimuli, less the training mean."""
+        """Predict the responses to the test stimuli.
+
+        Returns
+        -------
+        float array (n_test, q)
+            Responses less the training mean.
+        """
         return self.target.expand(self._turned())
 
     def _turned(self) -> Array:
@@ -70,7 +103,14 @@ class ProcrustesMap:
         return self.scale * self.source.coordinates.test @ self.rotation
 
     def similarity(self) -> float:
-        """Cosine of the two test matrices after the map; NaN where one does not vary."""
+        """Cosine of the two matrices of test responses after the map.
+
+        Returns
+        -------
+        float
+            Its arccos is the angular shape distance, cross-validated; NaN where a population does
+            not vary.
+        """
         x, y = self.source.coordinates, self.target.coordinates
         xp = array_api.array_namespace(x.test)
         lengths = x.test_norm * y.test_norm
@@ -78,9 +118,12 @@ class ProcrustesMap:
         return inner / lengths if lengths else float("nan")
 
     def score(self) -> FoldScore:
-        """Pearson r of each target unit, and the cosine of the two test matrices after the map.
+        """Score each target unit on the test stimuli.
 
-        The arccos of this `similarity` is the angular shape distance, cross-validated.
+        Returns
+        -------
+        FoldScore
+            Pearson r of prediction and response, and the `similarity`.
         """
         weights = self.target.of_training(self._turned())
         r = [correlate(weights @ train, test) for train, test in self.target.blocks()]
@@ -89,29 +132,30 @@ class ProcrustesMap:
     def resample(
         self, test: NDArray[np.float64], train: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Unit scores in resamples of the stimuli; the map is fitted anew where these train it.
+        """Score the map in resamples of the stimuli, fitted again to resampled training stimuli.
 
         Parameters
         ----------
         test : float array (B, n_test)
             How often each test stimulus counts.
         train : float array (B, n_train), optional
-            How often each training stimulus counts; once where left out.
+            How often each training stimulus counts; once by default.
 
         Returns
         -------
         float array (B, q)
+            Unit scores.
         """
         observed = self.target.responses[1]
         if train is None:
             return correlate_resampled(self.predict(), observed, test)
         x, y = self.source.coordinates, self.target.coordinates
-        shown = x.train, y.train
-        xp = array_api.array_namespace(*shown)
+        both = x.train, y.train
+        xp = array_api.array_namespace(*both)
         scores = []
         for tested, fitted in zip(test, train, strict=True):
-            weights = xp.asarray(fitted, device=array_api.device(shown[0]))[:, None]
-            a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in shown)
+            weights = xp.asarray(fitted, device=array_api.device(both[0]))[:, None]
+            a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in both)
             turned, _ = rotation(a.T @ (weights * b))
             predicted = self.target.expand(self.scale * x.test @ turned)
             scores.append(correlate_resampled(predicted, observed, tested[None]))
@@ -119,7 +163,7 @@ class ProcrustesMap:
 
 
 def rotation(inner: Array) -> tuple[Array, float]:
-    r"""Orthogonal map that brings two sets of centred responses X and Y closest.
+    r"""Orthogonal map that brings centred responses X closest to Y.
 
     .. math:: Q = \arg\max_{Q} \operatorname{tr}(Q^\top X^\top Y) = A B^\top
               \quad\text{with}\quad X^\top Y = A \Sigma B^\top,
@@ -138,6 +182,10 @@ def rotation(inner: Array) -> tuple[Array, float]:
     nuclear : float
         :math:`\operatorname{tr} \Sigma`; over :math:`\|X\| \|Y\|` it is the cosine of the angular
         shape distance.
+
+    References
+    ----------
+    Schönemann 1966, Psychometrika 31.
     """
     xp = array_api.array_namespace(inner)
     if 0 in inner.shape:
@@ -156,6 +204,11 @@ def nuclear_norm(inner: Array) -> float:
     ----------
     inner : array (r, s)
         :math:`X^\top Y`.
+
+    Returns
+    -------
+    float
+        :math:`\operatorname{tr} \Sigma`.
     """
     xp = array_api.array_namespace(inner)
     return float(xp.sum(xp.linalg.svdvals(inner))) if 0 not in inner.shape else 0.0

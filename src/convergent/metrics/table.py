@@ -1,4 +1,4 @@
-"""What a metric is, and the table of the names of the three."""
+"""The three metrics by name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ METRICS: dict[str, type[Metric]] = {
 
 
 def named_metrics(metrics: object) -> dict[str, Metric]:
-    """Metrics by name: from names, values, or a dict of one's own names and values.
+    """Metrics by name, from names, values, or a dict of names of one's own.
 
     Parameters
     ----------
     metrics : str, metric, or a list or dict of them
         ``"linear"``, ``[Linear(), "procrustes"]``, ``{"strict": Linear(penalties=[1e-4])}``.
 
+    Returns
+    -------
+    dict of metric
+        By name, in the order given.
+
     Raises
     ------
     InputError
-        Where a name is not known, or comes twice.
+        If there is none, or a name is not known or comes twice.
     """
     if isinstance(metrics, dict) and metrics:
         return {str(name): as_metric(value) for name, value in metrics.items()}
@@ -43,17 +48,22 @@ def named_metrics(metrics: object) -> dict[str, Metric]:
 
 
 def as_metric(value: object) -> Metric:
-    """A metric, from itself or its name.
+    """Metric of a name; a metric is returned as it is.
 
     Parameters
     ----------
     value : str or metric
         One of `METRICS`, or a value such as ``Linear()``.
 
+    Returns
+    -------
+    Metric
+        With its usual settings, if a name was given.
+
     Raises
     ------
     InputError
-        Where it is neither.
+        If it is neither.
     """
     if isinstance(value, str):
         if value not in METRICS:
@@ -65,12 +75,17 @@ def as_metric(value: object) -> Metric:
 
 
 def metric_name(value: object) -> str:
-    """What a metric is called where it is given no name: its own, that of `METRICS`, its class's.
+    """Name of a metric that was given none: its own ``metric_name``, of `METRICS`, or its class.
 
     Parameters
     ----------
     value : str or metric
         A name stays as it is.
+
+    Returns
+    -------
+    str
+        The name.
     """
     if isinstance(value, str):
         return value

@@ -15,12 +15,12 @@ import torch
 from ..base.errors import InputError
 from ..data.assembly import Assembly
 from ..metrics.base import Metric
+from ..metrics.column_generation import GROUPS, HELD_BYTES
 from ..metrics.linear import Linear
 from ..metrics.procrustes import Procrustes
 from ..metrics.soft_matching import HELD_BYTES as RESPONSES_HELD
 from ..metrics.soft_matching import SoftMatching
 from ..metrics.table import METRICS, named_metrics
-from ..metrics.transport import GROUPS, HELD_BYTES
 from ..protocol.folds import Folds
 from .engine import TILE_TARGETS
 from .inputs import as_populations

@@ -13,7 +13,14 @@ __all__ = ["FoldMean", "median", "over_units"]
 
 
 class FoldMean:
-    """Mean over the folds in which a unit could be scored, kept as a running sum."""
+    """Mean over the folds in which a unit could be scored, as a running sum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> FoldMean.of([np.array([0.2, np.nan]), np.array([0.4, 0.5])]).round(1).tolist()
+    [0.3, 0.5]
+    """
 
     def __init__(self) -> None:
         self._total: NDArray[np.float64] | float = 0.0
@@ -21,20 +28,43 @@ class FoldMean:
 
     @classmethod
     def of(cls, folds: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The mean over an iterable of the folds' scores."""
+        """Mean over folds.
+
+        Parameters
+        ----------
+        folds : iterable of float array
+            Scores of each fold; NaN where a unit has none.
+
+        Returns
+        -------
+        float array
+            Of the shape of the scores; NaN where no fold has one.
+        """
         running = cls()
         for r in folds:
             running.add(r)
         return running.mean()
 
     def add(self, r: NDArray[np.float64]) -> None:
-        """Take in the scores of one fold; NaN where a unit has none."""
+        """Add the scores of one fold.
+
+        Parameters
+        ----------
+        r : float array
+            NaN where a unit has no score.
+        """
         known = ~np.isnan(r)
         self._total = self._total + np.where(known, r, 0.0)
         self._known = self._known + known
 
     def mean(self) -> NDArray[np.float64]:
-        """The mean, of the shape of the scores; NaN where no fold has one."""
+        """Mean over the folds that were added.
+
+        Returns
+        -------
+        float array
+            Of the shape of the scores; NaN where no fold has one.
+        """
         known = np.asarray(self._known)
         return np.where(known > 0, self._total / np.maximum(known, 1), np.nan)
 
@@ -42,18 +72,19 @@ class FoldMean:
 def over_units(
     values: NDArray[np.floating], counts: NDArray[np.floating] | None = None
 ) -> NDArray[np.float64]:
-    """Median over units in each resample, without NaN; NaN where nothing is left.
+    """Median over units in each resample, ignoring NaN.
 
     Parameters
     ----------
     values : float array (B, q) or (1, q)
         Scores of units.
     counts : float array (B, q), optional
-        How often each unit is drawn; once where left out.
+        How often each unit is drawn; once by default.
 
     Returns
     -------
     float array (B,)
+        NaN where no unit has a score.
     """
     if counts is None:
         return np.asarray(median(values), dtype=np.float64)
@@ -69,7 +100,18 @@ def over_units(
 
 
 def median(values: NDArray[np.floating]) -> Any:
-    """Median over the last axis, without NaN; NaN where nothing is left."""
+    """Median over the last axis, ignoring NaN.
+
+    Parameters
+    ----------
+    values : float array (..., q)
+        Scores of units.
+
+    Returns
+    -------
+    float array (...)
+        NaN where no unit has a score.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)
         return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arrays import Floats, is_rounding, is_silent_range
 from ..base.draws import first_half
-from ..base.errors import InputError
+from ..base.errors import InputError, check_numbers
 
 __all__ = [
-    "CORRELATED_AT_ONCE",
     "RELIABILITIES",
     "UNITS_AT_ONCE",
+    "Recording",
     "Reliability",
-    "Weights",
     "repeat_variance",
     "split_half",
+    "step_up",
 ]
 
 UNITS_AT_ONCE = 512
-CORRELATED_AT_ONCE = 2**22  # resamples x units
+_CORRELATED_AT_ONCE = 2**22  # resamples x units
+
+
+@runtime_checkable
+class Recording(Protocol):
+    """Single trials with names, such as a `convergent.Assembly` with repeats."""
+
+    def trials(self) -> NDArray[np.floating]:
+        """Responses (stimulus, unit, repeat); NaN where a repeat was not recorded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +47,22 @@ class Reliability:
         The same for means of all repeats: the share of variance over stimuli that is signal.
     """
 
-    halves: NDArray[np.float64]
-    full: NDArray[np.float64]
+    halves: Floats
+    full: Floats
 
 
 def split_half(
-    trials: NDArray[np.floating],
+    trials: Recording | NDArray[np.floating],
     splits: int = 100,
     seed: int = 0,
-    weights: NDArray[np.float64] | None = None,
+    weights: Floats | None = None,
 ) -> Reliability:
-    r"""PopulationFold-half reliability of each unit, corrected to the full number of repeats.
+    r"""Split-half reliability of each unit, corrected to the full number of repeats.
 
     The correlation h between means of random halves, averaged over many splits, is corrected by
     Spearman and Brown's formula, :math:`c = 2h / (1 + h)` for equal halves. With :math:`k_s`
-    repeats of stimulus s, dealt into :math:`a_s + b_s`, the general form (Horst 1951) first finds
-    the noise-to-signal ratio v of one repeat from
+    repeats of stimulus s, divided into halves of :math:`a_s` and :math:`b_s`, the general form
+    (Horst 1951) first finds the noise-to-signal ratio v of one repeat from
 
     .. math:: \frac{1}{h^2} = (1 + v \langle 1/a \rangle)(1 + v \langle 1/b \rangle),
 
@@ -60,14 +70,14 @@ def split_half(
 
     Parameters
     ----------
-    trials : float array (n, q, repeats)
-        Responses; NaN where a repeat was not recorded, so counts may differ.
+    trials : Assembly with repeats, or float array (stimulus, unit, repeat)
+        Responses; NaN where a repeat was not recorded, so the number of repeats may differ.
     splits : int
         Number of random splits.
     seed : int
-        Draws them.
+        Seed of the random splits.
     weights : float array (B, n), optional
-        How often each stimulus counts, in each of B resamples; once where left out.
+        How often each stimulus counts, in each of B resamples; once by default.
 
     Returns
     -------
@@ -78,49 +88,60 @@ def split_half(
     Raises
     ------
     InputError
-        Where no stimulus has two repeats.
+        If no stimulus has two repeats, or the responses are no such array.
 
     References
     ----------
-    Spearman 1910; Brown 1910; Horst 1951, Educational and Psychological Measurement 11.
+    Spearman 1910, British Journal of Psychology 3; Brown 1910, British Journal of Psychology 3;
+    Horst 1951, Educational and Psychological Measurement 11.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.standard_normal((2000, 2, 1))
+    >>> noise = np.array([1.0, 2.0])[:, None] * rng.standard_normal((2000, 2, 4))
+    >>> cv.split_half(signal + noise).full.round(1).tolist()  # 1 / (1 + 1 / 4), 1 / (1 + 4 / 4)
+    [0.8, 0.5]
     """
+    check_numbers(splits=splits, seed=seed)
     return _in_parts(trials, weights, lambda part, counts: _split_half(part, splits, seed, counts))
 
 
 def repeat_variance(
-    trials: NDArray[np.floating],
-    weights: NDArray[np.float64] | None = None,
+    trials: Recording | NDArray[np.floating], weights: Floats | None = None
 ) -> Reliability:
     r"""Reliability of each unit from the variance of its repeats, without splitting them.
 
     The noise variance is the variance over the repeats of a stimulus (n - 1 in the denominator),
-    averaged over stimuli: :math:`\sigma_N^2`. What it leaves of the variance of the mean responses
-    is signal,
+    averaged over stimuli: :math:`\sigma_N^2`. The rest of the variance of the mean responses is
+    signal,
 
     .. math:: \sigma_S^2 = \operatorname{var}(\bar y) - \sigma_N^2 \langle 1/k \rangle, \qquad
               c = \frac{\sigma_S^2}{\sigma_S^2 + \sigma_N^2 \langle 1/k \rangle}.
 
     :math:`\sigma_S / \sigma_N` is the noise-ceiling SNR of the Natural Scenes Dataset, and c its
-    noise ceiling (in percent there); but it is not set to 0 where noise exceeds the variance of
+    noise ceiling (in percent there). Here c is not set to 0 where noise exceeds the variance of
     the means, so that it is not biased upwards: such units have c < 0.
 
     Parameters
     ----------
-    trials : float array (n, q, repeats)
-        Responses; NaN where a repeat was not recorded, so counts may differ.
+    trials : Assembly with repeats, or float array (stimulus, unit, repeat)
+        Responses; NaN where a repeat was not recorded, so the number of repeats may differ.
     weights : float array (B, n), optional
-        How often each stimulus counts, in each of B resamples; once where left out.
+        How often each stimulus counts, in each of B resamples; once by default.
 
     Returns
     -------
     Reliability
         Of each unit, (q,), or (B, q) with weights; NaN for units with fewer than three stimuli that
-        were repeated. ``halves`` is what the same variances say of means of half the repeats.
+        were repeated. ``halves`` is the same for means of half the repeats.
 
     Raises
     ------
     InputError
-        Where no stimulus has two repeats.
+        If no stimulus has two repeats, or the responses are no such array.
 
     References
     ----------
@@ -129,27 +150,52 @@ def repeat_variance(
     return _in_parts(trials, weights, _repeat_variance)
 
 
+def step_up(halves: Floats, first: Floats, second: Floats, full: Floats) -> Floats:
+    r"""Reliability of the mean over all repeats, from the correlation between halves.
+
+    Spearman and Brown's formula for unequal halves (Horst 1951), as for `split_half`.
+
+    Parameters
+    ----------
+    halves : float array
+        Correlation h between the means of halves.
+    first, second : float array
+        Mean over stimuli of one over the number of repeats in either half, :math:`\langle 1/a
+        \rangle` and :math:`\langle 1/b \rangle`.
+    full : float array
+        The same of all repeats, :math:`\langle 1/k \rangle`.
+
+    Returns
+    -------
+    float array
+        c, with the sign of h: halves that do not correlate leave nothing to correct.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b, c = first * second, first + second, 1 - 1 / halves**2
+        noise = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
+        return np.asarray(np.sign(halves) / (1 + noise * full))
+
+
 RELIABILITIES: dict[str, Callable[..., Reliability]] = {
     "split-half": split_half,
     "repeat-variance": repeat_variance,
 }
 
-Weights = NDArray[np.float64]
-
 
 def _in_parts(
-    trials: NDArray[np.floating],
-    weights: Weights | None,
-    estimate: Callable[[NDArray[np.floating], Weights], Reliability],
+    given: Recording | NDArray[np.floating],
+    weights: Floats | None,
+    estimate: Callable[[NDArray[np.floating], Floats], Reliability],
 ) -> Reliability:
     """Estimate some units at a time."""
-    if not ((~np.isnan(trials)).sum(-1) >= 2).any():
-        raise InputError(
-            "reliability needs at least two repeats of a stimulus, and there is one: load "
-            "single trials instead of their mean, or ask for no ceiling (ceiling=None)."
-        )
+    trials = _checked(given)
     counts = np.ones((1, len(trials))) if weights is None else weights
-    step = max(1, min(UNITS_AT_ONCE, CORRELATED_AT_ONCE // len(counts)))
+    if counts.ndim != 2 or counts.shape[1] != len(trials):
+        raise InputError(
+            f"weights have the shape {counts.shape}: give how often each of {len(trials)} stimuli "
+            "counts, (resamples, stimuli)."
+        )
+    step = max(1, min(UNITS_AT_ONCE, _CORRELATED_AT_ONCE // len(counts)))
     parts = [
         estimate(trials[:, start : start + step], counts)
         for start in range(0, trials.shape[1], step)
@@ -161,8 +207,29 @@ def _in_parts(
     return Reliability(halves[0], full[0]) if weights is None else Reliability(halves, full)
 
 
+def _checked(given: Any) -> NDArray[np.floating]:
+    """Single trials (n, q, repeats), of which a stimulus has two or more."""
+    trials = given.trials() if isinstance(given, Recording) else given
+    if not isinstance(trials, np.ndarray) or trials.ndim != 3 or trials.dtype.kind != "f":
+        found = type(trials).__name__
+        if isinstance(trials, np.ndarray):
+            found = f"{trials.dtype} array of the shape {trials.shape}"
+        raise InputError(
+            f"reliability needs single trials, and got a {found}: give an Assembly with repeats, "
+            "or a float array (stimulus, unit, repeat) with NaN where a repeat was not recorded."
+        )
+    if np.isinf(trials).any():
+        raise InputError("the trials hold infinite values: set them to NaN if not recorded.")
+    if not ((~np.isnan(trials)).sum(-1) >= 2).any():
+        raise InputError(
+            "reliability needs at least two repeats of a stimulus, and there is one: load "
+            "single trials instead of their mean, or ask for no ceiling (ceiling=None)."
+        )
+    return trials
+
+
 def _split_half(
-    trials: NDArray[np.floating], splits: int, seed: int, weights: Weights
+    trials: NDArray[np.floating], splits: int, seed: int, weights: Floats
 ) -> Reliability:
     filled, recorded = _recorded(trials)
     count = recorded.sum(-1)
@@ -183,36 +250,40 @@ def _split_half(
         r, defined = r + np.nan_to_num(one), defined + ~np.isnan(one)
         per_first = per_first + _mean_inverse(in_first, repeated, weights) / splits
         per_second = per_second + _mean_inverse(in_second, repeated, weights) / splits
-    known = (defined > 0) & (repeated.sum(0) >= 3)
+    silent = _silent(trials, recorded & (count >= 2)[..., None])
+    known = (defined > 0) & (repeated.sum(0) >= 3) & ~silent
     r = np.where(known, r / np.maximum(defined, 1), np.nan)
-    full = _step_up(r, per_first, per_second, _mean_inverse(count, count > 0, weights))
-    return Reliability(r, full)
+    return Reliability(
+        r, step_up(r, per_first, per_second, _mean_inverse(count, count > 0, weights))
+    )
 
 
-def _repeat_variance(trials: NDArray[np.floating], weights: Weights) -> Reliability:
+def _repeat_variance(trials: NDArray[np.floating], weights: Floats) -> Reliability:
     filled, recorded = _recorded(trials)
     count = recorded.sum(-1)
-    shown, repeated = (count > 0).astype(np.float64), (count >= 2).astype(np.float64)
+    seen, repeated = (count > 0).astype(np.float64), (count >= 2).astype(np.float64)
     mean = filled.sum(-1) / np.maximum(count, 1)
     scatter = np.where(recorded, filled - mean[..., None], 0.0)
     within = (scatter**2).sum(-1) / np.maximum(count - 1, 1)
     noise = (weights @ (repeated * within)) / np.maximum(weights @ repeated, 1e-300)
-    n = np.maximum(weights @ shown, 1.0)
-    reference = (shown * mean).sum(0) / np.maximum(shown.sum(0), 1.0)
-    rest = shown * (mean - reference)  # large means would cost digits
-    square = np.maximum(weights @ rest**2 - (weights @ rest) ** 2 / n, 0.0)
-    constant = square <= 1e-24 * (weights @ (shown * mean**2)) + 1e-12 * (rest**2).sum(0)
+    n = np.maximum(weights @ seen, 1.0)
+    reference = (seen * mean).sum(0) / np.maximum(seen.sum(0), 1.0)
+    rest = seen * (mean - reference)  # large means would cost digits
+    total = weights @ rest**2
+    square = np.maximum(total - (weights @ rest) ** 2 / n, 0.0)
+    rounding = is_rounding(square, total, len(trials), raw=weights @ (seen * mean**2))
+    constant = _silent(trials, recorded) | rounding
     unknown = constant | (weights @ repeated == 0)
     variance = np.where(unknown, np.nan, square / np.maximum(n - 1, 1.0))
     variance = np.where(repeated.sum(0) >= 3, variance, np.nan)
-    noise_of_mean = noise * _mean_inverse(count, shown, weights)
+    noise_of_mean = noise * _mean_inverse(count, seen, weights)
     signal = variance - noise_of_mean
     half = signal + noise * _mean_inverse(np.maximum(count, 2) / 2, repeated, weights)
     return Reliability(np.asarray(signal / half), np.asarray(signal / variance))
 
 
-def _recorded(trials: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Responses with 0 where there is none, and where there is one: (n, q, R), or (n, 1, R)."""
+def _recorded(trials: NDArray[np.floating]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Responses with 0 where there is none, and which were recorded: (n, q, R), or (n, 1, R)."""
     recorded = ~np.isnan(trials)
     filled = np.where(recorded, trials, 0.0).astype(np.float64)
     if (recorded == recorded[:, :1]).all():  # the usual case: all units were recorded together
@@ -220,41 +291,31 @@ def _recorded(trials: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArra
     return filled, recorded
 
 
-def _step_up(
-    r: NDArray[np.float64],
-    per_first: NDArray[np.float64],
-    per_second: NDArray[np.float64],
-    per_full: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Reliability of the full mean, from that of halves (mean 1/count of each)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a, b, c = per_first * per_second, per_first + per_second, 1 - 1 / r**2
-        noise = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
-        # halves that do not correlate leave nothing to correct; the sign is kept for the reader
-        return np.asarray(np.sign(r) / (1 + noise * per_full))
+def _silent(trials: NDArray[np.floating], counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Units (q,) that are silent over the trials that count."""
+    least = np.where(counted, trials, np.inf).min(axis=(0, 2))
+    most = np.where(counted, trials, -np.inf).max(axis=(0, 2))
+    return np.asarray(is_silent_range(least, most, trials.dtype))
 
 
 def _correlate_where(
-    a: NDArray[np.floating], b: NDArray[np.floating], use: Weights, weights: Weights
-) -> NDArray[np.float64]:
+    a: NDArray[np.floating], b: NDArray[np.floating], use: Floats, weights: Floats
+) -> Floats:
     """Pearson r (B, q) over the rows to be used; NaN where one side is constant."""
     n = np.maximum(weights @ use, 1e-300)
     rest, lengths = [], []
     for values in (a, b):
         centred = use * (values - (use * values).sum(0) / np.maximum(use.sum(0), 1))
-        square = weights @ centred**2 - (weights @ centred) ** 2 / n
-        # rounding of large means, and of a few stimuli against all
-        rounding = 1e-24 * (weights @ (use * values**2)) + 1e-12 * (centred**2).sum(0)
-        constant = square <= rounding
+        total = weights @ centred**2
+        square = total - (weights @ centred) ** 2 / n
+        constant = is_rounding(square, total, len(values), raw=weights @ (use * values**2))
         rest.append(centred)
         lengths.append(np.sqrt(np.where(constant, np.nan, square)))
     product = weights @ (rest[0] * rest[1]) - (weights @ rest[0]) * (weights @ rest[1]) / n
     return np.asarray(product / (lengths[0] * lengths[1]))
 
 
-def _mean_inverse(
-    count: NDArray[np.number], use: NDArray[np.generic], weights: Weights
-) -> NDArray[np.float64]:
+def _mean_inverse(count: NDArray[np.number], use: NDArray[np.generic], weights: Floats) -> Floats:
     """Mean of 1 / count (B, q) over the stimuli to be used."""
     used = use.astype(np.float64)
     total = np.maximum(weights @ used, 1e-300)

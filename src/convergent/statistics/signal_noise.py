@@ -19,9 +19,9 @@ class SignalNoise:
     signal : float array (r, q)
         F, so that F'F is the covariance of the noiseless responses over stimuli.
     noise : float array (s, q)
-        Likewise of the noise of one repeat.
+        The same for the noise of one repeat.
     repeats : int array (n,)
-        How often each stimulus was shown, by the unit for which it was shown most often.
+        How often each stimulus was presented: the greatest number over units.
     """
 
     signal: NDArray[np.float64]
@@ -29,7 +29,20 @@ class SignalNoise:
     repeats: NDArray[np.intp]
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Noiseless responses (n, q) to new stimuli, and their recorded means over repeats."""
+        """Draw responses to new stimuli.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of the random numbers.
+
+        Returns
+        -------
+        true : float array (n, q)
+            Noiseless responses.
+        recorded : float array (n, q)
+            Their means over noisy repeats.
+        """
         n = len(self.repeats)
         true = rng.standard_normal((n, len(self.signal))) @ self.signal
         noise = rng.standard_normal((n, len(self.noise))) @ self.noise
@@ -40,20 +53,26 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: NDArray[np.float
     r"""Covariances of signal and noise, from repeats.
 
     The noise covariance :math:`\Sigma_N` is that of repeats about the mean of their stimulus. The
-    covariance of the mean responses holds signal and noise,
-    :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`; the difference is the signal's. With few
-    stimuli chance makes its covariances between units too large, and so the signal seem to have
-    fewer dimensions than it has: they are shrunk until their sum of squares is what is expected
+    covariance of the mean responses is :math:`\Sigma_S + \Sigma_N \langle 1/k \rangle`, so that
+    subtracting the noise leaves the covariance of the signal, :math:`\Sigma_S`. With few stimuli,
+    chance makes the covariances between units too large, and the signal then seems to have fewer
+    dimensions than it has. So they are shrunk until their sum of squares is the one expected
     without chance. Negative eigenvalues are then set to 0, and each unit is scaled to its own
     reliability.
 
     Parameters
     ----------
     trials : float array (n, q, repeats)
-        Responses; NaN where a repeat was not recorded. Each stimulus was shown at least once, and
-        some repeatedly.
+        Responses; NaN where a repeat was not recorded. Each stimulus was presented at least once,
+        and some repeatedly.
     reliability : float array (q,)
-        Share of the variance of each unit's mean responses that is signal; below 0, or NaN, is 0.
+        Share of the variance of each unit's mean responses that is signal; a negative value or
+        NaN counts as 0.
+
+    Returns
+    -------
+    SignalNoise
+        Factors of the two covariances.
 
     References
     ----------
@@ -95,7 +114,7 @@ def _chance(rows: NDArray[np.float64], degrees: int) -> float:
 
 
 def _short(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As few rows as have the same inner products of columns."""
+    """The fewest rows with the same inner products of columns."""
     if len(rows) <= rows.shape[1]:
         return rows
     return np.asarray(np.linalg.qr(rows, mode="r"))
