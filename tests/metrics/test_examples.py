@@ -18,6 +18,7 @@ MODULES = [
     "protocol.resampling",
     "protocol.settings",
     "statistics.aggregation",
+    "statistics.inference",
     "statistics.reliability",
 ]
 

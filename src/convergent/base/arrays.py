@@ -158,17 +158,8 @@ def centre(values: Array, computed: bool = False) -> tuple[Array, Array, Array]:
     length : float array (q,)
         Euclidean norm of each centred column; exactly 0 where `is_silent`.
     """
-    xp = array_api.array_namespace(values)
-    least, most = xp.min(values, axis=0), xp.max(values, axis=0)
-    mean = xp.mean(values, axis=0)
-    centred = values - mean
-    rest = xp.mean(centred, axis=0)  # a large mean is rounded; this is what it lacks
-    mean, centred = mean + rest, centred - rest
-    # squares of very large and very small numbers cannot be represented
-    size = xp.maximum(most - mean, mean - least)
-    length = size * xp.sqrt(xp.sum((centred / xp.where(size > 0, size, 1.0)) ** 2, axis=0))
-    silent = is_silent_range(least, most, values.dtype, computed)
-    return mean, centred, xp.where(silent, 0.0, length)
+    mean, scaled, size, length = _centred(values, computed)
+    return mean, scaled * size, length * size
 
 
 def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
@@ -196,10 +187,12 @@ def correlate(predicted: Array, observed: Array) -> NDArray[np.float64]:
     [1.0, 0.0]
     """
     xp = array_api.array_namespace(predicted, observed)
-    a, _ = _unit_length(predicted, computed=True)
-    b, varies = _unit_length(observed)
-    r = np.clip(to_numpy(xp.sum(a * b, axis=0)), -1, 1)
-    return np.where(to_numpy(varies), r, np.nan)
+    _, a, _, a_length = _centred(predicted, computed=True)
+    _, b, _, b_length = _centred(observed, computed=False)
+    product = to_numpy(xp.sum(a * b, axis=0))
+    lengths = to_numpy(a_length * b_length)
+    r = np.divide(product, lengths, out=np.zeros(len(lengths)), where=lengths > 0)
+    return np.where(to_numpy(b_length) > 0, np.clip(r, -1, 1), np.nan)
 
 
 def correlate_resampled(
@@ -222,7 +215,8 @@ def correlate_resampled(
     n = np.maximum(counts.sum(1, keepdims=True), 1e-300)
     sides = []
     for values, computed in ((predicted, True), (observed, False)):
-        centred = to_numpy(_unit_length(values, computed)[0])
+        _, centred, _, length = map(to_numpy, _centred(values, computed))
+        centred = np.where(length > 0, centred, 0.0)
         total = counts @ centred**2
         square = total - (counts @ centred) ** 2 / n
         varies = ~is_rounding(square, total, len(centred))
@@ -286,8 +280,22 @@ def take(values: Array, rows: NDArray[np.intp]) -> Array:
     return xp.take(values, xp.asarray(rows, device=array_api.device(values)), axis=0)
 
 
-def _unit_length(values: Array, computed: bool = False) -> tuple[Array, Array]:
-    """Columns centred and of length 1, or 0 where silent; and which of them vary."""
+def _centred(values: Array, computed: bool) -> tuple[Array, Array, Array, Array]:
+    """Means; centred columns in units of their greatest value; these units; lengths in them.
+
+    Squares of very large and of very small numbers cannot be represented, those of the scaled
+    columns can. Lengths are 0 where `is_silent`.
+    """
     xp = array_api.array_namespace(values)
-    _, centred, length = centre(values, computed)
-    return centred / xp.where(length > 0, length, float("inf")), length > 0
+    least, most = xp.min(values, axis=0), xp.max(values, axis=0)
+    mean = xp.mean(values, axis=0)
+    centred = values - mean
+    rest = xp.mean(centred, axis=0)  # a large mean is rounded; this is what it lacks
+    mean = mean + rest
+    size = xp.maximum(most - mean, mean - least)
+    size = xp.where(size > 0, size, 1.0)
+    centred -= rest
+    centred /= size
+    length = xp.sqrt(xp.sum(centred**2, axis=0))
+    silent = is_silent_range(least, most, values.dtype, computed)
+    return mean, centred, size, xp.where(silent, 0.0, length)

@@ -188,7 +188,7 @@ def draw_resamples(
     Returns
     -------
     Resamples
-        The draws; None where there are none.
+        What was drawn; None for what was not asked for.
 
     Raises
     ------

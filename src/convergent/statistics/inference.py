@@ -1,4 +1,4 @@
-"""From resamples to standard errors, intervals and the set of the best: bare numbers."""
+"""Standard errors, intervals, p-values and the set of the best, from resamples."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = [
     "spread",
 ]
 
-# of what refits add to the variance; tests/calibration measures what is needed
+# share of the variance added by refits that is counted; calibrated in tests/calibration
 REFIT_SHARES = {"score": 0.4, "difference": 0.2}
 ROUNDING = 1e-9
-Factors = tuple[str, ...]  # what was drawn in a resample
+Factors = tuple[str, ...]  # what is drawn in a resample
 Kind = Literal["score", "difference"]  # of an estimate
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """How far an estimate would move if the experiment were done again.
+    """How much an estimate would vary if the experiment were repeated.
 
     Attributes
     ----------
@@ -46,12 +46,36 @@ class Spread:
     degrees: Floats
 
     def interval(self, estimate: Floats, level: float) -> tuple[Floats, Floats]:
-        """Lower and upper end: estimate -+ t x standard error."""
+        """Confidence interval: estimate -+ t x standard error.
+
+        Parameters
+        ----------
+        estimate : float array
+            Its middle.
+        level : float
+            Coverage, such as 0.95.
+
+        Returns
+        -------
+        lower, upper : float array
+            Ends of the interval.
+        """
         half = stats.t.ppf((1 + level) / 2, self.degrees) * self.error
         return estimate - half, estimate + half
 
     def p(self, difference: Floats) -> Floats:
-        """Two-sided p of a difference from 0."""
+        """Two-sided p-value of a difference from 0.
+
+        Parameters
+        ----------
+        difference : float array
+            The estimate.
+
+        Returns
+        -------
+        float array
+            p-values; 1 for a difference that is rounding error.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(np.abs(difference) < ROUNDING, 0.0, np.abs(difference) / self.error)
         return np.asarray(2 * stats.t.sf(t, self.degrees))
@@ -65,36 +89,42 @@ def spread(
 ) -> Spread:
     r"""Standard error of an estimate, from its values in the resamples of each random factor.
 
-    One factor: the variance over resamples, times :math:`m / (m - 1)` where m things were drawn at
-    once. Resamples of held-out stimuli (variance :math:`V_s`) leave the maps as they were fitted.
-    With the maps fitted anew to the resampled training stimuli the variance is :math:`V_r`. What a
-    fit adds to the spread of a score is mostly of second order (a fit near its best can only lose),
-    and resampling counts effects of second order three times. So only a share a of the growth is
-    taken: as simulations show, about 0.4 for a score, and less for a paired difference, 0.2, as
-    chance in the training stimuli costs both sources alike,
+    For one factor this is the variance over resamples, times :math:`m / (m - 1)` where m things
+    were drawn at once. In resamples of the held-out stimuli alone (variance :math:`V_s`) the maps
+    stay as they were fitted. If the maps are fitted again to the resampled training stimuli, the
+    variance is :math:`V_r`. The fit adds to the variance of a score mostly effects of second order
+    (a fit near its best can only lose), and resampling counts these three times. So only a share a
+    of the increase is counted. By simulations it is about 0.4 for a score, and 0.2 for a paired
+    difference, because chance in the training stimuli affects both sources alike:
 
     .. math:: V = V_s + a \max(0, V_r - V_s).
 
-    With units or subjects (u) crossed with stimuli, their variance too holds what chance in the
-    stimuli does to single units, which is in :math:`V_s` already. Resampling both counts it three
-    times, and each alone once, which tells it apart:
+    Where units or subjects (u) are crossed with stimuli, the variance over them also contains the
+    effect of chance in the stimuli on single units, :math:`V_i`, which is part of :math:`V_s`
+    already. Resampling both factors counts this effect three times and resampling each alone
+    counts it once, so that it can be separated:
 
     .. math:: V_{+} = V + \max(0, V_u - V_i), \qquad V_i = \max(0, V_{ru} - V_r - V_u),
 
-    and no less than :math:`V_u`.
+    and V is at least :math:`V_u`.
 
     Parameters
     ----------
     draws : dict of tuple of str to float array (B, ...)
-        Values by what was drawn: ``("stimuli",)`` and ``("refit",)``; ``("units",)`` or
-        ``("subjects",)``; where both are random, also ``("refit", "units")`` or ``("refit",
-        "subjects")``. Refits may be fewer: of the first resamples.
+        Values in resamples, by what was drawn: ``("stimuli",)`` and ``("refit",)``; ``("units",)``
+        or ``("subjects",)``; where both are random, also ``("refit", "units")`` or ``("refit",
+        "subjects")``. Refits may be fewer, of the first resamples.
     drawn : dict of str to float
-        How many stimuli (or groups of them), and units or subjects, there are.
+        Number of stimuli (or groups of them), and of units or subjects.
     n_folds : int
-        Stimuli are drawn within folds.
+        Number of folds: stimuli are drawn within folds.
     kind : {"score", "difference"}
-        What the estimate is, which decides a.
+        Kind of the estimate, which decides a.
+
+    Returns
+    -------
+    Spread
+        Standard error, and its degrees of freedom.
 
     References
     ----------
@@ -124,29 +154,34 @@ def spread(
     total = sum((variance for variance, _ in parts), np.zeros(()))
     weight = sum((variance**2 / max(degrees, 1) for variance, degrees in parts), np.zeros(()))
     degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
-    # what holds for more cannot be surer
+    # a conclusion about more factors cannot be more certain
     total = np.maximum(total + REFIT_SHARES[kind] * growth, least)
     return Spread(np.sqrt(total), degrees)
 
 
 def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats:
-    r"""For each of several sources, p that it is as good as the best.
+    r"""For each of several sources, the p-value of being as good as the best.
 
     Source l is compared with all others at once: the greatest of
-    :math:`\hat\theta_{kl} / \mathrm{SE}_{kl}` over k is held against what it would be if l were as
-    good as all of them, by the joint resamples, with the tails of t. The sources with p above 5%
-    hold the truly best one in 95% of experiments; nothing is assumed of which one that is.
+    :math:`\hat\theta_{kl} / \mathrm{SE}_{kl}` over k is compared with its distribution if l were as
+    good as all of them. This distribution is that of the joint resamples, with the tails of t. The
+    sources with p above 5% include the truly best one in 95% of experiments, whichever that is.
 
     Parameters
     ----------
     ahead : float array (k, k)
-        How far source k (row) is ahead of source l (column).
+        Difference of source k (row) from source l (column).
     draws : float array (B, k, k)
         The same in joint resamples.
     pairs : Spread
-        Of these differences.
+        Standard errors of these differences.
     seed : int
-        Draws the tails.
+        Seed of the random numbers that widen the resamples to a t distribution.
+
+    Returns
+    -------
+    float array (k,)
+        p-values.
 
     References
     ----------
@@ -172,13 +207,53 @@ def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats
 
 
 def p_permutation(found: float, null: Floats) -> float:
-    """P = (1 + number of null values at least as great) / (1 + number of null values)."""
+    r"""One-sided p-value of a permutation test.
+
+    .. math:: p = \frac{1 + \#\{b: s_b \ge s\}}{1 + N}
+
+    Parameters
+    ----------
+    found : float
+        The statistic s.
+    null : float array (N,)
+        Its values under the null hypothesis; NaN are ignored.
+
+    Returns
+    -------
+    float
+        At least 1 / (1 + N).
+
+    References
+    ----------
+    Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9.
+    """
     null = null[~np.isnan(null)]
     return float((1 + np.sum(null >= found)) / (1 + len(null)))
 
 
 def holm(p: Floats) -> Floats:
-    """p-values corrected for their number, by Holm's step-down method."""
+    """Correct p-values for their number, by Holm's step-down method.
+
+    Parameters
+    ----------
+    p : float array (k,)
+        p-values.
+
+    Returns
+    -------
+    float array (k,)
+        Corrected p-values: those below 0.05 are significant, with a familywise error of 0.05.
+
+    References
+    ----------
+    Holm 1979, Scandinavian Journal of Statistics 6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(stepped)
@@ -187,11 +262,12 @@ def holm(p: Floats) -> Floats:
 
 
 def _inflation(at_once: float) -> float:
-    """What the variance over resamples of so many things is too small by; NaN for a single one."""
+    """Factor by which the variance over resamples of so many things is too small; NaN for one."""
     return at_once / (at_once - 1) if at_once > 1 else float("nan")
 
 
 def _variance(draws: Floats) -> Floats:
+    """Variance over resamples, ignoring NaN."""
     n = (~np.isnan(draws)).sum(0)
     mean = np.nansum(draws, axis=0) / np.maximum(n, 1)
     square = np.nansum((draws - mean) ** 2, axis=0)
