@@ -15,7 +15,7 @@ from scipy import stats
 from ..base.arrays import Floats
 from ..base.errors import InputError
 from ..data.assembly import Assembly
-from ..scoring.results import aggregate, described, included_units
+from ..scoring.results import aggregate, included_units, with_long_names
 from ..scoring.score import scored
 from ..statistics.aggregation import over_units
 from ..statistics.inference import Factors
@@ -116,7 +116,7 @@ def hierarchy(
         name: json.loads(one.attrs["provenance"])["sources"] for name, one in substitutes.items()
     }
     attrs = scores.attrs | {"provenance": json.dumps(made)}
-    return described(result, _LONG_NAMES).assign_attrs(attrs)
+    return with_long_names(result, _LONG_NAMES).assign_attrs(attrs)
 
 
 def _check_layers(source: object, target: object) -> None:

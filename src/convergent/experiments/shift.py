@@ -18,7 +18,7 @@ from ..protocol.settings import Protocol
 from ..scoring.engine import PairResults, score_pairs
 from ..scoring.inputs import Source, design_of
 from ..scoring.provenance import provenance
-from ..scoring.results import described
+from ..scoring.results import with_long_names
 from ..scoring.targets import Target, target_of
 from ..scoring.tasks import Key, Pair
 from ..statistics.inference import Factors
@@ -127,7 +127,7 @@ def shift(
     result["silent"] = (("level", "layer"), np.array(silent, dtype=np.intp))
     if correct is not None:
         result = result.assign(_losses(correct))
-    return described(result, _LONG_NAMES).assign_attrs(
+    return with_long_names(result, _LONG_NAMES).assign_attrs(
         n_stimuli=len(first.stimuli),
         control=str(levels[0]),
         **provenance(

@@ -16,7 +16,7 @@ from ..protocol.settings import Protocol
 from ..scoring.engine import PairResults, score_pairs
 from ..scoring.inputs import Source, design_of
 from ..scoring.provenance import provenance
-from ..scoring.results import described
+from ..scoring.results import with_long_names
 from ..scoring.targets import Target, target_of
 from ..scoring.tasks import Key, Pair
 from ..statistics.aggregation import over_units
@@ -133,7 +133,7 @@ def trajectory(
     if correct is not None:
         result["accuracy"] = correct
         result["accuracy_share"] = share_of_final(result["accuracy"], early)
-    return described(result, _LONG_NAMES).assign_attrs(
+    return with_long_names(result, _LONG_NAMES).assign_attrs(
         n_stimuli=len(next(iter(populations.values())).stimuli),
         early=float(early),
         **provenance(

@@ -1,4 +1,4 @@
-"""Scores of one source, target and metric: gathered fold by fold, and kept on disk."""
+"""Scores of one metric, source and target: collected fold by fold, and kept in a study."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ _RESAMPLED = ("held_out", "refitted", "shuffled")
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """Scores of one (metric, source, target).
+    """Scores of one metric, source and target.
 
     Attributes
     ----------
     folds : list of FoldScore
         Scores of each fold.
     held_out : float array (B, k) or None
-        r of the scored units, mean over folds, in each resample of the held-out stimuli.
+        r of the scored units, mean over folds, in each of B resamples of the held-out stimuli.
     refitted : float array (b, k) or None
-        The same in the first resamples, with maps fitted again to the resampled stimuli.
+        The same in the first b resamples, with maps that are fitted again to the resampled training
+        stimuli.
     shuffled : float array (N,) or None
-        The aggregate r in each shuffle of the stimuli.
+        Aggregate r in each of N shuffles of the stimuli.
     """
 
     folds: Sequence[FoldScore]
@@ -48,14 +49,14 @@ class PairScores:
         return FoldMean.of(fold.r for fold in self.folds)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays that a study keeps."""
+        """Convert to plain arrays, which a study can keep."""
         of_folds = {name: np.array([getattr(f, name) for f in self.folds]) for name in _OF_FOLDS}
         resampled = {name: getattr(self, name) for name in _RESAMPLED}
         return of_folds | {name: array for name, array in resampled.items() if array is not None}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PairScores:
-        """From the arrays that `PairScores.arrays` gave."""
+        """Convert back from what `PairScores.arrays` returned."""
         folds = [
             FoldScore(r, float(similarity), int(source), int(target))
             for r, similarity, source, target in zip(
@@ -66,14 +67,14 @@ class PairScores:
 
 
 class RunningPairScores:
-    """Scores of one (metric, source, target) while its folds are fitted.
+    """Scores of one metric, source and target, while its folds are fitted one after the other.
 
     Parameters
     ----------
     included : int array
         Positions of the scored units that count in the aggregate.
     resamples : Resamples
-        Which stimuli are drawn in each resample.
+        Which stimuli each resample draws.
     refit : bool
         Whether maps are fitted again to the first resamples.
     """
@@ -86,7 +87,7 @@ class RunningPairScores:
         self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
 
     def add(self, fitted: FittedMap, split: tuple[Integers, Integers]) -> None:
-        """Add the scores of one fold."""
+        """Add the scores of a fold, with those in resamples of its stimuli."""
         self._folds.append(fitted.score())
         if self._counts is not None:
             train, test = split
@@ -96,11 +97,11 @@ class RunningPairScores:
                 self._refitted.add(fitted.resample(first[:, test], first[:, train]))
 
     def add_shuffled(self, i: int, fitted: FittedMap) -> None:
-        """Add one fold of the i-th shuffle."""
+        """Add the scores of a fold in the i-th shuffle."""
         self._shuffled[i].add(fitted.score().r)
 
     def done(self) -> PairScores:
-        """The scores, once all folds are added."""
+        """Return the scores, after all folds were added."""
         held_out = refitted = shuffled = None
         if self._counts is not None:
             held_out = self._held_out.mean()
