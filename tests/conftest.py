@@ -16,7 +16,7 @@ def pytest_configure():
 
 @pytest.fixture
 def pairs_done(monkeypatch):
-    """How many cells were computed (``count``), and when somebody presses ctrl-C (``most``)."""
+    """How many pairs were scored (``count``), and how many until an interruption (``most``)."""
     seen = SimpleNamespace(count=0, most=np.inf)
 
     def done(self, whole=RunningPairScores.done):

@@ -26,9 +26,10 @@ cv.score(x, y, "linear", folds=cv.Folds(3), ceiling="self", study=sys.argv[1])
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("room", "pieces"), [("plot", 2), ("cli", 2), ("features", 2), ("metrics", 4), ("scoring", 4)]
+    ("package", "pieces"),
+    [("plot", 2), ("cli", 2), ("features", 2), ("metrics", 4), ("scoring", 4)],
 )
-def test_a_study_outlives_changes_of_rooms_that_decide_no_score(tmp_path, room, pieces):
+def test_a_study_outlives_changes_of_packages_that_decide_no_score(tmp_path, package, pieces):
     source = tmp_path / "src" / "convergent"
     shutil.copytree(Path(cv.__file__).parent, source, ignore=shutil.ignore_patterns("__pycache__"))
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}
@@ -39,7 +40,9 @@ def test_a_study_outlives_changes_of_rooms_that_decide_no_score(tmp_path, room, 
         return len(list((tmp_path / "study" / "pieces").iterdir()))
 
     assert score() == 2  # a pair and a ceiling
-    file = next(path for path in sorted((source / room).glob("*.py")) if path.stat().st_size > 100)
+    file = next(
+        path for path in sorted((source / package).glob("*.py")) if path.stat().st_size > 100
+    )
     file.write_text(file.read_text(encoding="utf-8") + "# a comment\n", encoding="utf-8")
     assert score() == pieces
 

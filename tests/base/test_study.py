@@ -110,7 +110,7 @@ def changed(assembly):
         {"metrics": ["linear"], "bootstrap": cv.Bootstrap(6)},
     ],
 )
-def test_anything_else_is_never_answered_from_old_cells(tmp_path, fits, other):
+def test_anything_else_is_never_answered_from_old_pieces(tmp_path, fits, other):
     score(tmp_path, metrics=["linear"])
     score(tmp_path, metrics=["linear"], bootstrap=cv.Bootstrap(5, seed=1))
     fits.tasks.clear()
@@ -119,7 +119,7 @@ def test_anything_else_is_never_answered_from_old_cells(tmp_path, fits, other):
     assert found.identical(score(None, **({"metrics": ["linear"]} | other)))
 
 
-def test_other_code_of_a_metric_computes_anew(tmp_path, fits, monkeypatch):
+def test_other_code_of_a_metric_computes_again(tmp_path, fits, monkeypatch):
     score(tmp_path, metrics=["linear"])
     fits.tasks.clear()
     monkeypatch.setattr(engine, "code_of", lambda kind: {"class": kind.__name__, "code": "edited"})
@@ -127,7 +127,7 @@ def test_other_code_of_a_metric_computes_anew(tmp_path, fits, monkeypatch):
     assert len(fits.tasks) == 2
 
 
-def test_a_metric_whose_parameters_are_not_plain_is_told(tmp_path):
+def test_a_metric_whose_parameters_are_not_plain_is_refused(tmp_path):
     @dataclass(frozen=True)
     class Odd(cv.Linear):
         weights: object = None
@@ -137,7 +137,7 @@ def test_a_metric_whose_parameters_are_not_plain_is_told(tmp_path):
         score(tmp_path, metrics=odd)
 
 
-def test_another_version_computes_anew(tmp_path, fits, monkeypatch):
+def test_another_version_computes_again(tmp_path, fits, monkeypatch):
     score(tmp_path)
     fits.tasks.clear()
     monkeypatch.setattr("convergent.base.hashing.version", lambda _package: "99.0")
@@ -146,28 +146,31 @@ def test_another_version_computes_anew(tmp_path, fits, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "other"])
-def test_a_damaged_cell_is_noticed_and_computed_anew(tmp_path, fits, damage):
+def test_a_damaged_piece_is_noticed_and_computed_again(tmp_path, fits, damage):
     first = score(tmp_path)
-    cells = sorted((tmp_path / "pieces").iterdir())
-    content = cells[0].read_bytes()
+    pieces = sorted((tmp_path / "pieces").iterdir())
+    content = pieces[0].read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
-    cells[0].write_bytes(
-        {"cut": content[:middle], "empty": b"", "flipped": flipped, "other": cells[1].read_bytes()}[
-            damage
-        ]
+    pieces[0].write_bytes(
+        {
+            "cut": content[:middle],
+            "empty": b"",
+            "flipped": flipped,
+            "other": pieces[1].read_bytes(),
+        }[damage]
     )
     fits.tasks.clear()
     with pytest.warns(UserWarning, match="damaged or cut short"):
         again = score(tmp_path)
     assert len(fits.tasks) == 1
     assert again.identical(first)
-    assert cells[0].read_bytes()  # mended
+    assert pieces[0].read_bytes()  # mended
     score(tmp_path)
     assert len(fits.tasks) == 1
 
 
-def test_cells_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_pieces_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     study = cv.Study(tmp_path)
 
     def fail(file, **_arrays):
@@ -181,7 +184,7 @@ def test_cells_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert study.recall({"a": 1}) is None
 
 
-def test_a_cell_holds_no_pickle(tmp_path):
+def test_a_piece_holds_no_pickle(tmp_path):
     with pytest.raises(ValueError, match="Object arrays"):
         cv.Study(tmp_path).keep({"a": 1}, {"r": np.array([object()])})
 
@@ -210,7 +213,7 @@ def test_tiles_of_targets_change_nothing(monkeypatch, fits):
     assert score(None).identical(whole)
 
 
-def test_a_source_that_cannot_be_scored_is_told_before_any_work(fits):
+def test_a_source_that_cannot_be_scored_is_refused_before_any_work(fits):
     values = SOURCES["b"].data.values.copy()
     values[3, 4] = np.nan
     broken = cv.Assembly(SOURCES["b"].data.copy(data=values))
@@ -219,7 +222,7 @@ def test_a_source_that_cannot_be_scored_is_told_before_any_work(fits):
     assert not fits.tasks
 
 
-def test_what_is_too_large_to_be_sent_to_workers_is_told(monkeypatch):
+def test_what_is_too_large_to_be_sent_to_workers_is_refused(monkeypatch):
     monkeypatch.setattr(
         engine, "active_client", lambda: SimpleNamespace(nthreads=lambda: {"worker": 1})
     )

@@ -1,16 +1,18 @@
+"""Hierarchies: scores of all pairs of layers, partners, and what follows from their depth."""
+
 import numpy as np
 import pytest
 from scipy import stats
 
 import convergent as cv
-from convergent.experiments.hierarchy import _depth_correlation, _diagonal, hierarchy
+from convergent import hierarchy
 
 N = 120
 METRICS = ["linear", "procrustes", "soft-matching"]
 
 
 def network(seed, layers=5, units=30, noise=0.3):
-    """Layers that each change what the one before shows, in axes of the seed's own."""
+    """Layers that each change the responses of the one before; each seed has its own axes."""
     shared = np.random.default_rng(0)
     own = np.random.default_rng([1, seed])
     hidden = shared.standard_normal((N, units))
@@ -18,9 +20,9 @@ def network(seed, layers=5, units=30, noise=0.3):
     for k in range(layers):
         mix = shared.standard_normal((units, units)) / units**0.5
         hidden = 0.75 * hidden + 0.65 * np.tanh(1.5 * hidden @ mix)
-        shown = hidden[:, own.permutation(units)] + noise * own.standard_normal((N, units))
+        values = hidden[:, own.permutation(units)] + noise * own.standard_normal((N, units))
         names = [f"{i:04d}" for i in range(N)]
-        found[f"layer{k}"] = cv.Assembly.from_array(shown, stimuli=names, name=f"layer{k}")
+        found[f"layer{k}"] = cv.Assembly.from_array(values, stimuli=names, name=f"layer{k}")
     return found
 
 
@@ -100,22 +102,50 @@ def test_networks_of_different_length_and_recordings(two):
     assert (brain["normalized"] > brain["r"]).all()
 
 
-def test_depth_correlation_is_spearmans():
-    rng = np.random.default_rng(0)
-    r = rng.uniform(size=(6, 8, 9))
-    expected = [stats.spearmanr(np.arange(9), each.argmax(0)).statistic for each in r]
-    np.testing.assert_allclose(_depth_correlation(r), expected, atol=1e-12)
-    flat = np.zeros((1, 4, 4))
-    flat[:, 2] = 1
-    np.testing.assert_array_equal(_depth_correlation(flat), 0)
+def unrelated(seed, layers, units=6):
+    """Layers with nothing in common, so that partners are random."""
+    rng = np.random.default_rng(seed)
+    names = [f"{i:02d}" for i in range(30)]
+    return {
+        f"layer{k}": cv.Assembly.from_array(rng.standard_normal((30, units)), stimuli=names)
+        for k in range(layers)
+    }
+
+
+QUICK = {"metrics": "procrustes", "folds": cv.Folds(3), "ceiling": None}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_depth_correlation_is_spearmans(seed):
+    found = hierarchy(unrelated([seed, 0], 8), unrelated([seed, 1], 9), **QUICK)
+    partners = found["r"].values[0].argmax(axis=0)
+    expected = stats.spearmanr(np.arange(9), partners).statistic
+    assert float(found["depth_correlation"][0]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_depth_correlation_is_0_if_all_layers_have_the_same_partner():
+    source, common = unrelated(0, 4), unrelated(1, 1)["layer0"]
+    source["layer2"] = common
+    noise = np.random.default_rng(2)
+    target = {
+        f"layer{k}": cv.Assembly(common.data + 0.1 * noise.standard_normal(common.data.shape))
+        for k in range(4)
+    }
+    found = hierarchy(source, target, **QUICK)
+    assert set(found["partner_of_target"].values.ravel()) == {"layer2"}
+    assert float(found["depth_correlation"][0]) == 0
 
 
 def test_diagonal_is_that_of_proportional_depth():
-    r = np.zeros((3, 5))
+    found = hierarchy(unrelated(3, 3), unrelated(4, 5), **QUICK)
+    near = np.zeros((3, 5), dtype=bool)
     for source, target in ((0, 0), (0, 1), (1, 1), (1, 2), (1, 3), (2, 3), (2, 4)):
-        r[source, target] = 0.5
-    assert _diagonal(r[None]) == pytest.approx(0.5)
-    assert _diagonal(np.full((1, 4, 4), 0.3)) == pytest.approx(0)
+        near[source, target] = True
+    r = found["r"].values[0]
+    expected = r[near].mean() - r[~near].mean()
+    assert float(found["diagonal"][0]) == pytest.approx(expected, abs=1e-12)
+    same = dict.fromkeys(("a", "b", "c", "d"), unrelated(5, 1)["layer0"])
+    assert float(hierarchy(same, same, **QUICK)["diagonal"][0]) == pytest.approx(0)
 
 
 def test_nothing_in_common_shows_no_order():
@@ -142,7 +172,7 @@ def test_nothing_in_common_shows_no_order():
         ({"bootstrap": cv.Bootstrap(5, over="units")}, "only 'stimuli' are drawn"),
     ],
 )
-def test_bad_input_is_told(two, change, message):
+def test_bad_input_is_refused(two, change, message):
     given = {"source": two[0], "target": two[1], "metrics": "linear"} | change
     if given["source"] is None:
         given["source"] = two[0]["layer0"]
@@ -150,10 +180,10 @@ def test_bad_input_is_told(two, change, message):
         hierarchy(**given)
 
 
-def test_chance_is_what_the_substitute_gives(two):
+def test_scores_of_controls_are_those_of_the_populations_in_place(two):
     source, target = two
     turned = cv.rotated(source)
-    found = hierarchy(source, target, METRICS, chance={"rotated": turned})
+    found = hierarchy(source, target, METRICS, controls={"rotated": turned})
     alone = cv.score(turned, target, METRICS, units=False, ceiling=None)
     np.testing.assert_array_equal(found["r_chance"].sel(chance="rotated"), alone["r"])
     for metric in ("linear", "procrustes"):
@@ -162,4 +192,4 @@ def test_chance_is_what_the_substitute_gives(two):
     matched = found["r_chance"].sel(chance="rotated", metric="soft-matching")
     assert (matched < found["r"].sel(metric="soft-matching")).all()
     with pytest.raises(cv.InputError, match="control 'untrained' has layers"):
-        hierarchy(source, target, METRICS, chance={"untrained": {"layer0": source["layer0"]}})
+        hierarchy(source, target, METRICS, controls={"untrained": {"layer0": source["layer0"]}})

@@ -63,21 +63,21 @@ def test_scores_are_those_of_maps_fitted_directly(metric, sides):
         x, y, far_x, far_y = (
             side[one][f"layer{k}"].data.values for one in (0, 0.8) for side in sides
         )
-        ways = {
+        arrays_of = {
             "transferred": lambda a, b, x=x, y=y, u=far_x, v=far_y: (x[a], y[a], u[b], v[b]),
             "refitted": lambda a, b, u=far_x, v=far_y: (u[a], v[a], u[b], v[b]),
         }
-        for way, arrays in ways.items():
+        for name, arrays in arrays_of.items():
             units = np.mean([directly(metric, *arrays(a, b)) for a, b in every], axis=0)
-            cell = found["r"].sel(map=way, level="0.8", layer=f"layer{k}")
+            cell = found["r"].sel(map=name, level="0.8", layer=f"layer{k}")
             assert float(cell) == pytest.approx(np.median(units), abs=1e-9)
 
 
 def test_stimuli_as_they_are_give_the_ordinary_score(sides):
     same = [{"control": side[0], "again": side[0]} for side in sides]
     found = shift(*same, METRICS, bootstrap=cv.Bootstrap(5))
-    for way in ("transferred", "refitted"):
-        apart = found["r"].sel(map=way, level="again") - found["r_control"]
+    for name in ("transferred", "refitted"):
+        apart = found["r"].sel(map=name, level="again") - found["r_control"]
         assert np.abs(apart).max() < 1e-9
     assert np.abs(found["drop"]).max() < 1e-9
     scores = cv.score(sides[0][0], sides[1][0], METRICS, ceiling=None, units=False)
@@ -92,10 +92,10 @@ def test_what_is_known_to_happen_is_found(found):
     first = found.isel(layer=0)
     assert np.abs(first["drop"]).max() < 1e-9
     for metric in METRICS:
-        for way in ("transferred", "refitted"):
-            drop = found["drop"].sel(metric=metric, map=way, level="0.8").values
+        for name in ("transferred", "refitted"):
+            drop = found["drop"].sel(metric=metric, map=name, level="0.8").values
             assert (np.diff(drop) > 0).all()
-            slope = found.sel(metric=metric, map=way, level="0.8")
+            slope = found.sel(metric=metric, map=name, level="0.8")
             assert 0 < slope["slope_low"] < slope["slope"] < slope["slope_high"]
             expected = np.polyfit(found["depth"], drop, 1)[0]
             assert float(slope["slope"]) == pytest.approx(expected)
@@ -147,7 +147,7 @@ def test_stimuli_are_matched_by_name(sides, found):
     np.testing.assert_allclose(again["slope_low"], found["slope_low"], atol=1e-9)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(sides, found, tmp_path, pairs_done):
+def test_an_interrupted_run_continues(sides, found, tmp_path, pairs_done):
     pairs_done.most = 15
     arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15), "study": tmp_path}
     with pytest.raises(KeyboardInterrupt):
@@ -177,7 +177,7 @@ def test_layers_on_disk_give_the_same(sides, found):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, b: (a[0], b), "source is a dict: give a dict of what `extract` gives"),
+        (lambda a, b: (a[0], b), "source is a dict: give a dict of what `extract` returns"),
         (lambda a, b: ({0: a[0]}, {0: b[0]}), "source has 1 levels"),
         (lambda a, b: (a, {0: b[0], 0.2: b[0]}), "source has levels .* and target"),
         (
@@ -206,7 +206,7 @@ def test_layers_on_disk_give_the_same(sides, found):
         ),
     ],
 )
-def test_bad_input_is_told(sides, change, message):
+def test_bad_input_is_refused(sides, change, message):
     with pytest.raises(cv.InputError, match=message):
         shift(*change(*sides), "linear")
 
@@ -216,11 +216,11 @@ def test_only_stimuli_are_drawn(sides):
         shift(*sides, "linear", bootstrap=cv.Bootstrap(5, over="units"))
 
 
-def test_chance_is_what_the_substitute_gives(sides):
+def test_scores_of_controls_are_those_of_the_populations_in_place(sides):
     source, target = sides
-    chance = {"shuffled": cv.shuffled(source), "rotated": cv.rotated(source)}
-    found = shift(source, target, METRICS, chance=chance)
-    for name, substitute in chance.items():
+    controls = {"shuffled": cv.shuffled(source), "rotated": cv.rotated(source)}
+    found = shift(source, target, METRICS, controls=controls)
+    for name, substitute in controls.items():
         alone = shift(substitute, target, METRICS)
         np.testing.assert_array_equal(found["r_chance"].sel(chance=name), alone["r"])
         np.testing.assert_array_equal(
@@ -249,10 +249,10 @@ def test_accuracy_stands_beside(sides):
         shift(*sides, "procrustes", accuracy=correct)
 
 
-def test_chance_has_the_levels_of_the_source(sides):
+def test_controls_have_the_levels_of_the_source(sides):
     part = {x: dict(list(a.items())[::-1]) for x, a in sides[0].items()}
     with pytest.raises(cv.InputError, match="control 'untrained' has other levels or layers"):
-        shift(*sides, "linear", chance={"untrained": part})
+        shift(*sides, "linear", controls={"untrained": part})
 
 
 def test_units_are_matched_by_name(sides):
@@ -267,18 +267,18 @@ def test_units_are_matched_by_name(sides):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"folds": 5}, "folds is 5: give Folds"),
         ({"bootstrap": 200}, "bootstrap is 200: give Bootstrap"),
     ],
 )
-def test_what_are_no_folds_or_resamples_is_told(sides, arguments, told):
+def test_other_values_than_folds_and_resamples_are_refused(sides, arguments, message):
     steps = {"a": {0: sides[0][0], 1: sides[0][0.2]}}
     for experiment in (
         lambda: shift(*sides, **arguments),
         lambda: cv.hierarchy(sides[0][0], sides[1][0], **arguments),
         lambda: cv.trajectory(steps, pairs=[("a", "a")], **arguments),
     ):
-        with pytest.raises(cv.InputError, match=told):
+        with pytest.raises(cv.InputError, match=message):
             experiment()

@@ -87,11 +87,11 @@ def test_no_growth_has_no_share():
     assert np.isnan(found["share"]).all()
 
 
-def test_chance_and_accuracy_stand_beside(runs):
-    chance = {"shuffled": cv.shuffled(runs), "rotated": cv.rotated(runs)}
+def test_controls_and_accuracy_are_in_the_result(runs):
+    controls = {"shuffled": cv.shuffled(runs), "rotated": cv.rotated(runs)}
     correct = {"a": dict(zip(STEPS, (0.1, 0.2, 0.5, 0.8, 0.9), strict=True))}
-    found = cv.trajectory(runs, METRICS, chance=chance, accuracy=correct)
-    for name, substitute in chance.items():
+    found = cv.trajectory(runs, METRICS, controls=controls, accuracy=correct)
+    for name, substitute in controls.items():
         alone = cv.trajectory({"a": substitute["a"], "b": runs["b"]}, METRICS)
         np.testing.assert_array_equal(found["r_chance"].sel(chance=name), alone["r"])
     assert np.abs(found["r_chance"].sel(chance="shuffled", metric="procrustes")).max() < 0.3
@@ -99,7 +99,7 @@ def test_chance_and_accuracy_stand_beside(runs):
     assert found["accuracy"].sel(network="a", step=2.0) == 0.8
 
 
-def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, pairs_done):
+def test_an_interrupted_run_continues(runs, found, tmp_path, pairs_done):
     pairs_done.most = 21  # of three metrics each: a ceiling is kept whole
     arguments = {"bootstrap": cv.Bootstrap(30, refits=10), "study": tmp_path}
     with pytest.raises(KeyboardInterrupt):
@@ -114,7 +114,7 @@ def test_an_interrupted_run_goes_on_where_it_was(runs, found, tmp_path, pairs_do
 
 
 @pytest.mark.parametrize("given", [{0.0: {}, 1.0: {}}, {"a": {"0": {}, "1": {}}}, {"a": 3}])
-def test_what_is_not_nested_is_told(given):
+def test_what_is_not_nested_is_refused(given):
     with pytest.raises(cv.InputError, match="is not layers by step"):
         cv.trajectory(given)
 
@@ -130,9 +130,9 @@ def nothing(_runs):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "change", "told"),
+    ("arguments", "change", "message"),
     [
-        ({}, lambda runs: runs["b"].pop(0.5), "the trainings have other steps .b lacks '0.5'."),
+        ({}, lambda runs: runs["b"].pop(0.5), "the trainings have different steps .b lacks '0.5'."),
         ({"early": 0.7}, nothing, "early=0.7 is none of the steps 0, 0.5, 1, 2, 3"),
         ({}, lambda runs: runs.pop("b"), "pairs .* name no run"),
         ({"pairs": [("a", "c")]}, nothing, "name 'c'"),
@@ -142,10 +142,10 @@ def nothing(_runs):
             "different numbers of layers",
         ),
         ({"accuracy": {"a": {0.0: 0.1}}}, nothing, "accuracy of 'a' lacks the steps '0.5'"),
-        ({"chance": {"none": {}}}, nothing, "control 'none' has other steps or layers"),
+        ({"controls": {"none": {}}}, nothing, "control 'none' has other steps or layers"),
         ({"bootstrap": cv.Bootstrap(5, "units")}, nothing, "only 'stimuli' are drawn"),
     ],
 )
-def test_bad_input_is_told(runs, arguments, change, told):
-    with pytest.raises(cv.InputError, match=told):
+def test_bad_input_is_refused(runs, arguments, change, message):
+    with pytest.raises(cv.InputError, match=message):
         cv.trajectory(without(runs, change), "procrustes", **arguments)

@@ -57,7 +57,7 @@ def test_common_steps(tmp_path):
     other = checkpoints(folder_with(tmp_path / "other", "m2.pt", "m0.50.pt"), "m{step}.pt")
     assert common_steps({"one": one, "other": other}) == [0.5, 2.0]
     del other[2.0]
-    with pytest.raises(InputError, match=r"other steps \(other lacks '2'\)"):
+    with pytest.raises(InputError, match=r"different steps \(other lacks '2'\)"):
         common_steps({"one": one, "other": other})
     with pytest.raises(InputError, match="there is no training"):
         common_steps({})

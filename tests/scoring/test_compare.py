@@ -159,7 +159,7 @@ def test_a_better_readout_is_predicted_in_one_direction_alone():
     rng = np.random.default_rng(2)
     x = rng.standard_normal((N, 10))
     value = cv.compare(labelled(x), labelled(x[:, :2] @ rng.standard_normal((2, 4))))["value"]
-    there, back = (value.sel(measure=f"linear-{way}").item() for way in ("forward", "backward"))
+    there, back = (value.sel(measure=f"linear-{to}").item() for to in ("forward", "backward"))
     assert there > 0.99
     assert back < 0.6
 
@@ -257,7 +257,7 @@ def test_a_silent_population_has_no_shape(layers):
         assert found.sel(measure=measure).item() == pytest.approx(np.sqrt(2))
 
 
-def test_simulated_populations_are_said_to_be(layers):
+def test_simulated_populations_are_marked(layers):
     data = layers["small"].data.assign_attrs(simulated=1)
     assert cv.compare(cv.Assembly(data), layers["wide"], references=()).attrs["simulated"] == 1
 
@@ -288,7 +288,7 @@ def test_bad_input_is_named(layers):
     small, wide = layers["small"], layers["wide"]
     with pytest.raises(cv.InputError, match="second is a ndarray: give an Assembly"):
         cv.compare(small, wide.data.values)
-    with pytest.raises(cv.InputError, match="there is no first"):
+    with pytest.raises(cv.InputError, match="first is empty"):
         cv.compare({}, wide)
     with pytest.raises(cv.InputError, match=r"folds is 5: give Folds"):
         cv.compare(small, wide, folds=5)

@@ -144,7 +144,7 @@ def test_settings_are_one_value_or_single_keywords():
         cv.trajectory({"a": {0.0: one, 1.0: other}}, shuffle=cv.Shuffle(3), pairs=[("a", "a")])
 
 
-def test_the_former_name_of_controls_goes_on_working():
+def test_the_former_name_of_controls_is_accepted():
     one, other = sides()
     controls = {"shuffled": cv.shuffled(one)}
     now, before = (

@@ -20,7 +20,7 @@ def test_a_metric_that_is_not_asked_for_costs_nothing():
     assert set(found.seconds) == {"geometry", "linear"}
 
 
-def test_assemblies_are_foretold_as_their_sizes():
+def test_the_forecast_of_assemblies_is_that_of_their_sizes():
     rng = np.random.default_rng(0)
     a, b = (
         cv.Assembly.from_array(

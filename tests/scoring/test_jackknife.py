@@ -72,7 +72,7 @@ def test_two_seeds_have_no_interval():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"networks": ("small-plane",)}, "did you mean 'small-plain'"),
         ({"metrics": ("linear",)}, "give these three"),
@@ -81,6 +81,6 @@ def test_two_seeds_have_no_interval():
         ({"networks": ("small-plain",), "seeds": 1}, "two trainings or more"),
     ],
 )
-def test_a_plan_that_cannot_be_is_told_before_anything_is_trained(given, told):
-    with pytest.raises(InputError, match=told):
+def test_an_impossible_plan_is_refused_before_any_training(given, message):
+    with pytest.raises(InputError, match=message):
         Plan(**given)

@@ -87,8 +87,8 @@ def test_it_is_what_scores_of_rotated_copies_say(responses):
 def test_batches_of_rotations_change_nothing(responses, monkeypatch):
     sides = labelled(responses, "layer"), labelled(responses, "brain")
     whole = cv.privileged_axis(*sides, rotations=5, ceiling=None)
-    room = 2 * 8 * N * UNITS
-    monkeypatch.setattr(sys.modules["convergent.scoring.privileged_axis"], "HELD_BYTES", room)
+    most = 2 * 8 * N * UNITS
+    monkeypatch.setattr(sys.modules["convergent.scoring.privileged_axis"], "HELD_BYTES", most)
     assert cv.privileged_axis(*sides, rotations=5, ceiling=None).equals(whole)
     other = cv.privileged_axis(*sides, rotations=5, seed=1, ceiling=None)
     assert not other["rotated"].equals(whole["rotated"])

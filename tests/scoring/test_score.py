@@ -35,9 +35,9 @@ def test_every_fold_is_what_the_metric_gives_on_it(pair):
     scores = cv.score(source, target)
     x, y = source.data.values, np.mean(target.data.values, axis=2)
     for k, (train, test) in enumerate(KFold(5, shuffle=True, random_state=0).split(x)):
-        views = [Population(z).fold(train, test) for z in (x, y)]
+        folds = [Population(z).fold(train, test) for z in (x, y)]
         for name, metric in cv.METRICS.items():
-            expected = metric().fit(*views).score()
+            expected = metric().fit(*folds).score()
             found = scores.sel(metric=name, source="layer", fold=k)
             np.testing.assert_allclose(found["r"], expected.r, atol=1e-12)
             np.testing.assert_allclose(found["similarity"], expected.similarity, atol=1e-12)
@@ -180,7 +180,7 @@ def test_silent_and_unrecorded_units_are_counted(pair):
     np.testing.assert_allclose(table["r"], alone["r"], atol=1e-12)
 
 
-def test_units_not_recorded_throughout_are_counted_and_said(pair):
+def test_units_not_recorded_throughout_are_counted_with_a_warning(pair):
     source, target = pair
     trials = target.data.values.copy()
     trials[5, 2] = np.nan
@@ -290,7 +290,7 @@ def test_no_shared_stimuli(pair):
         cv.score(other, pair[1])
 
 
-def test_partly_shared_stimuli_are_said_and_used(pair):
+def test_partly_shared_stimuli_are_used_with_a_warning(pair):
     source, target = pair
     part = cv.Assembly(source.data.isel(stimulus=slice(50)))
     with pytest.warns(UserWarning, match="share 50 of 60 stimuli"):
@@ -355,7 +355,7 @@ def test_other_bad_input(pair):
         cv.score({"source": source.data.values}, target)
     with pytest.raises(cv.InputError, match="torch cannot use the device 'nowhere'"):
         cv.score(source, target, device="nowhere")
-    with pytest.raises(cv.InputError, match="there is no target"):
+    with pytest.raises(cv.InputError, match="target is empty"):
         cv.score(source, {})
     with pytest.raises(cv.InputError, match=r"no unit that can be scored: .*constant"):
         cv.score(source, labelled(np.ones((N, 2, 3))))

@@ -15,7 +15,7 @@ from convergent.statistics.inference import (
 
 N, FOLDS = 60, 5
 NAMES = [f"image{i:03d}" for i in range(N)]
-CELL = ["metric", "source", "target"]
+LABELS = ["metric", "source", "target"]
 METRICS = ["procrustes", "soft-matching"]
 INTERVALS = ["r_low", "r_high", "normalized_low", "normalized_high"]
 
@@ -62,9 +62,9 @@ def scored(sides):
     }
 
 
-def units_of(scores, cell, value):
+def units_of(scores, labels, value):
     """Scores (q,), in resamples (B, q) and refits (b, q) of stimuli, and counts of units (B, q)."""
-    metric, source, target = cell
+    metric, source, target = labels
     part = scores.sel(metric=metric, source=source)
     part = part.isel(unit=(part["target"] == target).values & (part["excluded"] == "").values)
     found = part["r"].mean("fold").values
@@ -113,7 +113,7 @@ def test_intervals_are_those_of_medians_over_units(scored, kind):
     assert len(table) == 2 * 3 * 2
     for row in table.to_dict("records"):
         for value in ("r", "normalized"):
-            units = units_of(scores, [row[dim] for dim in CELL], value)
+            units = units_of(scores, [row[dim] for dim in LABELS], value)
             estimate, found = by_hand(kind, *units)
             assert row[value] == pytest.approx(estimate, rel=1e-9)
             interval = row[f"{value}_low"], row[f"{value}_high"]
@@ -144,7 +144,7 @@ def test_p_of_the_shuffle_counts_shuffles_that_score_as_high(scored):
     null = scores["r_shuffled"]
     assert null.sizes["shuffle"] == 9
     for row in cv.summary(scores).to_dict("records"):
-        metric, source, target = (row[dim] for dim in CELL)
+        metric, source, target = (row[dim] for dim in LABELS)
         values = null.sel(metric=metric, source=source, target_population=target).values
         assert row["p_shuffle"] == (1 + np.sum(values >= row["r"])) / 10
     table = cv.summary(scores).set_index("source")["p_shuffle"]
@@ -152,7 +152,7 @@ def test_p_of_the_shuffle_counts_shuffles_that_score_as_high(scored):
     assert table["noise"].max() > 0.1
 
 
-def test_what_was_not_asked_for_is_not_told(sides):
+def test_there_are_no_columns_that_were_not_asked_for(sides):
     table = cv.summary(cv.score(*sides, "linear"))
     assert not {*INTERVALS, "p_shuffle"} & set(table)
 
@@ -210,8 +210,8 @@ def test_the_order_of_stimuli_and_units_does_not_matter(sides, scored):
 
 
 def difference_by_hand(scores, kind, one, other, value):
-    """Of two cells of one target."""
-    pair = zip(*(units_of(scores, cell, value) for cell in (one, other)), strict=True)
+    """Difference of two scores of one target, and its spread."""
+    pair = zip(*(units_of(scores, labels, value) for labels in (one, other)), strict=True)
     found, draws, refits, _ = (None if a is None else a - b for a, b in pair)
     counts = units_of(scores, one, value)[3]
     return by_hand(kind, found, draws, refits, counts, "difference")
@@ -228,11 +228,11 @@ def test_differences_are_medians_over_units_of_paired_differences(scored, kind, 
         ]
         assert len(table) == (2 * 2 * 3 if between == "source" else 3 * 2)
         for row in table.iloc[::3].to_dict("records"):
-            cells = (
-                [row[which] if dim == between else row[dim] for dim in CELL]
+            labels = (
+                [row[which] if dim == between else row[dim] for dim in LABELS]
                 for which in ("first", "second")
             )
-            estimate, found = difference_by_hand(scores, kind, *cells, value)
+            estimate, found = difference_by_hand(scores, kind, *labels, value)
             assert row["difference"] == pytest.approx(estimate, abs=1e-9)
             interval = found.interval(estimate, 0.95)
             assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)
@@ -343,7 +343,7 @@ def test_clear_differences_are_found_and_others_not(scored):
 # The best
 
 
-def test_the_best_is_told_from_the_rest(scored):
+def test_the_best_is_separated_from_the_rest(scored):
     for kind in ("stimuli", "both"):
         table = cv.best(scored[kind]).query("metric != 'soft-matching'")
         by_source = table.groupby("source")["among_best"]
@@ -357,8 +357,8 @@ def test_how_far_each_is_behind_the_greatest_score(scored, value):
     table = cv.best(scores, value=value)
     assert list(table) == ["metric", "source", "target", value, "behind", "p", "among_best"]
     np.testing.assert_array_equal(table["among_best"], table["p"] > 0.05)
-    summary = cv.summary(scores).set_index(CELL)[value]
-    pairs = cv.differences(scores, value=value).set_index([*CELL[::2], "first", "second"])
+    summary = cv.summary(scores).set_index(LABELS)[value]
+    pairs = cv.differences(scores, value=value).set_index([*LABELS[::2], "first", "second"])
     for (metric, target), group in table.groupby(["metric", "target"]):
         by_source = group.set_index("source")
         for source, row in by_source.iterrows():

@@ -16,7 +16,7 @@ pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
 
 N_SIDE = 4
-CELLS = N_SIDE * N_SIDE * 3
+PAIRS = N_SIDE * N_SIDE * 3
 CLIENT = """
 import sys
 from pathlib import Path
@@ -93,18 +93,18 @@ def cluster(tmp_path):
         process.communicate()
 
 
-def cells_of(study):
+def pairs_of(study):
     return {path.name: path.stat().st_mtime_ns for path in (study / "pieces").glob("*.npz")}
 
 
 def wait_for(study, least, client):
-    """Wait until so many cells are finished, of more that are not."""
+    """Wait until so many pairs are finished, and others are not."""
     deadline = time.monotonic() + 120
-    while len(found := cells_of(study)) < least:
+    while len(found := pairs_of(study)) < least:
         assert client.poll() is None, client.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert len(found) < CELLS
+    assert len(found) < PAIRS
 
 
 def same_table(found, expected):
@@ -181,7 +181,7 @@ def run_experiments(folder, study, scheduler, kill=None):
     client = start(folder / "experiments.py", folder, study, folder / "out", scheduler)
     if kill is not None:
         deadline = time.monotonic() + 120
-        while len(cells_of(study)) < 3 and client.poll() is None:
+        while len(pairs_of(study)) < 3 and client.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         assert client.poll() is None
@@ -223,22 +223,22 @@ def test_a_worker_that_dies_is_replaced_by_the_others(lab, cluster, tmp_path):
     _, errors = client.communicate(timeout=300)
     assert client.returncode == 0, errors.decode()
     same_table(xr.load_dataset(folder / "scores.nc", engine="h5netcdf"), expected)
-    assert len(cells_of(study)) == CELLS
+    assert len(pairs_of(study)) == PAIRS
 
 
-def test_a_client_that_dies_goes_on_with_the_missing_cells(lab, cluster, tmp_path):
+def test_a_new_client_continues_with_the_missing_pairs(lab, cluster, tmp_path):
     folder, expected = lab
     study = tmp_path / "study"
     client = start_client(folder, study, cluster[0])
     wait_for(study, 3, client)
     client.send_signal(signal.SIGKILL)
     client.communicate()
-    before = cells_of(study)
+    before = pairs_of(study)
     damaged = sorted(before)[0]
     content = (study / "pieces" / damaged).read_bytes()
     (study / "pieces" / damaged).write_bytes(content[: len(content) // 2])
     same_table(run_client(folder, study, cluster[0]), expected)
-    after = cells_of(study)
-    assert len(after) == CELLS
+    after = pairs_of(study)
+    assert len(after) == PAIRS
     kept = {name for name in before if after[name] == before[name]}
-    assert kept == set(before) - {damaged}  # only missing cells, and the damaged one, were made
+    assert kept == set(before) - {damaged}  # missing pairs and the damaged one were scored

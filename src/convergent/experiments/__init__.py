@@ -1,1 +1,1 @@
-"""What the papers did, on populations of one's own."""
+"""Experiments between networks: layers, steps of training, distorted stimuli."""

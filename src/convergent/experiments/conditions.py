@@ -1,4 +1,4 @@
-"""Layers of several networks under several conditions: that they fit together."""
+"""Inputs of experiments: layers of several networks under several conditions, checked."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Levels = Mapping[Any, Layers]
 
 
 class ExperimentSettings(Settings, total=False):
-    """Keywords of an experiment.
+    """Keywords of an experiment: those of every question, and a former name of one.
 
     Attributes
     ----------
     chance : dict
-        Former name of ``controls``.
+        Former name of ``controls``, which is still accepted.
     """
 
     chance: Mapping[str, Any] | None
@@ -48,25 +48,34 @@ def settle_experiment(
     settings: ExperimentSettings,
     without: Collection[str] = (),
 ) -> tuple[Mapping[str, Any], Protocol, Compute]:
-    """Controls, protocol and compute of an experiment between networks.
+    """Find controls, protocol and compute of an experiment from its keywords.
 
-    Layers and conditions are compared over the same units, so a bootstrap draws stimuli alone.
+    Layers and conditions are compared over the same units, so a bootstrap draws only stimuli.
 
     Parameters
     ----------
     metrics : str, metric, or a list or dict of them, or None
-        Metrics of the experiment.
+        Metrics that the experiment was given.
     controls : dict or None
-        What is scored in place of the source, by name.
+        Populations that are scored in place of the source, by name of the control.
     settings : ExperimentSettings
-        Keywords of the experiment.
+        Further keywords that the experiment was given.
     without : collection of str
-        Keywords that mean nothing for it.
+        Keywords that the experiment does not use, and so refuses.
+
+    Returns
+    -------
+    controls : dict
+        Empty without controls.
+    protocol : Protocol
+        Settings that decide the numbers; by default, the ceiling is ``"self"``.
+    compute : Compute
+        Device, study and progress.
 
     Raises
     ------
     InputError
-        Where the bootstrap draws units or subjects, or a setting means nothing.
+        If the bootstrap draws units or subjects, or the experiment does not use a setting.
     """
     given = dict(settings)
     former = given.pop("chance", None)
@@ -74,7 +83,8 @@ def settle_experiment(
     bootstrap = protocol.bootstrap
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         raise InputError(
-            f"{bootstrap}: all is compared over the same units, so only 'stimuli' are drawn."
+            f"{bootstrap}: layers and conditions are compared over the same units, so only "
+            "'stimuli' are drawn."
         )
     return controls or former or {}, protocol, compute  # type: ignore[return-value]
 
@@ -82,16 +92,26 @@ def settle_experiment(
 def accuracy_table(
     accuracy: Mapping[str, Mapping[Any, float]], dim: str, conditions: Sequence[Any]
 ) -> xr.DataArray:
-    """What each network classifies correctly in each condition, (network, condition).
+    """Collect the accuracy of each network in each condition.
 
     Parameters
     ----------
     accuracy : dict of dict of float
-        By network and condition.
+        Share of correctly classified stimuli, by network and condition.
     dim : str
-        What a condition is called.
+        Dim of the conditions, such as ``"step"``.
     conditions : sequence
-        Those that each network needs.
+        Conditions for which an accuracy is needed.
+
+    Returns
+    -------
+    xarray.DataArray
+        Accuracy (network, condition).
+
+    Raises
+    ------
+    InputError
+        If the accuracy of a network in a condition is missing.
     """
     for network, known in accuracy.items():
         missing = [one for one in conditions if one not in known]
@@ -105,12 +125,28 @@ def accuracy_table(
 
 
 def depths(layers: int) -> NDArray[np.float64]:
-    """Proportional depth of each layer, from 0, the first, to 1, the last."""
+    """Proportional depth of each of several layers, from 0 (first) to 1 (last)."""
     return np.arange(layers) / max(layers - 1, 1)
 
 
 def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
-    """All populations with stimuli sorted by name; none may lack one that another has."""
+    """Sort the stimuli of all populations by name, and make sure that they are the same.
+
+    Parameters
+    ----------
+    *sides : dict of dict of Assembly
+        Layers by condition.
+
+    Returns
+    -------
+    list of dict of dict of Assembly
+        The same sides, with repeats averaged.
+
+    Raises
+    ------
+    InputError
+        If a population lacks a stimulus that another has, or has NaN.
+    """
     everything = [
         (one, name, assembly)
         for side in sides
@@ -123,8 +159,8 @@ def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
             lost = sorted(set(expected) ^ set(assembly.stimuli.tolist()))
             raise InputError(
                 f"{name!r} at {one!r} has {len(assembly.stimuli)} stimuli, and others have "
-                f"{len(expected)}: {examples(lost)} are not in both. All need the same, so that "
-                "scores compare: stimuli.select(names) leaves others out."
+                f"{len(expected)}: {examples(lost)} are not in both. All need the same stimuli, so "
+                "that scores can be compared: stimuli.select(names) keeps only those."
             )
         check_complete(name, assembly)
     return [
@@ -144,22 +180,22 @@ def _ordered(assembly: Assembly, names: list[str]) -> Assembly:
 
 
 def common_steps(runs: Mapping[str, Mapping[float, Any]]) -> list[float]:
-    """Steps of several trainings, which must all have the same.
+    """Find the steps of several trainings, and make sure that all have the same.
 
     Parameters
     ----------
-    runs : dict
-        Checkpoints, or what was made of them, by name of the training and step.
+    runs : dict of dict
+        Checkpoints, or layers extracted from them, by name of the training and by step.
 
     Returns
     -------
     list of float
-        From first to last.
+        Steps from first to last.
 
     Raises
     ------
     InputError
-        Where there is no training, or one lacks steps that another has.
+        If there is no training, or one lacks a step that another has.
 
     Examples
     --------
@@ -169,17 +205,17 @@ def common_steps(runs: Mapping[str, Mapping[float, Any]]) -> list[float]:
     [0.0, 1.0]
     """
     if not runs:
-        raise InputError("there is no training: give the checkpoints of one or more, by name.")
+        raise InputError("there is no training: give a dict of one or more, by name.")
     every = sorted({step for run in runs.values() for step in run})
     lacks = {
-        name: missing
+        name: steps
         for name, run in runs.items()
-        if (missing := [f"{step:g}" for step in every if step not in run])
+        if (steps := [f"{step:g}" for step in every if step not in run])
     }
     if lacks:
-        told = "; ".join(f"{name} lacks {examples(steps)}" for name, steps in lacks.items())
+        missing = "; ".join(f"{name} lacks {examples(steps)}" for name, steps in lacks.items())
         raise InputError(
-            f"the trainings have other steps ({told}): finish them, or keep only steps that all "
-            "have."
+            f"the trainings have different steps ({missing}): finish them, or keep only the steps "
+            "that all have."
         )
     return every

@@ -1,4 +1,4 @@
-"""Which layer of one network corresponds to which of another, and whether depth goes with depth."""
+"""The experiment `hierarchy`: which layer of one network corresponds to which of another."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scipy import stats
 from ..base.arrays import Floats
 from ..base.errors import InputError
 from ..data.assembly import Assembly
-from ..scoring.results import aggregate, described, included_units
+from ..scoring.results import aggregate, included_units, with_long_names
 from ..scoring.score import scored
 from ..statistics.aggregation import over_units
 from ..statistics.inference import Factors
 from .conditions import ExperimentSettings, depths, settle_experiment
 from .summaries import Arrays, Statistic, with_intervals
 
-__all__ = ["LEAST_LAYERS", "hierarchy"]
+__all__ = ["hierarchy"]
 
-LEAST_LAYERS = 2
+_LEAST_LAYERS = 2
 
 
 def hierarchy(
@@ -38,91 +38,115 @@ def hierarchy(
 ) -> xr.Dataset:
     """Score each layer of one network against each of another, and find counterparts.
 
-    Layers are in the order of the dicts, which is taken for their depth: from 0, the first, to 1,
-    the last. Networks of different length are compared by this proportional depth. The target may
-    be a recording as well: ``recording.by("region")``, with a ceiling from its repeats.
+    The order of the layers is that of the dicts. Depth is the proportional position in this order,
+    from 0 (first layer) to 1 (last layer), so that networks of different length can be compared.
+    The target may also be a recording (``recording.by("region")``), with a ceiling from its
+    repeats.
 
     Parameters
     ----------
     source, target : dict of Assembly
         Layers by name, from first to last; two or more on each side.
     metrics : str, metric, or a list or dict of them, optional
-        As for `score`; all three by default.
-    controls : dict, optional
-        By name, what is scored in place of the source, to see what chance would give: `rotated` of
-        the source, or the same layers of an untrained network.
+        As for `score`; by default, all three.
+    controls : dict of dict of Assembly, optional
+        Layers that are scored in place of the source, by name of the control, to see what chance
+        gives: `rotated` of the source, or the same layers of an untrained network.
     level : float
-        Confidence level of the intervals.
+        Confidence level of the intervals, between 0 and 1.
     **settings
-        As for `score`: ``folds``, ``ceiling`` (``"self"`` by default, for networks,
-        which have no noise), ``min_reliability``, ``bootstrap``, ``shuffle``, ``device``,
-        ``study``, ``progress``, or ``protocol`` and ``compute``. The bootstrap is over stimuli: it
-        gives intervals, and how sure a partner is. Each of its ``refits`` fits all maps again.
+        As for `score`: ``folds``, ``ceiling`` (by default ``"self"``, since networks have no
+        noise), ``min_reliability``, ``bootstrap``, ``shuffle``, ``device``, ``study``,
+        ``progress``; or ``protocol`` and ``compute``. The bootstrap draws only stimuli. Maps are
+        fitted again in each of its ``refits``.
 
     Returns
     -------
     xarray.Dataset
-        ``r``, ``normalized`` (metric, source, target): aggregated, as `summary` has them;
-        ``ceiling`` (metric, target); ``partner_of_target`` (metric, target) and
-        ``partner_of_source`` (metric, source): the layer of the other side with the greatest r.
-        By metric: ``depth_correlation``, Spearman's correlation of the depth of a target layer
-        with that of its partner; ``diagonal``, how much higher r is, on average, for the source
-        layer whose depth is nearest than for all others. With a bootstrap, ``sure_of_target``
-        (metric, target, source) and ``sure_of_source`` (metric, source, target): in which share of
-        the resamples, with maps fitted anew, each layer is the partner; ``*_low`` and ``*_high``
-        of ``depth_correlation`` and ``diagonal``. With a shuffle, ``r_shuffled`` (metric, source,
-        target, shuffle). With `controls`, ``r_chance`` (chance, metric, source, target). Along
-        ``source`` and ``target`` stand ``source_depth`` and ``target_depth``.
+        Results, with these variables:
+
+        - ``r``, ``normalized`` (metric, source, target) and ``ceiling`` (metric, target):
+          aggregates, as in `summary`;
+        - ``partner_of_target`` (metric, target), ``partner_of_source`` (metric, source): name of
+          the layer of the other network with the highest r;
+        - ``depth_correlation`` (metric): Spearman's correlation of the depth of each target layer
+          with the depth of its partner;
+        - ``diagonal`` (metric): mean r of the pairs of layers with the nearest depth, minus the
+          mean r of all other pairs.
+
+        With a bootstrap:
+
+        - ``sure_of_target`` (metric, target, source), ``sure_of_source`` (metric, source, target):
+          share of the resamples, with maps fitted again, in which each layer is the partner;
+        - ``depth_correlation_low``, ``depth_correlation_high``, ``diagonal_low``,
+          ``diagonal_high``: ends of the confidence intervals.
+
+        With a shuffle, ``r_shuffled`` (metric, source, target, shuffle). With `controls`,
+        ``r_chance`` (chance, metric, source, target), where ``chance`` is the name of the control.
+        The coordinates ``source_depth`` and ``target_depth`` are depths of the layers.
 
     Raises
     ------
     InputError
-        Where a side is no dict of two layers or more, or `score` raises.
+        If a side is no dict of two or more layers, a control has other layers than the source, or
+        as `score` does.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Kornblith, Norouzi, Lee and Hinton 2019,
-    ICML (layer correspondence).
+    ICML (correspondence of layers).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> rng = np.random.default_rng(0)
+    >>> names = [f"image{i:02d}" for i in range(30)]
+    >>> shared = [rng.standard_normal((30, 5)) for _ in range(3)]  # what networks have in common
+    >>> def network():
+    ...     return {
+    ...         f"layer{k}": cv.Assembly.from_array(x + rng.standard_normal((30, 5)), stimuli=names)
+    ...         for k, x in enumerate(shared)
+    ...     }
+    >>> found = cv.hierarchy(network(), network(), "procrustes", folds=cv.Folds(3))
+    >>> found["partner_of_target"].values.tolist()
+    [['layer0', 'layer1', 'layer2']]
+    >>> found["depth_correlation"].values.round(2).tolist()
+    [1.0]
     """
     _check_layers(source, target)
     controls, protocol, compute = settle_experiment(metrics, controls, settings)
-    for name, substitute in controls.items():
-        if list(substitute) != list(source):
-            raise InputError(
-                f"control {name!r} has layers {list(substitute)}, and the source {list(source)}: "
-                "it stands in its place, so it needs the same."
-            )
+    _check_controls(controls, source)
     scores = scored(
         "hierarchy", source, target, protocol, compute, units=protocol.bootstrap is not None
     )
     result = _with_partners(aggregate(scores))
+    several = _by_draw(scores, result["r"])
     n_drawn = float("nan")
     if protocol.bootstrap is not None:
         n_drawn = float(scores["n_drawn"].sel(factor="stimuli")[0])
-        result = result.assign(_how_sure(scores, result))
-    several = _resampled(scores, result["r"])
-    found = with_intervals(several, _STATISTICS, n_drawn, protocol.folds.n, level)
-    result = result.assign(found)
+        result = result.assign(_shares_of_draws(several, result))
+    result = result.assign(with_intervals(several, _STATISTICS, n_drawn, protocol.folds.n, level))
     alone = replace(protocol, ceiling=None, bootstrap=None, shuffle=None)
-    substitutes = {
+    of_controls = {
         name: scored("hierarchy", layers, target, alone, compute, units=False)
         for name, layers in controls.items()
     }
-    if substitutes:
-        each = [scores["r"] for scores in substitutes.values()]
+    if of_controls:
+        each = [one["r"] for one in of_controls.values()]
         result["r_chance"] = xr.concat(each, xr.Variable("chance", list(controls)))
-    made = json.loads(scores.attrs["provenance"]) | {"level": level}
-    made["controls"] = {
-        name: json.loads(one.attrs["provenance"])["sources"] for name, one in substitutes.items()
+    content = json.loads(scores.attrs["provenance"]) | {"level": level}
+    content["controls"] = {
+        name: json.loads(one.attrs["provenance"])["sources"] for name, one in of_controls.items()
     }
-    attrs = scores.attrs | {"provenance": json.dumps(made)}
-    return described(result, _LONG_NAMES).assign_attrs(attrs)
+    attrs = scores.attrs | {"provenance": json.dumps(content)}
+    return with_long_names(result, _LONG_NAMES).assign_attrs(attrs)
 
 
 def _check_layers(source: object, target: object) -> None:
-    """Make sure that both sides are layers in an order."""
+    """Make sure that both sides are dicts of layers."""
     for side, layers in (("source", source), ("target", target)):
-        if not isinstance(layers, Mapping) or len(layers) < LEAST_LAYERS:
+        if not isinstance(layers, Mapping) or len(layers) < _LEAST_LAYERS:
             given = (
                 f"{len(layers)} layer(s)" if isinstance(layers, Mapping) else type(layers).__name__
             )
@@ -132,8 +156,20 @@ def _check_layers(source: object, target: object) -> None:
             )
 
 
+def _check_controls(
+    controls: Mapping[str, Mapping[str, Assembly]], source: Mapping[str, Assembly]
+) -> None:
+    """Make sure that controls have the layers of the source."""
+    for name, layers in controls.items():
+        if list(layers) != list(source):
+            raise InputError(
+                f"control {name!r} has layers {list(layers)}, and the source {list(source)}: a "
+                "control is scored in place of the source, so give the same layers."
+            )
+
+
 def _with_partners(found: xr.Dataset) -> xr.Dataset:
-    """Scores of all pairs of layers, with depths, and the partner of each layer."""
+    """Scores of all pairs of layers, with the depths of layers and the partner of each."""
     names = ["r", "normalized", "ceiling", *(["r_shuffled"] if "r_shuffled" in found else [])]
     result: xr.Dataset = found[names].transpose("metric", "source", "target", ...)
     result = result.assign_coords(
@@ -142,13 +178,13 @@ def _with_partners(found: xr.Dataset) -> xr.Dataset:
     )
     r = result["r"].values
     for side, other in (("target", "source"), ("source", "target")):
-        rank = _partner(r, axis=1 if side == "target" else 2)
-        result[f"partner_of_{side}"] = (("metric", side), result[other].values[rank])
+        partner = _partner(r, axis=1 if side == "target" else 2)
+        result[f"partner_of_{side}"] = (("metric", side), result[other].values[partner])
     return result
 
 
-def _resampled(scores: xr.Dataset, r: xr.DataArray) -> dict[Factors, Arrays]:
-    """Scores of all pairs of layers (metric, source, target), as found and in the resamples."""
+def _by_draw(scores: xr.Dataset, r: xr.DataArray) -> dict[Factors, Arrays]:
+    """Scores of all pairs of layers (metric, source, target): of the data, and in resamples."""
     found: dict[Factors, Arrays] = {(): {"r": r}}
     names = {("stimuli",): "r_draws", ("refit",): "r_refits"}
     for factors, name in names.items() if "r_draws" in scores else ():
@@ -159,37 +195,36 @@ def _resampled(scores: xr.Dataset, r: xr.DataArray) -> dict[Factors, Arrays]:
     return found
 
 
-def _how_sure(scores: xr.Dataset, result: xr.Dataset) -> dict[str, Any]:
-    """In which share of the resamples, with maps fitted again, each layer is the partner."""
-    draws = _resampled(scores, result["r"])["refit",]["r"].values
+def _shares_of_draws(scores: Mapping[Factors, Arrays], result: xr.Dataset) -> dict[str, Any]:
+    """Share of the resamples, with maps fitted again, in which each layer is the partner."""
+    draws = scores["refit",]["r"].values
     shares: dict[str, Any] = {}
     for side, other, axis in (("target", "source", 2), ("source", "target", 3)):
-        rank = _partner(draws, axis)  # (draw, metric, side)
-        each = np.arange(result.sizes[other])
-        share = (rank[..., None] == each).mean(axis=0)
+        partner = _partner(draws, axis)  # (draw, metric, side)
+        layers = np.arange(result.sizes[other])
+        share = (partner[..., None] == layers).mean(axis=0)
         shares[f"sure_of_{side}"] = (("metric", side, other), share)
     return shares
 
 
 def _partner(r: Floats, axis: int) -> NDArray[np.intp]:
-    """Who has the greatest score along an axis; a layer without a score is no partner."""
+    """Position of the layer with the highest score along an axis; NaN counts as the lowest."""
     return np.asarray(np.nan_to_num(r, nan=-np.inf).argmax(axis=axis))
 
 
 def _depth_correlation(r: Floats) -> Floats:
-    """Spearman's correlation of depth and partner's depth; r is (..., source, target)."""
-    place = _partner(r, axis=-2).astype(np.float64)
-    place = stats.rankdata(place, axis=-1)
+    """Spearman's correlation of depths of layers and partners; r is (..., source, target)."""
+    rank = stats.rankdata(_partner(r, axis=-2).astype(np.float64), axis=-1)
+    rank = rank - rank.mean(axis=-1, keepdims=True)
     depth = np.arange(1, r.shape[-1] + 1) - (r.shape[-1] + 1) / 2
-    place = place - place.mean(axis=-1, keepdims=True)
-    lengths = np.sqrt((place**2).sum(axis=-1) * (depth**2).sum())
-    # where all layers share one partner, depth says nothing
-    r_depth = np.divide(place @ depth, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    lengths = np.sqrt((rank**2).sum(axis=-1) * (depth**2).sum())
+    # 0 if all layers have the same partner
+    r_depth = np.divide(rank @ depth, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     return np.asarray(r_depth)
 
 
 def _diagonal(r: Floats) -> Floats:
-    """Mean r at the nearest depth, less that of all other pairs; r is (..., source, target)."""
+    """Mean r of pairs of nearest depth, minus that of all others; r is (..., source, target)."""
     sources, targets = r.shape[-2:]
     apart = np.abs(depths(sources)[:, None] - depths(targets))
     near = apart == apart.min(axis=0)
@@ -197,7 +232,7 @@ def _diagonal(r: Floats) -> Floats:
 
 
 def _of_r(function: Callable[[Floats], Floats]) -> Callable[[Arrays], xr.DataArray]:
-    """A statistic of r (..., source, target), as one of labelled scores."""
+    """Turn a function of an array r (..., source, target) into one of labelled scores."""
 
     def of(scores: Arrays) -> xr.DataArray:
         r = scores["r"].transpose(..., "metric", "source", "target")
@@ -211,10 +246,10 @@ _STATISTICS = {
     "diagonal": Statistic(_of_r(_diagonal), "score"),
 }
 _LONG_NAMES = {
-    "depth_correlation": "rank correlation of the depth of layers with that of their partners",
-    "diagonal": "r of layers of nearest depth less that of all other pairs",
-    "partner_of_target": "source layer with the greatest r",
-    "partner_of_source": "target layer with the greatest r",
+    "depth_correlation": "rank correlation of the depths of layers with those of their partners",
+    "diagonal": "r of pairs of layers of nearest depth minus r of all other pairs",
+    "partner_of_target": "source layer with the highest r",
+    "partner_of_source": "target layer with the highest r",
     "sure_of_target": "share of resamples in which a source layer is the partner",
     "sure_of_source": "share of resamples in which a target layer is the partner",
     "source_depth": "proportional depth of the source layer, from 0 (first) to 1 (last)",

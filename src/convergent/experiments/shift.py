@@ -1,4 +1,4 @@
-"""How alignment changes on other stimuli than those it was found with: distorted or redrawn."""
+"""The experiment `shift`: how alignment changes when stimuli are distorted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..scoring.engine import score_pairs
 from ..scoring.inputs import Source, design_of
 from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
-from ..scoring.results import described
+from ..scoring.results import with_long_names
 from ..scoring.targets import Target, target_of
 from ..statistics.inference import Factors
 from .conditions import (
@@ -33,9 +33,9 @@ from .conditions import (
 )
 from .summaries import Arrays, Statistic, aggregates, on_grid, with_intervals
 
-__all__ = ["MAPS", "shift"]
+__all__ = ["shift"]
 
-MAPS = ("transferred", "refitted")
+_MAPS = ("transferred", "refitted")
 
 
 def shift(
@@ -48,147 +48,197 @@ def shift(
     level: float = 0.95,
     **settings: Unpack[ExperimentSettings],
 ) -> xr.Dataset:
-    """Score layers of two networks on distorted stimuli, with the map of the others and a new one.
+    """Score layers of two networks on distorted stimuli, with transferred and with refitted maps.
 
-    The layer at each place in one network is scored against that at the same place in the other.
-    `transferred`: the map is fitted on the training stimuli as they are, and scored on the test
-    stimuli distorted; `refitted`: fitted on the training stimuli distorted as well. Stimuli and
-    folds are the same throughout, so all differences are paired.
+    Each layer of one network is scored against the layer at the same position in the other
+    network, in two ways:
+
+    - `transferred`: the map is fitted on the undistorted training stimuli, and scored on the
+      distorted test stimuli;
+    - `refitted`: the map is fitted on the distorted training stimuli as well.
+
+    Stimuli and folds are the same at all levels of distortion, so all differences are paired.
 
     Parameters
     ----------
     source, target : dict of dict of Assembly
-        By level of distortion, the control first, and by layer, from first to last: what `extract`
-        gives for each level of `distort`, or for each folder of images with the same names.
+        Layers by level of distortion and by name. The first level is the control: undistorted
+        stimuli. Layers are in order, from first to last. This is what `extract` returns for each
+        level of `distort`, or for each folder of images with the same names.
     metrics : str, metric, or a list or dict of them, optional
-        As for `score`; all three by default.
-    controls : dict, optional
-        By name, what is scored in place of the source, to see what chance would give: `shuffled`
-        or `rotated` of the source, or the same layers of an untrained network.
+        As for `score`; by default, all three.
+    controls : dict of dict of dict of Assembly, optional
+        Layers that are scored in place of the source, by name of the control, to see what chance
+        gives: `shuffled` or `rotated` of the source, or the same layers of an untrained network.
     accuracy : dict of dict of float, optional
-        By network, the share of stimuli that it classifies correctly at each level (`accuracy`).
+        Share of stimuli that are classified correctly, by network and level (see `accuracy`).
     level : float
-        Confidence level of the intervals.
+        Confidence level of the intervals, between 0 and 1.
     **settings
-        ``folds``, ``bootstrap``, ``device``, ``study``, ``progress``, or ``protocol``
-        and ``compute``: as for `score`. The bootstrap is over stimuli; each of its ``refits`` fits
-        all maps again.
+        As for `score`: ``folds``, ``bootstrap``, ``device``, ``study``, ``progress``; or
+        ``protocol`` and ``compute``. The bootstrap draws only stimuli. Maps are fitted again in
+        each of its ``refits``.
 
     Returns
     -------
     xarray.Dataset
-        ``r_control`` (metric, layer); ``r`` (metric, map, level, layer), mean over folds, then
-        median over the units that have a score there; ``drop`` = 1 - r / r_control; ``slope``
-        (metric, map, level): how much faster the last layer drops than the first, from a line
-        through the drops over depth; ``silent`` (level, layer): target units that are constant at a
-        level, and so have no score (where there are many, a drop compares other units as well).
-        With a bootstrap, ``*_low`` and ``*_high`` of all but the last. With
-        `controls`, ``r_chance_control`` (chance, metric, layer) and ``r_chance`` (chance, metric,
-        map, level, layer). With `accuracy`, ``accuracy_control`` (network), and ``accuracy`` and
-        ``accuracy_drop`` (network, level). Along ``layer`` stand ``depth`` (0 the first, 1 the
-        last) and ``target_layer``.
+        Results, with these variables:
+
+        - ``r_control`` (metric, layer), ``r`` (metric, map, level, layer): score on undistorted
+          and on distorted stimuli, mean over folds, then median over the units that have a score;
+        - ``drop`` (metric, map, level, layer): 1 - r / r_control;
+        - ``slope`` (metric, map, level): how much larger the drop of the last layer is than that of
+          the first, from a line that is fitted to drop as a function of depth;
+        - ``silent`` (level, layer): number of target units that are constant at a level, and so
+          have no score. If there are many, r and r_control are medians over different units.
+
+        With a bootstrap, ends of confidence intervals, ``NAME_low`` and ``NAME_high``, of all
+        variables but ``silent``. With `controls`, ``r_chance_control`` (chance, metric, layer) and
+        ``r_chance`` (chance, metric, map, level, layer), where ``chance`` is the name of the
+        control. With `accuracy`, ``accuracy_control`` (network), ``accuracy`` and
+        ``accuracy_drop`` (network, level). The coordinate ``depth`` of layers goes from 0 (first)
+        to 1 (last); ``target_layer`` is the name of the layer in the target.
 
     Raises
     ------
     InputError
-        Where levels or numbers of layers differ, a stimulus is missing at some level, or nothing
-        can be scored.
+        If levels or numbers of layers differ, a stimulus is missing at some level, or nothing can
+        be scored.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Geirhos et al. 2021, NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> rng = np.random.default_rng(0)
+    >>> names = [f"image{i:02d}" for i in range(60)]
+    >>> shared = [rng.standard_normal((60, 5)) for _ in range(2)]  # what networks have in common
+    >>> def layers(noise):
+    ...     return {
+    ...         f"layer{k}": cv.Assembly.from_array(
+    ...             x + (0.5 + noise * k) * rng.standard_normal((60, 5)), stimuli=names
+    ...         )
+    ...         for k, x in enumerate(shared)
+    ...     }
+    >>> one, other = ({"original": layers(0), "blurred": layers(1)} for _ in range(2))
+    >>> found = cv.shift(one, other, "procrustes", folds=cv.Folds(3))
+    >>> found["drop"].sel(map="refitted", level="blurred").values.round(2).tolist()
+    [[0.11, 0.88]]
     """
     controls, protocol, compute = settle_experiment(
         metrics, controls, settings, without=("ceiling", "min_reliability", "shuffle")
     )
     protocol = replace(protocol, ceiling=None)
-    levels, layers, partners = _check_sides(source, target)
+    partners = _check_sides(source, target)
     _check_controls(controls, source)
+    levels = list(source)
     correct = accuracy_table(accuracy, "level", levels) if accuracy else None
-    sides = dict(
-        zip(
-            ["", *controls, "target"],
-            map(_same_units, same_stimuli(source, *controls.values(), target)),
-            strict=True,
-        )
-    )
-    first = sides[""][levels[0]][layers[0]]
-    hashes = {
-        (side, one, layer): assembly.fingerprint()
-        for side, of_level in sides.items()
-        for one, of_layer in of_level.items()
-        for layer, assembly in of_layer.items()
-    }
-    work = _Work(sides, hashes, levels, partners, protocol, design_of(protocol, [first]))
+    names = ["", *controls, "target"]
+    given = map(_same_units, same_stimuli(source, *controls.values(), target))
+    work = _Work(dict(zip(names, given, strict=True)), levels, partners, protocol)
     found = score_pairs(
         work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
     )
-    result = _labelled(found, work, level)
-    silent = [[_silent(sides["target"][one][partners[k]]) for k in layers] for one in levels[1:]]
-    result["silent"] = (("level", "layer"), np.array(silent, dtype=np.intp))
+    result = _labelled(found, work, level).assign(silent=work.silent())
     if correct is not None:
         result = result.assign(_losses(correct))
-    return described(result, _LONG_NAMES).assign_attrs(
-        n_stimuli=len(first.stimuli),
+    return with_long_names(result, _LONG_NAMES).assign_attrs(
+        n_stimuli=len(work.first.stimuli),
         control=str(levels[0]),
         **provenance(
             "shift",
-            {"inputs": hashes},
+            {"inputs": work.hashes},
             protocol=protocol,
             compute=compute,
             settings={"level": level},
-            inputs={place: sides[place[0]][place[1]][place[2]] for place in hashes},
+            inputs={key: work.sides[key[0]][key[1]][key[2]] for key in work.hashes},
         ),
     )
 
 
-class _Place(NamedTuple):
-    """A layer of the source (or of a control), with the undistorted and one distorted level."""
+class _Layer(NamedTuple):
+    """A layer of the source (or of a control) on undistorted stimuli and at one level."""
 
-    control: str
+    control: str  # '' for the source itself
     layer: str
     level: Hashable
 
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What is scored against what: populations at a level stand below the undistorted ones."""
+    """What is scored against what.
 
-    sides: Mapping[str, Mapping[Any, Mapping[str, Assembly]]]  # source '', controls, 'target'
-    hashes: Mapping[tuple[str, Hashable, str], str]
+    The responses of a layer at a level of distortion stand below those to the undistorted stimuli,
+    in one population; the folds of a design say which of the two are training and test stimuli.
+
+    Attributes
+    ----------
+    sides : dict
+        Layers by level and name, for the source (''), each control, and the target ('target').
+    levels : list
+        Levels of distortion; the first is undistorted.
+    partners : dict of str
+        Layer of the target for each layer of the source.
+    protocol : Protocol
+        Settings that decide the numbers.
+    """
+
+    sides: Mapping[str, Mapping[Any, Mapping[str, Assembly]]]
     levels: Sequence[Hashable]
     partners: Mapping[str, str]
     protocol: Protocol
-    design: Design
+
+    @property
+    def first(self) -> Assembly:
+        """First layer of the source on undistorted stimuli."""
+        return self.sides[""][self.levels[0]][next(iter(self.partners))]
 
     @cached_property
-    def targets(self) -> dict[_Place, Target]:
-        """Layers that are predicted."""
-        # distorted stimuli stand below the others, and are drawn with them
+    def hashes(self) -> dict[tuple[str, Hashable, str], str]:
+        """SHA-256 of each layer, by side, level and name."""
         return {
-            place: target_of(
-                _name(place),
-                *self._stack(place, "target"),
+            (side, one, layer): assembly.fingerprint()
+            for side, of_level in self.sides.items()
+            for one, of_layer in of_level.items()
+            for layer, assembly in of_layer.items()
+        }
+
+    @cached_property
+    def design(self) -> Design:
+        """Folds and resamples of the undistorted stimuli."""
+        return design_of(self.protocol, [self.first])
+
+    @cached_property
+    def targets(self) -> dict[_Layer, Target]:
+        """Layers that are predicted."""
+        return {
+            key: target_of(
+                _name(key),
+                *self._stack(key, "target"),
                 self.protocol,
                 self.design,
                 may_be_silent=True,
             )
-            for place in self._places("")
+            for key in self._keys("")
         }
 
-    def sources(self) -> dict[_Place, Source]:
+    def sources(self) -> dict[_Layer, Source]:
         """Layers that are mapped."""
         found = {}
         for control in self.controls:
-            for place in self._places(control):
-                assemblies, sha256 = self._stack(place, control)
-                found[place] = Source(_name(place), tuple(assemblies), sha256)
+            for key in self._keys(control):
+                assemblies, sha256 = self._stack(key, control)
+                found[key] = Source(_name(key), tuple(assemblies), sha256)
         return found
 
     def designs(self) -> dict[str, Design]:
-        """Folds of the undistorted stimuli, and of both ways to map distorted ones."""
-        n, resamples = len(self._first.stimuli), self.design.resamples
+        """Folds of the undistorted stimuli, and of both kinds of map of distorted stimuli."""
+        n, resamples = len(self.first.stimuli), self.design.resamples
         if resamples.counts is not None:
+            # a distorted stimulus is drawn together with the undistorted one
             resamples = replace(resamples, counts=np.tile(resamples.counts, (1, 2)))
         transferred = [(train, n + test) for train, test in self.design.splits]
         refitted = [(n + train, n + test) for train, test in self.design.splits]
@@ -200,72 +250,86 @@ class _Work:
         return of_maps | {f"{name}, control": one.alone() for name, one in of_maps.items()}
 
     def pairs(self) -> list[Pair]:
-        """Layer by layer, so that what is used together stands together."""
+        """Pairs layer by layer, so that those that use the same layers follow each other."""
         found = []
         for layer, level in product(self.partners, self.levels):
-            for control in self.controls:
-                place = _Place(control, layer, level)
-                names = MAPS if level != self.levels[0] else ("undistorted",)
-                found += [
-                    Pair(place, place._replace(control=""), self.design_of(name, control))
-                    for name in names
-                ]
+            names = _MAPS if level != self.levels[0] else ("undistorted",)
+            for control, name in product(self.controls, names):
+                key = _Layer(control, layer, level)
+                found.append(Pair(key, key._replace(control=""), _design_name(name, control)))
         return found
 
     @property
     def controls(self) -> list[str]:
-        """The source itself, '', and what is scored in its place."""
+        """The source itself (''), and the controls."""
         return [side for side in self.sides if side != "target"]
 
-    @staticmethod
-    def design_of(name: str, control: str) -> str:
-        """Controls are scored without resamples."""
-        return f"{name}, control" if control else name
+    def silent(self) -> xr.DataArray:
+        """Number of constant target units at each level of distortion."""
+        counts = [
+            [_silent(self.sides["target"][one][partner]) for partner in self.partners.values()]
+            for one in self.levels[1:]
+        ]
+        return xr.DataArray(np.array(counts, dtype=np.intp), dims=("level", "layer"))
 
-    @property
-    def _first(self) -> Assembly:
-        return next(iter(self.sides["target"][self.levels[0]].values()))
+    def aggregate(
+        self,
+        found: PairResults,
+        control: str,
+        metric: str,
+        name: str,
+        level: Hashable,
+        layer: str,
+    ) -> Mapping[Factors, Any]:
+        """Aggregate over units of one score, with its resamples."""
+        source, target = _Layer(control, layer, level), _Layer("", layer, level)
+        scores = found.pairs[Key(metric, source, target, _design_name(name, control))]
+        return aggregates(scores, self.targets[target].included)
 
-    def _places(self, control: str) -> list[_Place]:
+    def _keys(self, control: str) -> list[_Layer]:
         return [
-            _Place(control, layer, level) for layer, level in product(self.partners, self.levels)
+            _Layer(control, layer, level) for layer, level in product(self.partners, self.levels)
         ]
 
-    def _stack(self, place: _Place, side: str) -> tuple[list[Assembly], str]:
-        layer = self.partners[place.layer] if side == "target" else place.layer
-        levels = dict.fromkeys((self.levels[0], place.level))
+    def _stack(self, key: _Layer, side: str) -> tuple[list[Assembly], str]:
+        """Responses at the first level and at another one, and their hash."""
+        layer = self.partners[key.layer] if side == "target" else key.layer
+        levels = dict.fromkeys((self.levels[0], key.level))
         assemblies = [self.sides[side][one][layer] for one in levels]
         return assemblies, " ".join(self.hashes[side, one, layer] for one in levels)
 
 
-def _name(place: _Place) -> str:
-    return f"{place.layer}, level {place.level}"
+def _name(key: _Layer) -> str:
+    return f"{key.layer}, level {key.level}"
+
+
+def _design_name(name: str, control: str) -> str:
+    """Name of a design; controls are scored without resamples."""
+    return f"{name}, control" if control else name
 
 
 def _check_controls(controls: Mapping[str, Levels], source: Levels) -> None:
-    """Make sure that controls can stand in the place of the source."""
+    """Make sure that controls have the levels and layers of the source."""
     wanted = {one: list(of_level) for one, of_level in source.items()}
     for name, substitute in controls.items():
         has = {one: list(of_level) for one, of_level in substitute.items()}
         if has != wanted:
             raise InputError(
-                f"control {name!r} has other levels or layers than the source ({has}): it stands "
-                f"in its place, so give levels {list(wanted)} with layers "
+                f"control {name!r} has other levels or layers than the source ({has}): a control "
+                f"is scored in place of the source, so give levels {list(wanted)} with layers "
                 f"{next(iter(wanted.values()))}."
             )
 
 
-def _check_sides(
-    source: Levels, target: Levels
-) -> tuple[list[Hashable], list[str], dict[str, str]]:
-    """Levels, layers of the source, and the target's layer for each."""
+def _check_sides(source: Levels, target: Levels) -> dict[str, str]:
+    """Make sure that both sides have the same levels, and pair their layers by position."""
     names: list[list[str]] = []
     for side, given in (("source", source), ("target", target)):
         if not isinstance(given, Mapping) or not all(
             isinstance(x, Mapping) for x in given.values()
         ):
             raise InputError(
-                f"{side} is a {type(given).__name__}: give a dict of what `extract` gives, by "
+                f"{side} is a {type(given).__name__}: give a dict of what `extract` returns, by "
                 "level, the control first."
             )
         each = [list(layers) for layers in given.values()]
@@ -281,14 +345,14 @@ def _check_sides(
         )
     if len(names[0]) != len(names[1]):
         raise InputError(
-            f"source has {len(names[0])} layers and target {len(names[1])}: the layers at each "
-            "place are compared, so choose as many of both."
+            f"source has {len(names[0])} layers and target {len(names[1])}: layers at the same "
+            "position are compared, so choose equally many of both."
         )
-    return list(source), names[0], dict(zip(*names, strict=True))
+    return dict(zip(*names, strict=True))
 
 
 def _same_units(side: Levels) -> dict[Any, dict[str, Assembly]]:
-    """Units of each layer in the order of the control; none may be lost at some level."""
+    """Put the units of each layer in the order of the control; all levels must have the same."""
     control = next(iter(side.values()))
     found: dict[Any, dict[str, Assembly]] = {one: {} for one in side}
     for one, layers in side.items():
@@ -307,36 +371,35 @@ def _same_units(side: Levels) -> dict[Any, dict[str, Assembly]]:
 
 
 def _silent(assembly: Assembly) -> int:
-    """How many units are constant."""
+    """Number of units that are constant."""
     data = assembly.data
     least, most = (bound.values for bound in (data.min("stimulus"), data.max("stimulus")))
     return int(is_silent_range(least, most, data.dtype).sum())
 
 
 def _labelled(found: PairResults, work: _Work, level: float) -> xr.Dataset:
-    """Scores and what follows from them, with labels."""
+    """Scores, and statistics of them with intervals, with labels."""
 
-    def aggregate(
-        control: str, metric: str, name: str, one: Hashable, layer: str
-    ) -> Mapping[Factors, Any]:
-        source, target = _Place(control, layer, one), _Place("", layer, one)
-        key = Key(metric, source, target, work.design_of(name, control))
-        return aggregates(found.pairs[key], work.targets[target].included)
+    def distorted(*labels: Any) -> Mapping[Factors, Any]:
+        return work.aggregate(found, *labels)
 
     def undistorted(control: str, metric: str, layer: str) -> Mapping[Factors, Any]:
-        return aggregate(control, metric, "undistorted", work.levels[0], layer)
+        return work.aggregate(found, control, metric, "undistorted", work.levels[0], layer)
 
-    metrics, layers, others = list(work.protocol.metrics), list(work.partners), work.levels[1:]
-    depth = xr.DataArray(depths(len(layers)), dims="layer")
-    alone: dict[str, Sequence[Any]] = {"metric": metrics, "layer": layers}
+    coords = _coords(work)
+    alone: dict[str, Sequence[Any]] = {
+        "metric": list(work.protocol.metrics),
+        "layer": list(work.partners),
+    }
     grid: dict[str, Sequence[Any]] = {
-        "metric": metrics,
-        "map": MAPS,
-        "level": others,
-        "layer": layers,
+        "metric": alone["metric"],
+        "map": _MAPS,
+        "level": work.levels[1:],
+        "layer": alone["layer"],
     }
     of_control = on_grid(lambda *labels: undistorted("", *labels), alone)
-    of_levels = on_grid(lambda *labels: aggregate("", *labels), grid)
+    of_levels = on_grid(lambda *labels: distorted("", *labels), grid)
+    depth = xr.DataArray(coords["depth"][1], dims="layer")
     scores: dict[Factors, Arrays] = {
         factors: {"r_control": array, "r": of_levels[factors], "depth": depth}
         for factors, array in of_control.items()
@@ -345,23 +408,27 @@ def _labelled(found: PairResults, work: _Work, level: float) -> xr.Dataset:
         with_intervals(scores, _STATISTICS, work.design.n_drawn, work.design.n_folds, level)
     )
     controls = work.controls[1:]
-    coords = {
-        "metric": metrics,
-        "map": list(MAPS),
-        "level": [str(one) for one in others],
-        "layer": layers,
-        "depth": ("layer", depth.values),
-        "target_layer": ("layer", list(work.partners.values())),
-    }
     if controls:
-        variables["r_chance"] = on_grid(aggregate, {"chance": controls} | grid)[()]
+        variables["r_chance"] = on_grid(distorted, {"chance": controls} | grid)[()]
         variables["r_chance_control"] = on_grid(undistorted, {"chance": controls} | alone)[()]
         coords["chance"] = controls
     return xr.Dataset(variables, coords=coords)
 
 
+def _coords(work: _Work) -> dict[str, Any]:
+    """Labels of a result."""
+    return {
+        "metric": list(work.protocol.metrics),
+        "map": list(_MAPS),
+        "level": [str(one) for one in work.levels[1:]],
+        "layer": list(work.partners),
+        "depth": ("layer", depths(len(work.partners))),
+        "target_layer": ("layer", list(work.partners.values())),
+    }
+
+
 def _losses(correct: xr.DataArray) -> dict[str, xr.DataArray]:
-    """What networks classify correctly, and how much of it they lose; the control is first."""
+    """Accuracy on undistorted and on distorted stimuli, and the share that is lost."""
     control, others = correct.isel(level=0), correct.isel(level=slice(1, None))
     return {
         "accuracy_control": control,
@@ -377,7 +444,7 @@ def _drop(scores: Arrays) -> xr.DataArray:
 
 
 def _slope(scores: Arrays) -> xr.DataArray:
-    """How much faster the last layer drops than the first, from a line over depth."""
+    """Drop of the last layer minus that of the first, from a line fitted over depth."""
     centred = scores["depth"] - scores["depth"].mean()
     square = float((centred**2).sum())
     slope = (_drop(scores) * centred).sum("layer", skipna=False) / (square or np.nan)
@@ -394,12 +461,12 @@ _LONG_NAMES = {
     "r_control": "score on undistorted stimuli",
     "r": "score on distorted stimuli",
     "drop": "share of the score that is lost",
-    "slope": "drop of the last layer less that of the first",
+    "slope": "drop of the last layer minus that of the first",
     "silent": "number of target units that are constant at a level",
     "r_chance": "score of a control in place of the source",
     "r_chance_control": "score of a control on undistorted stimuli",
     "accuracy": "share of stimuli that a network classifies correctly",
-    "accuracy_control": "the same, of undistorted stimuli",
+    "accuracy_control": "share of undistorted stimuli that a network classifies correctly",
     "accuracy_drop": "share of the accuracy that is lost",
     "map": "map fitted on undistorted stimuli (transferred) or distorted ones (refitted)",
     "level": "level of distortion",

@@ -1,4 +1,4 @@
-"""Summaries of scores: aggregates over units, and statistics with their intervals."""
+"""Summaries of scores: aggregates over units, and statistics with confidence intervals."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ Arrays = Mapping[str, xr.DataArray]  # scores by name
 
 
 def aggregates(scores: PairScores, included: Integers) -> dict[Factors, Any]:
-    """Median over units of the mean over folds, as found and in resamples.
+    """Take the mean over folds, then the median over units; also in resamples.
 
     Parameters
     ----------
     scores : PairScores
-        Of one metric, source and target.
+        Scores of one metric, source and target.
     included : int array
-        Scored units that count.
+        Positions of the scored units that count in the aggregate.
 
     Returns
     -------
-    dict of tuple of str
-        ``()``: r; with resamples ``("stimuli",)`` (B,) and ``("refit",)`` (b,).
+    dict of float or float array
+        By what was drawn: ``()`` is the aggregate of the data. If there are resamples,
+        ``("stimuli",)`` (B,) are aggregates in resamples of the held-out stimuli, and
+        ``("refit",)`` (b,) those with maps that are fitted again.
     """
     found: dict[Factors, Any] = {(): over_units(scores.r[None, included])[0]}
     if scores.held_out is not None and scores.refitted is not None:
@@ -43,23 +45,24 @@ def aggregates(scores: PairScores, included: Integers) -> dict[Factors, Any]:
 
 
 def on_grid(
-    of: Callable[..., Mapping[Factors, Any]], coords: Mapping[str, Sequence[Any]]
+    aggregate: Callable[..., Mapping[Factors, Any]], coords: Mapping[str, Sequence[Any]]
 ) -> dict[Factors, xr.DataArray]:
-    """Aggregates for all combinations of labels, as one array for each kind of resample.
+    """Collect aggregates of all combinations of labels in arrays.
 
     Parameters
     ----------
-    of : function
-        From one label of each dim, in their order, to what `aggregates` gives.
+    aggregate : function
+        Takes one label of each dim, in the order of `coords`, and returns what `aggregates` does.
     coords : dict of sequence
         Labels by dim.
 
     Returns
     -------
-    dict of tuple of str to xarray.DataArray
-        Along the dims of `coords`; resamples along ``draw`` as well.
+    dict of xarray.DataArray
+        By what was drawn, as in `aggregates`; with the dims of `coords`, and ``draw`` for
+        resamples.
     """
-    several = [of(*labels) for labels in product(*coords.values())]
+    several = [aggregate(*labels) for labels in product(*coords.values())]
     sizes = [len(labels) for labels in coords.values()]
     arrays = {}
     for factors in several[0]:
@@ -71,17 +74,17 @@ def on_grid(
 
 @dataclass(frozen=True)
 class Statistic:
-    """What follows from scores.
+    """A number that is computed from scores, such as a slope.
 
     Attributes
     ----------
     of : function
-        From scores by name to an array; scores in resamples have a further dim, ``draw``.
+        Takes scores by name and returns an array. Scores in resamples have a further dim, ``draw``.
     kind : {"score", "difference"}
-        A score itself, or a comparison of scores of the same stimuli: decides how much of what
-        fits add to the variance counts (`inference.spread`).
+        Whether it is a score, or a comparison of scores of the same stimuli. The two need different
+        shares of the variance that refits add (`statistics.inference.spread`).
     bounds : tuple of float
-        Least and greatest value that an interval may have.
+        Least and greatest possible value; intervals are clipped to them.
     """
 
     of: Callable[[Arrays], xr.DataArray]
@@ -96,26 +99,27 @@ def with_intervals(
     n_folds: int,
     level: float,
 ) -> dict[str, xr.DataArray]:
-    """Statistics of scores, with confidence intervals where there are resamples.
+    """Compute statistics of scores, with confidence intervals if there are resamples.
 
     Parameters
     ----------
     scores : dict of dict of xarray.DataArray
-        By what was drawn: ``()`` holds the scores as found, ``("stimuli",)`` and ``("refit",)``
-        those in resamples.
+        Scores by name, by what was drawn: ``()`` for the data, ``("stimuli",)`` and ``("refit",)``
+        for resamples.
     statistics : dict of Statistic
         By name.
     n_drawn : float
-        Number of stimuli (or groups of them) that the resamples draw from.
+        Number of stimuli (or groups of them) that resamples draw from.
     n_folds : int
-        Number of folds, within which stimuli are drawn.
+        Number of folds; stimuli are drawn within folds.
     level : float
-        Of the confidence intervals.
+        Confidence level of the intervals, between 0 and 1.
 
     Returns
     -------
-    dict of str to xarray.DataArray
-        Each statistic, and with resamples its ends, ``NAME_low`` and ``NAME_high``.
+    dict of xarray.DataArray
+        Each statistic by name; with resamples also the ends of its interval, ``NAME_low`` and
+        ``NAME_high``.
     """
     found: dict[str, xr.DataArray] = {}
     for name, statistic in statistics.items():
@@ -135,20 +139,20 @@ def with_intervals(
 
 
 def share_of_final(curve: xr.DataArray, early: float) -> xr.DataArray:
-    """How much of what a curve gains over all steps it has gained at one of them.
+    """Share of the growth of a curve, from its first to its last step, that is reached early.
 
     Parameters
     ----------
     curve : xarray.DataArray
-        With the dim ``step``.
+        Values along ``step``, and any other dims.
     early : float
-        One of the steps.
+        Step at which the share is computed.
 
     Returns
     -------
     xarray.DataArray
-        Without ``step``; NaN where nothing is gained.
+        Share, without the dim ``step``; NaN where the curve does not grow.
     """
-    first, last = (curve.isel(step=place, drop=True) for place in (0, -1))
-    gained = last - first
-    return (curve.sel(step=early, drop=True) - first) / gained.where(gained > 0)
+    first, last = (curve.isel(step=end, drop=True) for end in (0, -1))
+    growth = last - first
+    return (curve.sel(step=early, drop=True) - first) / growth.where(growth > 0)

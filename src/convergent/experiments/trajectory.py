@@ -1,8 +1,10 @@
-"""When alignment emerges: checkpoints of two or more trainings, step by step."""
+"""The experiment `trajectory`: when alignment emerges during the training of networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, product
 from numbers import Real
 from typing import Any, NamedTuple, Unpack
@@ -17,9 +19,10 @@ from ..scoring.engine import score_pairs
 from ..scoring.inputs import Source, design_of
 from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
-from ..scoring.results import described
+from ..scoring.results import with_long_names
 from ..scoring.targets import Target, target_of
 from ..statistics.aggregation import over_units
+from ..statistics.inference import Factors
 from .conditions import (
     ExperimentSettings,
     Levels,
@@ -31,73 +34,102 @@ from .conditions import (
 )
 from .summaries import Arrays, Statistic, aggregates, on_grid, share_of_final, with_intervals
 
-__all__ = ["AGAINST", "Runs", "trajectory"]
+__all__ = ["trajectory"]
 
-Runs = Mapping[str, Levels]
-AGAINST = ("same step", "final")
+_Runs = Mapping[str, Levels]
+_AGAINST = ("same step", "final")
 
 
 def trajectory(
-    runs: Runs,
+    runs: _Runs,
     metrics: Any = None,
     *,
     pairs: Sequence[tuple[str, str]] | None = None,
     early: float = 1.0,
-    controls: Mapping[str, Runs] | None = None,
+    controls: Mapping[str, _Runs] | None = None,
     accuracy: Mapping[str, Mapping[float, float]] | None = None,
     level: float = 0.95,
     **settings: Unpack[ExperimentSettings],
 ) -> xr.Dataset:
-    """Score checkpoints of one training against those of another, and against its end.
+    """Score checkpoints of one training against those of another, and against its final network.
 
-    The layer at each place in one network is scored against that at the same place in the other:
-    `same step`, as both are after the same time, and `final`, as the other is at the end.
+    Each layer of one network is scored against the layer at the same position in the other
+    network, in two ways: against the other network at the `same step` of its training, and against
+    the `final` network, at the last step.
 
     Parameters
     ----------
     runs : dict of dict of dict of Assembly
-        By training, by step, and by layer, from first to last: what `extract` gives for each of the
-        `checkpoints`. Steps are numbers (epochs); the first is the initialisation, the last the
-        end. All runs have the same steps, and as many layers.
+        Layers by training (run), by step, and by name, from first to last. This is what `extract`
+        returns for each of the `checkpoints`. Steps are numbers (epochs); the first step is the
+        initialisation, the last the final network. All runs have the same steps and equally many
+        layers.
     metrics : str, metric, or a list or dict of them, optional
-        As for `score`; all three by default.
+        As for `score`; by default, all three.
     pairs : sequence of (str, str), optional
-        Which run is mapped on which; by default every two of them, in the order of `runs`.
+        Pairs of runs; the first of a pair is mapped on the second. By default, each run is mapped
+        on each later run in the order of `runs`.
     early : float
         Step at which the share of the final alignment is computed: the end of the first epoch.
-    controls : dict, optional
-        By name, what is scored in place of the runs that are mapped, to see what chance would give:
-        `shuffled` or `rotated` of the runs. (The first step shows what untrained networks give.)
+    controls : dict of dict of dict of dict of Assembly, optional
+        Runs that are scored in place of the runs that are mapped, by name of the control, to see
+        what chance gives: `shuffled` or `rotated` of the runs. (Untrained networks are scored
+        anyway: they are the first step.)
     accuracy : dict of dict of float, optional
-        By network (run) and step, the share of stimuli that it classifies correctly (`accuracy`).
+        Share of stimuli that are classified correctly, by network (run) and step (see `accuracy`).
     level : float
-        Confidence level of the intervals.
+        Confidence level of the intervals, between 0 and 1.
     **settings
-        ``folds``, ``bootstrap``, ``device``, ``study``, ``progress``, or ``protocol``
-        and ``compute``: as for `score`. The bootstrap is over stimuli; each of its ``refits`` fits
-        all maps again.
+        As for `score`: ``folds``, ``ceiling`` (by default ``"self"``), ``bootstrap``, ``device``,
+        ``study``, ``progress``; or ``protocol`` and ``compute``. The bootstrap draws only stimuli.
+        Maps are fitted again in each of its ``refits``.
 
     Returns
     -------
     xarray.Dataset
-        ``r`` (pair, metric, against, step, layer), mean over folds, then median over units;
-        ``ceiling`` (run, metric, step, layer), of each run that is predicted: the score with its
-        own copy; ``share`` (pair, metric, against, layer) = (r early - r first) / (r last - r
-        first), NaN where r did not grow, and ``share_overall`` (pair, metric, against), the same
-        for the mean over layers. With a bootstrap, ``*_low`` and ``*_high`` of r and of shares.
-        With `controls`, ``r_chance`` (chance, pair, metric, against, step, layer). With `accuracy`,
-        ``accuracy`` (network, step) and ``accuracy_share`` (network). Along ``layer`` stands
-        ``depth`` (0 the first, 1 the last), along ``pair`` ``source_run`` and ``target_run``.
+        Results, with these variables:
+
+        - ``r`` (pair, metric, against, step, layer): mean over folds, then median over units;
+        - ``ceiling`` (run, metric, step, layer): ceiling of each run that is predicted;
+        - ``share`` (pair, metric, against, layer): share of the growth of r that is reached early,
+          (r at the early step - r at the first step) / (r at the last step - r at the first step);
+          NaN if r did not grow;
+        - ``share_overall`` (pair, metric, against): the same share of the mean of r over layers.
+
+        With a bootstrap, ends of confidence intervals, ``NAME_low`` and ``NAME_high``, of ``r``,
+        ``share`` and ``share_overall``. With `controls`, ``r_chance`` (chance, pair, metric,
+        against, step, layer), where ``chance`` is the name of the control. With `accuracy`,
+        ``accuracy`` (network, step) and ``accuracy_share`` (network). The coordinate ``depth`` of
+        layers goes from 0 (first) to 1 (last); ``source_run`` and ``target_run`` are the runs of
+        each pair.
 
     Raises
     ------
     InputError
-        Where runs differ in steps or numbers of layers, ``early`` is no step, or a stimulus is
-        missing somewhere.
+        If runs differ in steps or numbers of layers, `early` is none of the steps, or a stimulus
+        is missing somewhere.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> rng = np.random.default_rng(0)
+    >>> names = [f"image{i:02d}" for i in range(60)]
+    >>> shared = rng.standard_normal((60, 5))  # what both networks learn
+    >>> def training():
+    ...     own = rng.standard_normal((60, 5))
+    ...     return {
+    ...         step: {"layer": cv.Assembly.from_array(learned * shared + own, stimuli=names)}
+    ...         for step, learned in {0.0: 0.0, 1.0: 1.0, 2.0: 1.5}.items()
+    ...     }
+    >>> runs = {"seed 0": training(), "seed 1": training()}
+    >>> found = cv.trajectory(runs, "procrustes", folds=cv.Folds(3))
+    >>> found["r"].sel(against="same step").squeeze().values.round(2).tolist()
+    [-0.07, 0.52, 0.71]
     """
     controls, protocol, compute = settle_experiment(
         metrics, controls, settings, without=("min_reliability", "shuffle")
@@ -108,194 +140,229 @@ def trajectory(
     correct = accuracy_table(accuracy, "step", steps) if accuracy else None
     for name, substitute in controls.items():
         _check_control(name, substitute, runs, {source for source, _ in pairs})
-    used = dict.fromkeys(run for pair in pairs for run in pair)
-    given = {("", run): runs[run] for run in used}
+    work = _Work(_populations(runs, controls, pairs), steps, pairs, protocol)
+    found = score_pairs(
+        work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
+    )
+    layers = list(next(iter(runs[pairs[0][0]].values())))
+    result = _labelled(found, work, layers, early, level)
+    if correct is not None:
+        result["accuracy"] = correct
+        result["accuracy_share"] = share_of_final(result["accuracy"], early)
+    return with_long_names(result, _LONG_NAMES).assign_attrs(
+        n_stimuli=len(work.first.stimuli),
+        early=float(early),
+        **provenance(
+            "trajectory",
+            {"runs": work.hashes},
+            protocol=protocol,
+            compute=compute,
+            settings={"early": early, "level": level},
+            runs=work.populations,
+        ),
+    )
+
+
+class _Layer(NamedTuple):
+    """A layer of a run, or of a control in its place, at a step."""
+
+    control: str  # '' for the run itself
+    run: str
+    step: float
+    layer: int  # position, counted from 0
+
+
+def _populations(
+    runs: _Runs, controls: Mapping[str, _Runs], pairs: Sequence[tuple[str, str]]
+) -> dict[_Layer, Assembly]:
+    """Layers of all runs that are scored, and of controls in place of the runs that are mapped."""
+    given = {("", run): runs[run] for run in dict.fromkeys(run for pair in pairs for run in pair)}
     given |= {
         (name, source): substitute[source]
         for name, substitute in controls.items()
         for source in dict.fromkeys(source for source, _ in pairs)
     }
-    sides = dict(zip(given, same_stimuli(*given.values()), strict=True))
-    populations = _populations(sides)
-    design = design_of(protocol, [next(iter(populations.values()))])
-    hashes = {place: assembly.fingerprint() for place, assembly in populations.items()}
-    work = _Work(populations, hashes, steps, pairs, protocol, design)
-    found = score_pairs(
-        work.sources(),
-        work.targets,
-        {"": design, "control": design.alone()},
-        protocol,
-        compute,
-        pairs=work.pairs(),
-    )
-    layers = list(next(iter(runs[pairs[0][0]].values())))
-    result = _labelled(found, work, layers, list(controls), early, level)
-    if correct is not None:
-        result["accuracy"] = correct
-        result["accuracy_share"] = share_of_final(result["accuracy"], early)
-    return described(result, _LONG_NAMES).assign_attrs(
-        n_stimuli=len(next(iter(populations.values())).stimuli),
-        early=float(early),
-        **provenance(
-            "trajectory",
-            {"runs": hashes},
-            protocol=protocol,
-            compute=compute,
-            settings={"early": early, "level": level},
-            runs=populations,
-        ),
-    )
-
-
-class _Place(NamedTuple):
-    """Where a population stands: of a run or its control, at a step, the k-th layer."""
-
-    control: str
-    run: str
-    step: float
-    layer: int
-
-
-def _populations(sides: Mapping[tuple[str, str], Levels]) -> dict[_Place, Assembly]:
-    """All populations by place."""
     return {
-        _Place(control, run, step, k): assembly
-        for (control, run), of_step in sides.items()
+        _Layer(control, run, step, k): assembly
+        for (control, run), of_step in zip(given, same_stimuli(*given.values()), strict=True)
         for step, layers in of_step.items()
         for k, assembly in enumerate(layers.values())
     }
 
 
+@dataclass(frozen=True, eq=False)
 class _Work:
-    """What is scored against what."""
+    """What is scored against what.
 
-    def __init__(
-        self,
-        populations: Mapping[_Place, Assembly],
-        hashes: Mapping[_Place, str],
-        steps: Sequence[float],
-        runs: Sequence[tuple[str, str]],
-        protocol: Protocol,
-        design: Design,
-    ) -> None:
-        self.steps, self.runs, self.protocol, self.design = steps, runs, protocol, design
-        self._populations, self._hashes = populations, hashes
-        aims = {target for _, target in runs}
-        self.targets: dict[_Place, Target] = {
-            place: target_of(
-                _name(place), assembly, hashes[place], protocol, design, may_be_silent=True
-            )
-            for place, assembly in populations.items()
-            if not place.control and place.run in aims
-        }
+    Attributes
+    ----------
+    populations : dict of Assembly
+        All layers.
+    steps : list of float
+        Steps, from first to last.
+    runs : list of (str, str)
+        Pairs of runs: source and target.
+    protocol : Protocol
+        Settings that decide the numbers.
+    """
 
-    def sources(self) -> dict[_Place, Source]:
-        """Populations that are mapped."""
+    populations: Mapping[_Layer, Assembly]
+    steps: Sequence[float]
+    runs: Sequence[tuple[str, str]]
+    protocol: Protocol
+
+    @property
+    def first(self) -> Assembly:
+        """First of the layers; all have the same stimuli."""
+        return next(iter(self.populations.values()))
+
+    @cached_property
+    def hashes(self) -> dict[_Layer, str]:
+        """SHA-256 of each layer."""
+        return {key: assembly.fingerprint() for key, assembly in self.populations.items()}
+
+    @cached_property
+    def design(self) -> Design:
+        """Folds and resamples."""
+        return design_of(self.protocol, [self.first])
+
+    @cached_property
+    def targets(self) -> dict[_Layer, Target]:
+        """Layers that are predicted."""
+        predicted = {target for _, target in self.runs}
         return {
-            place: Source(_name(place), (assembly,), self._hashes[place])
-            for place, assembly in self._populations.items()
+            key: target_of(
+                _name(key),
+                assembly,
+                self.hashes[key],
+                self.protocol,
+                self.design,
+                may_be_silent=True,
+            )
+            for key, assembly in self.populations.items()
+            if not key.control and key.run in predicted
         }
+
+    @property
+    def controls(self) -> list[str]:
+        """The runs themselves (''), and the controls."""
+        return list(dict.fromkeys(key.control for key in self.populations))
+
+    @property
+    def layers(self) -> list[int]:
+        """Positions of the layers."""
+        return list(dict.fromkeys(key.layer for key in self.populations))
+
+    def sources(self) -> dict[_Layer, Source]:
+        """Layers that are mapped."""
+        return {
+            key: Source(_name(key), (assembly,), self.hashes[key])
+            for key, assembly in self.populations.items()
+        }
+
+    def designs(self) -> dict[str, Design]:
+        """Folds with resamples for runs, and without for controls."""
+        return {"": self.design, "control": self.design.alone()}
 
     def pairs(self) -> list[Pair]:
-        """Layer by layer and step by step, so that populations which are used together stay so."""
-        controls = dict.fromkeys(place.control for place in self._populations)
-        layers = dict.fromkeys(place.layer for place in self._populations)
+        """Pairs by layer and step, so that those that use the same layers follow each other."""
         found: dict[Pair, None] = {}
-        for layer, step, control in product(layers, self.steps, controls):
+        for layer, step, control in product(self.layers, self.steps, self.controls):
             for source, target in self.runs:
                 for until in (step, self.steps[-1]):
-                    one = _Place(control, source, step, layer)
-                    other = _Place("", target, until, layer)
-                    found[Pair(one, other, "control" if control else "")] = None
+                    one = _Layer(control, source, step, layer)
+                    other = _Layer("", target, until, layer)
+                    found[Pair(one, other, _design_name(control))] = None
         return list(found)
 
+    def aggregate(
+        self,
+        found: PairResults,
+        control: str,
+        pair: tuple[str, str],
+        metric: str,
+        against: str,
+        step: float,
+        layer: int,
+    ) -> Mapping[Factors, Any]:
+        """Aggregate over units of one score, with its resamples."""
+        target = _Layer("", pair[1], step if against == "same step" else self.steps[-1], layer)
+        source = _Layer(control, pair[0], step, layer)
+        scores = found.pairs[Key(metric, source, target, _design_name(control))]
+        return aggregates(scores, self.targets[target].included)
 
-def _name(place: _Place) -> str:
-    return f"{place.run}, step {place.step:g}, layer {place.layer}"
+
+def _name(key: _Layer) -> str:
+    return f"{key.run}, step {key.step:g}, layer {key.layer}"
+
+
+def _design_name(control: str) -> str:
+    return "control" if control else ""
 
 
 def _labelled(
-    found: PairResults,
-    work: _Work,
-    layers: Sequence[str],
-    controls: Sequence[str],
-    early: float,
-    level: float,
+    found: PairResults, work: _Work, layers: Sequence[str], early: float, level: float
 ) -> xr.Dataset:
-    """Scores, what follows from them, and ceilings, with labels."""
-    metrics, last = list(work.protocol.metrics), work.steps[-1]
-    places = range(len(layers))
+    """Scores, statistics of them with intervals, and ceilings, with labels."""
 
-    def aggregate(
-        control: str, pair: tuple[str, str], metric: str, against: str, step: float, k: int
-    ) -> Mapping[tuple[str, ...], Any]:
-        target = _Place("", pair[1], step if against == "same step" else last, k)
-        source = _Place(control, pair[0], step, k)
-        key = Key(metric, source, target, "control" if control else "")
-        return aggregates(found.pairs[key], work.targets[target].included)
+    def aggregate(*labels: Any) -> Mapping[Factors, Any]:
+        return work.aggregate(found, *labels)
 
     grid: dict[str, Sequence[Any]] = {
         "pair": work.runs,
-        "metric": metrics,
-        "against": AGAINST,
+        "metric": list(work.protocol.metrics),
+        "against": _AGAINST,
         "step": work.steps,
-        "layer": places,
+        "layer": work.layers,
     }
     coords = _coords(work, layers)
-    draws = on_grid(lambda *labels: aggregate("", *labels), grid)
     scores = {
         factors: {"r": array.assign_coords({k: coords[k] for k in grid})}
-        for factors, array in draws.items()
+        for factors, array in on_grid(lambda *labels: aggregate("", *labels), grid).items()
     }
+    n_drawn, n_folds = work.design.n_drawn, work.design.n_folds
     variables: dict[str, Any] = dict(
-        with_intervals(
-            scores,
-            _statistics(early),
-            work.design.n_drawn,
-            work.design.n_folds,
-            level,
-        )
+        with_intervals(scores, _statistics(early), n_drawn, n_folds, level)
     )
+    controls = work.controls[1:]
     if controls:
         variables["r_chance"] = on_grid(aggregate, {"chance": controls} | grid)[()]
         coords["chance"] = controls
-    targets = list(dict.fromkeys(target for _, target in work.runs))
     if work.protocol.ceiling is not None:
-        variables["ceiling"] = _ceilings(found, work, targets, places)
-        coords["run"] = targets
+        coords["run"] = list(dict.fromkeys(target for _, target in work.runs))
+        variables["ceiling"] = _ceilings(found, work, coords["run"])
     return xr.Dataset(variables, coords=coords)
 
 
 def _coords(work: _Work, layers: Sequence[str]) -> dict[str, Any]:
-    """Labels of a trajectory."""
+    """Labels of a result."""
     return {
         "pair": [f"{source} > {target}" for source, target in work.runs],
         "source_run": ("pair", [source for source, _ in work.runs]),
         "target_run": ("pair", [target for _, target in work.runs]),
         "metric": list(work.protocol.metrics),
-        "against": list(AGAINST),
+        "against": list(_AGAINST),
         "step": list(work.steps),
         "layer": list(layers),
         "depth": ("layer", depths(len(layers))),
     }
 
 
-def _ceilings(
-    found: PairResults, work: _Work, targets: Sequence[str], places: Sequence[int]
-) -> xr.DataArray:
+def _ceilings(found: PairResults, work: _Work, runs: Sequence[str]) -> xr.DataArray:
     """Ceiling of each run that is predicted, aggregated over units."""
     metrics = list(work.protocol.metrics)
 
-    def of(run: str, metric: str, step: float, k: int) -> Mapping[tuple[str, ...], Any]:
-        place = _Place("", run, step, k)
-        r = found.ceilings[place].r[metrics.index(metric)]
-        return {(): over_units(r[None, work.targets[place].included])[0]}
+    def of(run: str, metric: str, step: float, layer: int) -> Mapping[Factors, Any]:
+        key = _Layer("", run, step, layer)
+        r = found.ceilings[key].r[metrics.index(metric)]
+        return {(): over_units(r[None, work.targets[key].included])[0]}
 
-    return on_grid(of, {"run": targets, "metric": metrics, "step": work.steps, "layer": places})[()]
+    grid = {"run": runs, "metric": metrics, "step": work.steps, "layer": work.layers}
+    return on_grid(of, grid)[()]
 
 
 def _statistics(early: float) -> dict[str, Statistic]:
-    """Scores, and the share of their growth that is reached early."""
+    """Statistics of scores: r itself, and the share of its growth that is reached early."""
 
     def share(scores: Arrays) -> xr.DataArray:
         return share_of_final(scores["r"], early)
@@ -312,7 +379,7 @@ def _statistics(early: float) -> dict[str, Statistic]:
 
 _LONG_NAMES = {
     "share": "share of the growth of r that is reached at the early step",
-    "share_overall": "the same share, for the mean over layers",
+    "share_overall": "share of the growth of r, mean over layers, that is reached early",
     "r_chance": "score of a control in place of the source",
     "accuracy": "share of stimuli that a network classifies correctly",
     "accuracy_share": "share of the growth of accuracy that is reached at the early step",
@@ -321,8 +388,8 @@ _LONG_NAMES = {
 }
 
 
-def _check_runs(runs: Runs, early: float) -> list[float]:
-    """The steps that all runs have."""
+def _check_runs(runs: _Runs, early: float) -> list[float]:
+    """Make sure that runs fit together, and return their steps."""
     if not isinstance(runs, Mapping) or not runs:
         raise InputError("there are no runs: give a dict, by run, step and layer.")
     for run, of_step in runs.items():
@@ -340,32 +407,35 @@ def _check_runs(runs: Runs, early: float) -> list[float]:
     if len(every) < 2 or early not in every:
         raise InputError(
             f"early={early:g} is none of the steps {', '.join(f'{step:g}' for step in every)}: "
-            "give the one at which the first epoch ends, and two steps or more."
+            "give the step at which the first epoch ends, and runs of two steps or more."
         )
     counts = {run: {len(layers) for layers in of_step.values()} for run, of_step in runs.items()}
     if len(set().union(*counts.values())) > 1:
         raise InputError(
-            f"runs have different numbers of layers ({counts}): the layers at each place are "
-            "compared, so choose as many of all."
+            f"runs have different numbers of layers ({counts}): layers at the same position are "
+            "compared, so choose equally many of all."
         )
     return every
 
 
-def _check_pairs(pairs: Sequence[tuple[str, str]], runs: Runs) -> None:
-    strange = [run for pair in pairs for run in pair if run not in runs]
-    if strange or not pairs:
+def _check_pairs(pairs: Sequence[tuple[str, str]], runs: _Runs) -> None:
+    """Make sure that there are pairs, and that they name runs."""
+    missing = [run for pair in pairs for run in pair if run not in runs]
+    if missing or not pairs:
         raise InputError(
-            f"pairs {list(pairs)} name {examples(strange) if strange else 'no run'}: give pairs of "
-            f"the runs {examples(list(runs))}; two runs or more are needed where none are given."
+            f"pairs {list(pairs)} name {examples(missing) if missing else 'no run'}: give pairs of "
+            f"the runs {examples(list(runs))}, or two runs or more and no pairs."
         )
 
 
-def _check_control(name: str, substitute: Runs, runs: Runs, sources: set[str]) -> None:
+def _check_control(name: str, substitute: _Runs, runs: _Runs, sources: set[str]) -> None:
+    """Make sure that a control has the steps and layers of the runs."""
     for source in sources:
         layers = {step: len(of_step) for step, of_step in runs[source].items()}
         found = {step: len(of_step) for step, of_step in substitute.get(source, {}).items()}
         if found != layers:
             raise InputError(
                 f"control {name!r} has other steps or layers of {source!r} than the runs ({found} "
-                f"layers by step, not {layers}): it stands in their place, so it needs the same."
+                f"layers by step, not {layers}): a control is scored in place of the runs, so give "
+                "the same."
             )

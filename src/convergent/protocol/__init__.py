@@ -1,1 +1,1 @@
-"""What a number rests on: folds, resamples, settings."""
+"""Settings that decide a number: folds, resamples, protocol."""

@@ -1,4 +1,4 @@
-"""The design of a question: folds, groups and resamples of one set of stimuli."""
+"""Design: the folds, resamples and shuffles of one set of stimuli."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .resampling import Resamples, draw_resamples
+from .resampling import Resamples, Splits, draw_resamples
 from .settings import Protocol
 
-__all__ = ["Design", "Splits"]
-
-Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]  # (train, test) of each fold
+__all__ = ["Design"]
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Folds and resamples: what a set of stimuli is used for.
+    """Folds, resamples and shuffles of a set of stimuli.
 
     Attributes
     ----------
     splits : list of (train, test)
         Positions of the training and test stimuli of each fold.
     resamples : Resamples
-        Which stimuli are drawn in each resample, and exchanged in each shuffle.
+        Which stimuli each resample draws, and which stimuli each shuffle exchanges.
     metrics : tuple of str or None
-        Names of the metrics that use this design; all of them if None.
+        Names of the metrics that use this design; None for all metrics.
     """
 
     splits: Splits
@@ -39,22 +37,32 @@ class Design:
 
     @classmethod
     def of(cls, protocol: Protocol, n_stimuli: int, groups: NDArray[Any] | None) -> Design:
-        """Draw folds, resamples and shuffles as a protocol asks.
+        """Draw the folds, resamples and shuffles of a protocol.
 
         Parameters
         ----------
         protocol : Protocol
-            Its folds, bootstrap and shuffle.
+            Folds, bootstrap and shuffle.
         n_stimuli : int
-            Number of stimuli, sorted by name.
+            Number of stimuli, which are sorted by name.
         groups : array (n_stimuli,) or None
-            Which stimuli stay together.
+            Group of each stimulus; groups stay together. None without groups.
+
+        Returns
+        -------
+        Design
+            For all metrics.
+
+        Raises
+        ------
+        InputError
+            If there are too few stimuli for the folds, or groups are too large or unequal.
         """
         splits = protocol.folds.split(n_stimuli, groups)
         return cls(splits, draw_resamples(protocol.bootstrap, protocol.shuffle, splits, groups))
 
     def alone(self) -> Design:
-        """The same folds without resamples or shuffles."""
+        """Copy the design without resamples and shuffles."""
         return replace(
             self, resamples=replace(self.resamples, bootstrap=None, counts=None, orders=None)
         )
@@ -66,18 +74,18 @@ class Design:
 
     @property
     def n_drawn(self) -> float:
-        """Number of stimuli (or groups of them) that resamples draw from."""
+        """Number of stimuli, or groups of them, that resamples draw from."""
         return float(self.resamples.n_drawn)
 
     @property
     def orders(self) -> Sequence[NDArray[np.intp] | None]:
-        """Order of the stimuli in each round of fits: None first, for the stimuli as they are."""
+        """Order of the stimuli in each round of fits: None for the data, then those of shuffles."""
         orders = self.resamples.orders
         return [None, *(() if orders is None else orders)]
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """Hash of folds, resamples and shuffles, and the settings of the bootstrap."""
+        """Hash of the folds, resamples and shuffles, and settings of the bootstrap."""
         digest = hashlib.sha256()
         for train, test in self.splits:
             digest.update(np.concatenate([[len(train)], train, test]).astype("<i8").tobytes())

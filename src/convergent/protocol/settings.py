@@ -1,4 +1,4 @@
-"""Settings of a question: the protocol, which decides numbers, and where the work is done."""
+"""Settings of a question: its protocol, which decides the numbers, and its keywords."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ from ..statistics.ceilings import CEILINGS, NEED_REPEATS
 from .folds import Folds, check_folds
 from .resampling import Bootstrap, Shuffle, check_draws
 
-__all__ = ["OF_COMPUTE", "OF_PROTOCOL", "Protocol", "Settings", "settle"]
+__all__ = ["OF_PROTOCOL", "Protocol", "Settings", "settle"]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What decides a number: compared, hashed, and written into every result.
+    """All settings that decide a number. They are written into every result.
+
+    A protocol is a frozen value, which can be compared and hashed. `score` takes its fields as
+    keywords; other questions take them as keywords, or a whole protocol with ``protocol=``.
 
     Parameters
     ----------
     metrics : str, metric, or a list or dict of them
         Names of `METRICS`, or values such as ``Linear(penalties=...)``.
     folds : Folds
-        How the stimuli are split.
+        How the stimuli are split for cross-validation.
     ceiling : {"split-half", "repeat-variance", "inter-subject", "self", "attainable"}, or None
-        What a score is divided by; None for nothing.
+        Noise ceiling, by which scores are divided (see `score`); None for no ceiling.
     min_reliability : float
         Units whose reliability is below this are left out of the aggregate, and counted.
     bootstrap : Bootstrap, optional
-        What is drawn again to find confidence intervals and differences.
+        What is resampled for confidence intervals and differences.
     shuffle : Shuffle, optional
-        Null distribution: stimuli exchanged and everything fitted again.
+        How often stimuli are exchanged, and everything fitted again, for the null distribution.
 
     Raises
     ------
     InputError
-        Where one of these is not what it should be.
+        If a setting has the wrong type, or a metric or ceiling is unknown.
 
     Examples
     --------
@@ -51,6 +54,8 @@ class Protocol:
     >>> protocol = cv.Protocol("linear", folds=cv.Folds(3))
     >>> protocol == cv.Protocol(["linear"], folds=cv.Folds(3, seed=0))
     True
+    >>> sorted(protocol.as_dict())
+    ['bootstrap', 'ceiling', 'folds', 'metrics', 'min_reliability', 'shuffle']
     """
 
     metrics: Any = tuple(METRICS)
@@ -74,7 +79,7 @@ class Protocol:
         return hash((tuple(self.metrics.items()), *rest))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, as every result and every key of a study holds them."""
+        """Convert to plain values, which results and keys of a study contain."""
         return {
             "metrics": {name: parameters(metric) for name, metric in self.metrics.items()},
             "folds": asdict(self.folds),
@@ -85,18 +90,18 @@ class Protocol:
         }
 
     def check(self, targets: Mapping[str, Assembly]) -> None:
-        """Refuse, before any work, what these targets do not allow.
+        """Check, before any work, that targets have what the protocol needs.
 
         Parameters
         ----------
         targets : dict of Assembly
-            The populations that are predicted, by name.
+            Populations that are predicted, by name.
 
         Raises
         ------
         InputError
-            Where a ceiling needs repeats or subjects that a target lacks, or subjects that are to
-            be drawn are not known.
+            If a target lacks the repeats or subjects that the ceiling needs, or the subjects that
+            the bootstrap draws.
         """
         for name, target in targets.items():
             if self.ceiling is not None:
@@ -106,21 +111,20 @@ class Protocol:
 
 
 class Settings(ComputeSettings, total=False):
-    """Keywords that every question takes: those of `Protocol` and `Compute`, or these whole.
+    """Keywords of a question: the fields of `Protocol` and `Compute`, or the two themselves.
 
-    ``metrics``, where a question takes them, is a parameter of its own, which can be given by
-    position.
+    ``metrics`` is not among them: questions that need metrics take them as a parameter.
 
     Attributes
     ----------
     folds, ceiling, min_reliability, bootstrap, shuffle
-        As for `Protocol`.
+        Fields of `Protocol`.
     device, study, progress
-        As for `Compute`.
+        Fields of `Compute`.
     protocol : Protocol
-        All of the first at once; single keywords beside it replace parts of it.
+        A whole protocol. Single fields that are given beside it replace its own.
     compute : Compute
-        All of the second at once.
+        A whole compute. Single fields that are given beside it replace its own.
     """
 
     folds: Folds
@@ -133,51 +137,55 @@ class Settings(ComputeSettings, total=False):
 
 
 OF_PROTOCOL = tuple(field.name for field in fields(Protocol))
-OF_COMPUTE = tuple(field.name for field in fields(Compute))
+_OF_COMPUTE = tuple(field.name for field in fields(Compute))
 
 
 def settle(
     settings: Settings, usual: Protocol, without: Collection[str] = (), metrics: Any = None
 ) -> tuple[Protocol, Compute]:
-    """Protocol and compute of a question, from its keywords and what is usual for it.
+    """Find the protocol and compute of a question from its keywords.
 
     Parameters
     ----------
     settings : Settings
         Keywords that the question was given.
     usual : Protocol
-        Taken where no ``protocol`` was given.
+        Protocol of the question by default.
     without : collection of str
-        Keywords that mean nothing for this question.
-    metrics : optional
-        Metrics that the question was given; those of the protocol by default.
+        Fields of `Protocol` that the question does not use, and so refuses.
+    metrics : str, metric, or a list or dict of them, optional
+        Metrics that the question was given; by default, those of the protocol.
 
     Returns
     -------
     protocol : Protocol
+        Settings that decide the numbers.
     compute : Compute
+        Device, study and progress.
 
     Raises
     ------
     TypeError
-        Where a keyword is not known.
+        If a keyword is unknown.
     InputError
-        Where a keyword, or a setting of ``protocol``, means nothing for this question.
+        If the question does not use a setting that was given, or ``protocol`` or ``compute`` has
+        the wrong type.
     """
     given: dict[str, Any] = dict(settings)
     if metrics is not None:
         given["metrics"] = metrics
-    strange = set(given) - {*OF_PROTOCOL, *OF_COMPUTE, "protocol", "compute"}
-    if strange:
-        known = sorted({*OF_PROTOCOL, *OF_COMPUTE, "protocol", "compute"} - set(without))
-        raise TypeError(f"unexpected keywords {sorted(strange)}: known are {', '.join(known)}.")
+    known = {*OF_PROTOCOL, *_OF_COMPUTE, "protocol", "compute"}
+    unexpected = sorted(set(given) - known)
+    if unexpected:
+        names = ", ".join(sorted(known - set(without)))
+        raise TypeError(f"unexpected keywords {unexpected}: known are {names}.")
     protocol = given.pop("protocol", usual)
     compute = given.pop("compute", Compute())
     for name, value, kind in (("protocol", protocol, Protocol), ("compute", compute, Compute)):
         if not isinstance(value, kind):
             raise InputError(f"{name} is {value!r}: give {kind.__name__}(...).")
     protocol = replace(protocol, **{k: v for k, v in given.items() if k in OF_PROTOCOL})
-    compute = replace(compute, **{k: v for k, v in given.items() if k in OF_COMPUTE})
+    compute = replace(compute, **{k: v for k, v in given.items() if k in _OF_COMPUTE})
     for name in without:
         if getattr(protocol, name) != getattr(usual, name):
             raise InputError(
@@ -187,12 +195,12 @@ def settle(
 
 
 def _check_ceiling(ceiling: str, name: str, target: Assembly) -> None:
-    """Make sure that a target has what its ceiling needs."""
+    """Make sure that a target has the repeats or subjects that a ceiling needs."""
     what = f"ceiling={ceiling!r}", f"target {name!r}"
     if ceiling in NEED_REPEATS and target.repeats < 2:
         raise InputError(
             f"{what[0]} needs at least two repeats of a stimulus, and {what[1]} has one: load "
-            "single trials instead of their mean; for a network use ceiling='self'; or pass "
+            "single trials instead of their mean; for a network use ceiling='self'; or use "
             "ceiling=None (--ceiling none)."
         )
     if ceiling == "inter-subject":
@@ -210,12 +218,12 @@ def _check_ceiling(ceiling: str, name: str, target: Assembly) -> None:
     if ceiling == "self" and target.repeats > 1:
         raise InputError(
             f"{what[0]} is for populations without noise, and {what[1]} has {target.repeats} "
-            "repeats: its copy would share its noise. Use 'attainable'."
+            "repeats: its copy would have the same noise. Use 'attainable'."
         )
 
 
 def _check_subjects(name: str, target: Assembly) -> None:
-    """Make sure that a target says whose each unit is, of two subjects or more."""
+    """Make sure that a target has the subject of each unit, and two subjects or more."""
     label = target.data.coords.get("subject")
     if label is None or label.dims != ("unit",) or len(np.unique(label.values)) < 2:
         found = "no label 'subject' along 'unit'"
@@ -223,6 +231,6 @@ def _check_subjects(name: str, target: Assembly) -> None:
             found = f"one subject, {label.values[0]!s}"
         raise InputError(
             f"a bootstrap over subjects needs two or more, and target {name!r} has {found}: "
-            "say whose each unit is, Assembly(a.data.assign_coords(subject=('unit', names))), "
-            "or draw 'units'."
+            "add the subject of each unit, "
+            "Assembly(a.data.assign_coords(subject=('unit', names))), or draw 'units'."
         )

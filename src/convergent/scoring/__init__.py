@@ -1,1 +1,1 @@
-"""The border between labels and arrays: assemblies in, labelled scores out."""
+"""Scores of labelled populations: assemblies become bare arrays, and scores get labels."""

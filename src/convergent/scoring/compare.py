@@ -1,4 +1,4 @@
-"""Populations compared with each other, in both directions: networks with networks, brains too."""
+"""The question `compare`: how alike populations are, by measures in both directions."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from .engine import score_pairs
 from .inputs import Source, aligned, as_populations, check_complete, design_of
 from .pair_scores import Key, PairResults, PairScores
 from .provenance import hashes_of, provenance
-from .results import described
+from .results import with_long_names
 from .targets import target_of
 
-__all__ = ["MEASURES", "OF_REFERENCES", "compare"]
+__all__ = ["compare"]
 
-# name: kind, role, cross-validated
-MEASURES = {
+# kind, role, and whether maps are scored on held-out stimuli, by name of the measure
+_MEASURES = {
     "linear-forward": ("similarity", "metric", True),
     "linear-backward": ("similarity", "metric", True),
     "linear": ("similarity", "metric", True),
@@ -43,7 +43,8 @@ MEASURES = {
     "soft-matching-distance": ("distance", "metric", False),
     "soft-matching-distance-cv": ("distance", "metric", True),
 }
-OF_REFERENCES = ("similarity", "reference", False)
+_OF_REFERENCES = ("similarity", "reference", False)
+_WITHOUT = ("metrics", "ceiling", "min_reliability", "bootstrap", "shuffle")
 
 
 def compare(
@@ -53,82 +54,92 @@ def compare(
     references: str | Sequence[str] = tuple(REFERENCES),
     **settings: Unpack[Settings],
 ) -> xr.Dataset:
-    """Compare every population of one side with every one of the other, in both directions.
+    """Compare each population of one side with each population of the other, in both directions.
 
     Parameters
     ----------
     first, second : Assembly, or dict of them
-        The populations; complete. Repeats are averaged. Stimuli are matched by name; those that
-        all share are used.
+        Populations without NaN. Repeats are averaged. Stimuli are matched by name; those that all
+        populations share are used.
     references : str, or list of them
-        Names of `references.REFERENCES` that are computed beside the three metrics.
+        Names of `references.REFERENCES`: similarities from the literature that are computed beside
+        the three metrics.
     **settings
-        ``folds`` (for the measures that are cross-validated), ``device``, ``study`` and
-        ``progress``, or ``protocol`` and ``compute``: as for `score`.
+        As for `score`: ``folds`` (for cross-validated measures), ``device``, ``study``,
+        ``progress``; or ``protocol`` and ``compute``.
 
     Returns
     -------
     xarray.Dataset
-        ``value`` (measure, first, second), and along ``measure``: ``kind`` ("similarity" or
-        "distance"), ``role`` ("metric" or "reference") and ``cross_validated``.
-        ``linear-forward``: r of the second's units predicted from the first (mean over folds, then
-        median over units), ``linear-backward`` the other way round, ``linear`` their mean.
-        ``procrustes-angle`` and ``procrustes-distance``: `distances.angular` and
-        `distances.euclidean`; ``soft-matching-distance``: `distances.soft_matching`; ``-cv``: the
-        same from what maps fitted on the training stimuli do on the test stimuli, mean over folds.
+        ``value`` (measure, first, second). Along ``measure``: ``kind`` ("similarity" or
+        "distance"), ``role`` ("metric" or "reference") and ``cross_validated`` (bool). The
+        measures are the `references`, and:
+
+        - ``linear-forward``: r of the units of the second population, predicted from the first
+          (mean over folds, then median over units); ``linear-backward``: r of the first, predicted
+          from the second; ``linear``: mean of the two;
+        - ``procrustes-angle``, ``procrustes-distance``, ``soft-matching-distance``:
+          `distances.angular`, `distances.euclidean` and `distances.soft_matching` of all stimuli;
+        - ``procrustes-angle-cv``, ``soft-matching-distance-cv``: the same distances on the test
+          stimuli, with maps that are fitted on the training stimuli; mean over folds.
 
     Raises
     ------
     InputError
-        Where the input cannot be compared: no shared stimuli, NaN, too few stimuli for the folds
-        or a reference, a reference that is not known.
+        If the input cannot be compared: no shared stimuli, NaN, too few stimuli for the folds or
+        for a reference, an unknown reference.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Williams, Kunz, Kornblith and Linderman
     2021, NeurIPS; Khosla and Williams 2024, PMLR 243.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> rng = np.random.default_rng(0)
+    >>> names = [f"image{i:02d}" for i in range(30)]
+    >>> x = rng.standard_normal((30, 5))
+    >>> y = x + rng.standard_normal((30, 5))
+    >>> one, other = (cv.Assembly.from_array(values, stimuli=names) for values in (x, y))
+    >>> compared = cv.compare(one, other, folds=cv.Folds(3), references="cka")
+    >>> compared["value"].sel(measure=["linear", "cka"]).values.ravel().round(2).tolist()
+    [0.46, 0.43]
     """
-    usual = Protocol(ceiling=None)
-    without = ("metrics", "ceiling", "min_reliability", "bootstrap", "shuffle")
-    protocol, compute = settle(settings, usual, without)
+    protocol, compute = settle(settings, Protocol(ceiling=None), _WITHOUT)
     chosen = _known(references)
-    ones, others = aligned(as_populations("first", first), as_populations("second", second))
-    for side, several in (("first", ones), ("second", others)):
+    firsts, seconds = aligned(as_populations("first", first), as_populations("second", second))
+    for side, several in (("first", firsts), ("second", seconds)):
         for name, assembly in several.items():
             check_complete(name, assembly, side)
-    measured: dict[str, Metric] = {name: _InSample(name) for name in (*_IN_SAMPLE, *chosen)}
-    protocol = replace(protocol, metrics=_CROSS_VALIDATED | measured)
-    design = design_of(replace(protocol, metrics=_CROSS_VALIDATED), [*ones.values()])
-    n = len(next(iter(ones.values())).stimuli)
-    everything = [(np.arange(n), np.arange(n))]
+    populations = [*firsts.values(), *seconds.values()]
+    n = len(populations[0].stimuli)
+    in_sample = {name: _InSample(name) for name in (*_IN_SAMPLE, *chosen)}
+    design = design_of(replace(protocol, metrics=_CROSS_VALIDATED), [*firsts.values()])
     designs = {
         "": replace(design, metrics=tuple(_CROSS_VALIDATED)),
-        "in sample": Design(everything, design.resamples, tuple(measured)),
+        "in sample": Design([(np.arange(n), np.arange(n))], design.resamples, tuple(in_sample)),
     }
-    hashes = hashes_of(first=ones, second=others)
-    sources = {name: Source(name, (one,), hashes["first"][name]) for name, one in ones.items()}
+    protocol = replace(protocol, metrics=_CROSS_VALIDATED | in_sample)
+    hashes = hashes_of(first=firsts, second=seconds)
+    sources = {name: Source(name, (one,), hashes["first"][name]) for name, one in firsts.items()}
     targets = {
         name: target_of(name, other, hashes["second"][name], protocol, design, may_be_silent=True)
-        for name, other in others.items()
+        for name, other in seconds.items()
     }
     found = score_pairs(sources, targets, designs, protocol, compute)
-    populations = [*ones.values(), *others.values()]
-    return described(_labelled(found, list(ones), list(others), chosen), _LONG_NAMES).assign_attrs(
-        n_stimuli=n,
-        simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
-        **provenance(
-            "compare",
-            hashes,
-            compute=compute,
-            settings={"folds": asdict(protocol.folds), "references": chosen},
-            first=ones,
-            second=others,
-        ),
+    result = with_long_names(_labelled(found, list(firsts), list(seconds), chosen), _LONG_NAMES)
+    given = {"folds": asdict(protocol.folds), "references": chosen}
+    made = provenance(
+        "compare", hashes, compute=compute, settings=given, first=firsts, second=seconds
     )
+    simulated = any(assembly.data.attrs.get("simulated") for assembly in populations)
+    return result.assign_attrs(n_stimuli=n, simulated=int(simulated), **made)
 
 
 def _known(references: str | Sequence[str]) -> list[str]:
-    """Names of references, each once, checked."""
+    """Check the names of references, and keep each once."""
     names = [references] if isinstance(references, str) else list(dict.fromkeys(references))
     for name in names:
         if name not in REFERENCES:
@@ -137,21 +148,21 @@ def _known(references: str | Sequence[str]) -> list[str]:
 
 
 def _labelled(
-    found: PairResults, ones: Sequence[str], others: Sequence[str], references: Sequence[str]
+    found: PairResults, firsts: Sequence[str], seconds: Sequence[str], references: Sequence[str]
 ) -> xr.Dataset:
     """Values of all measures and pairs, with labels."""
-    measures = MEASURES | dict.fromkeys(references, OF_REFERENCES)
-    values = np.full((len(measures), len(ones), len(others)), np.nan)
-    for (i, one), (j, other) in product(enumerate(ones), enumerate(others)):
-        numbers = _numbers(found, one, other, references)
+    measures = _MEASURES | dict.fromkeys(references, _OF_REFERENCES)
+    values = np.full((len(measures), len(firsts), len(seconds)), np.nan)
+    for (i, first), (j, second) in product(enumerate(firsts), enumerate(seconds)):
+        numbers = _numbers(found, first, second, references)
         values[:, i, j] = [numbers[name] for name in measures]
     kind, role, cross_validated = zip(*measures.values(), strict=True)
     return xr.Dataset(
         {"value": (("measure", "first", "second"), values)},
         coords={
             "measure": list(measures),
-            "first": list(ones),
-            "second": list(others),
+            "first": list(firsts),
+            "second": list(seconds),
             "kind": ("measure", list(kind)),
             "role": ("measure", list(role)),
             "cross_validated": ("measure", list(cross_validated)),
@@ -160,23 +171,24 @@ def _labelled(
 
 
 def _numbers(
-    found: PairResults, one: str, other: str, references: Sequence[str]
+    found: PairResults, first: str, second: str, references: Sequence[str]
 ) -> dict[str, float]:
-    """All measures of a pair."""
+    """Values of all measures of a pair."""
 
     def scores(metric: str, design: str = "") -> PairScores:
-        return found.pairs[Key(metric, one, other, design)]
+        return found.pairs[Key(metric, first, second, design)]
 
-    there, back = (float(median(scores(name).r)) for name in ("linear-forward", "linear-backward"))
+    forward = float(median(scores("linear-forward").r))
+    backward = float(median(scores("linear-backward").r))
     angles = [angle(fold.similarity) for fold in scores("procrustes-angle-cv").folds]
     chords = [chord(fold.similarity) for fold in scores("soft-matching-distance-cv").folds]
-    whole = {
+    in_sample = {
         name: scores(name, "in sample").folds[0].similarity for name in (*_IN_SAMPLE, *references)
     }
-    return whole | {
-        "linear-forward": there,
-        "linear-backward": back,
-        "linear": (there + back) / 2,
+    return in_sample | {
+        "linear-forward": forward,
+        "linear-backward": backward,
+        "linear": (forward + backward) / 2,
         "procrustes-angle-cv": float(np.mean(angles)),
         "soft-matching-distance-cv": float(np.mean(chords)),
     }
@@ -184,7 +196,7 @@ def _numbers(
 
 @dataclass(frozen=True)
 class _Backward:
-    """Another metric with the sides exchanged: the target is mapped on the source."""
+    """A metric with exchanged sides: it maps the target on the source."""
 
     metric: Metric
 
@@ -194,7 +206,7 @@ class _Backward:
 
 @dataclass(frozen=True)
 class _InSample:
-    """A distance or reference over all stimuli, in the place of a metric."""
+    """A distance or reference of all stimuli, which the engine scores as if it were a metric."""
 
     name: str
 
@@ -205,7 +217,7 @@ class _InSample:
 
 @dataclass(frozen=True)
 class _Number:
-    """One number for two populations, in the place of a fitted map."""
+    """One number for two populations, which stands for a fitted map."""
 
     value: float
 

@@ -1,4 +1,4 @@
-"""Populations that ought to score at chance: what a score has to be held against."""
+"""Controls: shuffled or rotated copies of populations, whose scores show what chance gives."""
 
 from __future__ import annotations
 
@@ -14,25 +14,44 @@ from ..data.assembly import Assembly, images_of
 
 __all__ = ["Populations", "rotated", "shuffled"]
 
-# an Assembly, a dict of layers, one (by level or step) of these, or one (by run) of these
+# an Assembly, a dict of them by layer, a dict of these by level or step, or of these by run
 Populations = TypeVar("Populations", bound=Assembly | Mapping[Any, Any])
 
 
 def shuffled(source: Populations, seed: int = 0) -> Populations:
-    """The same populations with their stimuli exchanged: nothing is left of what they stand for.
+    """Exchange the stimuli of populations, so that responses belong to the wrong stimuli.
+
+    A score of shuffled sources shows what chance gives.
 
     Parameters
     ----------
     source : Assembly, or (nested) dict of them
-        The same stimulus takes each one's place in all of them. Positions of an image stay
-        together.
+        Populations with the same stimuli; the stimuli are exchanged in the same way in all of them.
+        If stimuli are positions in images, whole images are exchanged.
     seed : int
-        Draws who changes places with whom.
+        Seed of the random exchange.
 
     Returns
     -------
-    Assembly or dict
-        As given; stimuli are sorted by name.
+    Assembly, or (nested) dict of them
+        The shuffled populations, nested as they were; stimuli are sorted by name.
+
+    Raises
+    ------
+    InputError
+        If images have different numbers of positions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> names = ["a.png", "b.png", "c.png", "d.png"]
+    >>> layer = cv.Assembly.from_array(np.arange(8.0).reshape(4, 2), stimuli=names)
+    >>> control = cv.shuffled(layer)
+    >>> control.stimuli.tolist()
+    ['a.png', 'b.png', 'c.png', 'd.png']
+    >>> control.data.values.tolist()
+    [[4.0, 5.0], [0.0, 1.0], [2.0, 3.0], [6.0, 7.0]]
     """
     if isinstance(source, Assembly):
         return cast(Populations, _shuffled(source, seed))
@@ -40,28 +59,47 @@ def shuffled(source: Populations, seed: int = 0) -> Populations:
 
 
 def rotated(source: Populations, seed: int | np.random.Generator = 0) -> Populations:
-    """The same populations in randomly rotated axes: each unit a mixture of all.
+    """Rotate populations at random, so that each new unit is a mixture of all units.
 
-    What ignores rotation (linear regression, Procrustes, distances between stimuli) is as before;
-    what is left of soft matching does not rest on the axes of single units.
+    Metrics that ignore rotations (linear regression, Procrustes) give the same scores as before.
+    Soft matching, which pairs single units, gives what is left if the axes of the units do not
+    matter.
 
     Parameters
     ----------
     source : Assembly, or (nested) dict of them
-        Repeats are averaged. In a dict of dicts of layers (levels of distortion, steps of a
-        training) a layer is rotated in the same way throughout, so that maps can be transferred.
+        Repeats are averaged. If layers are nested in levels of distortion or steps of a training,
+        a layer is rotated in the same way at all levels or steps, so that its maps can be
+        transferred from one to the other.
     seed : int or numpy.random.Generator
-        Draws the rotation, uniformly from all of them.
+        Seed or generator of the random rotation, which is drawn uniformly from all rotations.
 
     Returns
     -------
-    Assembly or dict
-        As given, less each unit's mean over everything that is rotated together.
+    Assembly, or (nested) dict of them
+        The rotated populations, nested as they were. Each unit has mean 0 over all stimuli (and
+        levels or steps) that are rotated together.
 
     Raises
     ------
     InputError
-        Where a layer has other units elsewhere, and so cannot be rotated in the same way.
+        If a layer has different numbers of units at different levels or steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> names = [f"image{i:02d}" for i in range(30)]
+    >>> x = np.random.default_rng(0).standard_normal((30, 5))
+    >>> layer = cv.Assembly.from_array(x, stimuli=names, name="layer")
+    >>> sources = {"layer": layer, "rotated": cv.rotated(layer)}
+    >>> scores = cv.score(sources, layer, ["procrustes", "soft-matching"], ceiling=None)
+    >>> cv.summary(scores)[["metric", "source", "r"]].round(2)
+              metric   source     r
+    0     procrustes    layer  1.00
+    1     procrustes  rotated  1.00
+    2  soft-matching    layer  1.00
+    3  soft-matching  rotated  0.19
     """
     if isinstance(source, Assembly):
         return cast(Populations, _rotated_together({0: source}, seed)[0])
@@ -70,12 +108,12 @@ def rotated(source: Populations, seed: int | np.random.Generator = 0) -> Populat
         return cast(Populations, {name: rotated(part, seed) for name, part in source.items()})
     if not all(isinstance(layer, Assembly) for part in parts for layer in part.values()):
         return cast(Populations, {name: rotated(part, seed) for name, part in source.items()})
-    turned: dict[Any, dict[str, Assembly]] = {key: {} for key in source}
+    found: dict[Any, dict[str, Assembly]] = {key: {} for key in source}
     for layer in next(iter(source.values())):
         together = {key: layers[layer] for key, layers in source.items() if layer in layers}
         for key, assembly in _rotated_together(together, seed, layer).items():
-            turned[key][layer] = assembly
-    return cast(Populations, turned)
+            found[key][layer] = assembly
+    return cast(Populations, found)
 
 
 def _shuffled(assembly: Assembly, seed: int) -> Assembly:
@@ -85,12 +123,12 @@ def _shuffled(assembly: Assembly, seed: int) -> Assembly:
     sizes = np.bincount(member)
     if sizes.min() < sizes.max():
         raise InputError(
-            f"images of {sizes.min()} to {sizes.max()} positions cannot change places: keep the "
-            "same positions of each."
+            f"images of {sizes.min()} to {sizes.max()} positions cannot be exchanged: keep the "
+            "same positions of each image."
         )
-    places = np.argsort(member, kind="stable").reshape(len(names), -1)
+    of_image = np.argsort(member, kind="stable").reshape(len(names), -1)
     order = np.empty(len(member), dtype=np.intp)
-    order[places] = places[np.random.default_rng(seed).permutation(len(names))]
+    order[of_image] = of_image[np.random.default_rng(seed).permutation(len(names))]
     return Assembly(data.copy(data=data.data[order]))
 
 
@@ -99,13 +137,13 @@ def _rotated_together(
     seed: int | np.random.Generator,
     layer: str = "a population",
 ) -> dict[Hashable, Assembly]:
-    """All of them under one rotation."""
+    """Apply one rotation to several populations of the same units."""
     averages = [assembly.average().data for assembly in assemblies.values()]
     counts = sorted({data.sizes["unit"] for data in averages})
     if len(counts) > 1:
         raise InputError(
-            f"{layer!r} has from {counts[0]} to {counts[-1]} units: rotate populations of "
-            "different size apart."
+            f"{layer!r} has from {counts[0]} to {counts[-1]} units: populations of different "
+            "size cannot be rotated in the same way, so rotate each alone."
         )
     together = np.concatenate([np.asarray(data.values, np.float64) for data in averages])
     values = _turned(together, np.random.default_rng(seed))
@@ -118,10 +156,10 @@ def _rotated_together(
 
 
 def _turned(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Centred values (n, p) in other axes; inner products are kept."""
+    """Rotate centred values (n, p); inner products of stimuli stay the same."""
     values = values - values.mean(0)
     n, p = values.shape
-    if p > n:  # the axes that the stimuli span are enough
+    if p > n:  # only the axes that the stimuli span need to be rotated
         left, lengths, _ = np.linalg.svd(values @ values.T)
         values = left * np.sqrt(lengths)
     return np.asarray(values @ random_rotation(p, rng, values.shape[1]).T)

@@ -1,8 +1,9 @@
-"""The one engine: scores of pairs of populations, here or on workers, resumed from a study.
+"""The engine: scores of pairs of populations, computed here or on workers.
 
-The work is cut in tasks: a source against a tile of targets, whose geometry in all folds is held
-while the sources pass. Each population is factored once for its fold and shared by its partners.
-Finished pairs are kept in a study, and not computed again.
+Targets are divided in tiles. The geometry of a tile (the factors of its targets in all folds) is
+held in memory while one source after the other is scored against it; a source against a tile is a
+task. So each target is factored once, and each source once per tile. A study keeps finished pairs,
+so that an interrupted call does only what is missing.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from .workers import TASKS_OF_WORKER, active_client, on_workers
 
 __all__ = ["TILE_TARGETS", "score_pairs"]
 
-TILE_TARGETS = 8  # in a tile, at most: what an interruption costs, for one source
-_CODE = ("metrics", "statistics", "protocol", "scoring")  # packages that decide a score
+# Most targets in a tile. An interruption loses one task: a source against one tile
+TILE_TARGETS = 8
+_CODE = ("metrics", "statistics", "protocol", "scoring")  # packages whose code decides a score
 
 
 def score_pairs(
@@ -44,9 +46,9 @@ def score_pairs(
     *,
     pairs: Sequence[Pair] | None = None,
 ) -> PairResults:
-    """Score pairs of populations: the only loop over folds.
+    """Score pairs of populations. Every score of the package is computed here.
 
-    Where a ``dask.distributed.Client`` is active, its workers do the work.
+    If a ``dask.distributed.Client`` is active, its workers do the work.
 
     Parameters
     ----------
@@ -55,20 +57,26 @@ def score_pairs(
     targets : dict of Target
         By key.
     design : Design, or dict of them
-        Folds and resamples; by name, where pairs are scored in several designs. Ceilings are found
-        in the first.
+        Folds and resamples; several by name, if pairs are scored in several designs. Ceilings are
+        computed with the first.
     protocol : Protocol
-        Metrics and kind of ceiling.
+        Only its metrics and its kind of ceiling are used; folds and resamples are those of the
+        designs.
     compute : Compute
         Device, study and progress.
     pairs : sequence of Pair, optional
-        Which source is scored against which target, in which design; by default, each against
-        each in every design. Pairs of one target should stand together.
+        Which source is scored against which target, in which design; by default, every source
+        against every target in every design. Pairs of one target should follow each other.
 
     Returns
     -------
     PairResults
         In the order of `pairs`.
+
+    Raises
+    ------
+    InputError
+        If values on disk have NaN, or cannot be sent to workers.
     """
     designs = design if isinstance(design, Mapping) else {"": design}
     work = Work(dict(protocol.metrics), designs, protocol.ceiling, compute.device or "cpu")
@@ -89,7 +97,7 @@ def score_pairs(
         else on_workers(client, work, sources, tiles, tasks)
     )
     total = sum(task.rounds(work) for task in tasks)
-    with dask.config.set(scheduler="threads"):  # stores are read here, not by workers
+    with dask.config.set(scheduler="threads"):  # what is read here is not read by workers
         for finished in track(rounds, "scoring", total, compute.progress):
             _keep(finished, recipes, compute.study, found)
     ordered = {
@@ -102,14 +110,14 @@ def score_pairs(
 
 @dataclass(frozen=True, eq=False)
 class _Recipes:
-    """All that decides each result, for the keys of a study."""
+    """Keys of a study: all that decides a result, for every pair and every ceiling."""
 
     work: Work
     sources: Mapping[Any, Source]
     targets: Mapping[Any, Target]
 
     def pair(self, key: Key) -> dict[str, Any]:
-        """Of the scores of a pair."""
+        """Key of the scores of a pair."""
         target = self.targets[key.target]
         return recipe(
             "pair",
@@ -124,7 +132,7 @@ class _Recipes:
         )
 
     def ceiling(self, key: Hashable) -> dict[str, Any]:
-        """Of the ceiling of a target."""
+        """Key of the ceiling of a target."""
         target = self.targets[key]
         return recipe(
             "ceiling",
@@ -150,18 +158,18 @@ def _missing(
     study: Study | None,
     found: PairResults,
 ) -> list[Task]:
-    """Tasks that are to be done; what a study holds is added to the results."""
+    """List the tasks that remain; results that the study keeps are added to those found."""
     tasks: list[Task] = []
     asked: set[Hashable] = set()
     for number, tile in enumerate(tiles):
-        of_source: dict[Hashable, Task] = {}
+        of_tile: dict[Hashable, Task] = {}  # by source
 
         for target in dict.fromkeys(pair.target for pair in tile if work.ceiling):
             kept = study and study.recall(recipes.ceiling(target))
             if kept:
                 found.ceilings[target] = Ceiling(kept["r"], kept.get("resampled"))
             elif target not in asked:
-                of_source.setdefault(None, Task(None, number)).missing[target, ""] = []
+                of_tile.setdefault(None, Task(None, number)).missing[target, ""] = []
             asked.add(target)
         for source, target, name in tile:
             for metric in work.metrics_of(name):
@@ -170,16 +178,16 @@ def _missing(
                 if kept:
                     found.pairs[key] = PairScores.from_arrays(kept)
                 else:
-                    task = of_source.setdefault(source, Task(source, number))
+                    task = of_tile.setdefault(source, Task(source, number))
                     task.missing[target, name].append(metric)
-        tasks += of_source.values()
+        tasks += of_tile.values()
     return tasks
 
 
 def _here(
     work: Work, sources: Mapping[Any, Source], tiles: Sequence[Tile], tasks: Sequence[Task]
 ) -> Iterator[Finished]:
-    """Do the tasks one after the other; pauses after each round of fits."""
+    """Do the tasks in this process, one after the other; yields after each round of fits."""
     last = {task.tile: task for task in tasks}
     for task in tasks:
         source = None if task.source is None else sources[task.source]
@@ -190,7 +198,7 @@ def _here(
 
 
 def _keep(finished: Finished, recipes: _Recipes, study: Study | None, found: PairResults) -> None:
-    """Add finished results, and keep them."""
+    """Add finished results to those found, and to the study."""
     for key, scores in finished.pairs:
         found.pairs[key] = scores
         if study:

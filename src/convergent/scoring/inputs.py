@@ -1,4 +1,4 @@
-"""Inputs of a question: labelled assemblies, checked, aligned, and turned into bare populations."""
+"""Inputs of a question: assemblies are checked and aligned, and become bare populations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ __all__ = [
     "aligned",
     "as_populations",
     "check_complete",
-    "check_grids",
     "design_of",
     "group_labels",
     "stacked",
@@ -32,16 +31,17 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A population that is mapped: complete, with its units sorted by name.
+    """A population that is mapped; it has no NaN.
 
     Attributes
     ----------
     name : str
         Name of the source in messages.
     assemblies : tuple of Assembly
-        Over the stimuli of the design; several of the same units are stacked.
+        Responses to the stimuli of the design. Several assemblies of the same units are put one
+        below the other.
     sha256 : str
-        Hash of what the source consists of.
+        Hash of the responses.
     """
 
     name: str
@@ -49,21 +49,37 @@ class Source:
     sha256: str
 
     def population(self, device: str) -> Population:
-        """The mean responses as bare numbers."""
+        """Mean responses without labels, with units sorted by name.
+
+        Parameters
+        ----------
+        device : str
+            Device of torch.
+
+        Returns
+        -------
+        Population
+            Of all assemblies.
+        """
         values, units = stacked(self.assemblies), self.assemblies[0].units
-        order = np.argsort(units)  # where units tie, their order must not matter
+        order = np.argsort(units)  # if units tie, their order decides, so it is fixed
         return Population(
             values if np.array_equal(order, np.arange(len(order))) else values[:, order], device
         )
 
 
 def stacked(assemblies: Sequence[Assembly]) -> Any:
-    """Mean responses of the same units, one assembly below the other; numpy or dask.
+    """Mean responses of several assemblies of the same units, one below the other.
 
     Parameters
     ----------
     assemblies : sequence of Assembly
-        Their units are those of the first, in any order.
+        All have the units of the first, in any order.
+
+    Returns
+    -------
+    numpy or dask array (n, p)
+        With the units in the order of the first assembly.
     """
     units = assemblies[0].units
     arrays = []
@@ -78,35 +94,79 @@ def stacked(assemblies: Sequence[Assembly]) -> Any:
 
 
 def design_of(protocol: Protocol, assemblies: Sequence[Assembly]) -> Design:
-    """Folds and resamples of the stimuli that populations share.
+    """Draw the folds and resamples of the stimuli that populations share.
 
     Parameters
     ----------
     protocol : Protocol
-        Its folds, bootstrap, shuffle, and metrics that need maps of positions.
+        Folds, bootstrap and shuffle; and metrics, some of which need maps of positions.
     assemblies : sequence of Assembly
-        Over the same stimuli, in the same order.
+        Populations with the same stimuli in the same order.
+
+    Returns
+    -------
+    Design
+        Folds and resamples.
+
+    Raises
+    ------
+    InputError
+        If there are too few stimuli for the folds, or the stimuli lack what the folds or a metric
+        need.
     """
-    check_grids(protocol.metrics, assemblies)
+    _check_grids(protocol.metrics, assemblies)
     groups = group_labels(protocol.folds.group, assemblies)
     return Design.of(protocol, len(assemblies[0].stimuli), groups)
 
 
 def check_complete(name: str, assembly: Assembly, side: str = "source") -> None:
-    """Make sure that nothing is missing; values on disk are checked when they are read."""
+    """Refuse a population with NaN. Values on disk are checked later, when they are read.
+
+    Parameters
+    ----------
+    name : str
+        Name of the population in messages.
+    assembly : Assembly
+        The population.
+    side : str
+        What it is in messages, such as "source".
+
+    Raises
+    ------
+    InputError
+        If a value is NaN.
+    """
     data = assembly.average().data
     if data.chunks is None:
         missing = int(np.isnan(data.values.sum(0)).sum())
         if missing:
             raise InputError(
                 f"{side} {name!r} has NaN in {missing} of {data.sizes['unit']} units, and "
-                "must be complete. Keep the units (or stimuli) that were recorded throughout, with "
+                "must have none. Keep the units (or stimuli) that were recorded throughout, with "
                 ".data.dropna('unit')."
             )
 
 
 def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[str, Assembly]:
-    """The populations of one side by name, checked."""
+    """Check the populations of one side of a question, and name them.
+
+    Parameters
+    ----------
+    side : str
+        What they are in messages, such as "source".
+    given : Assembly, or dict of them
+        As the user gave them.
+
+    Returns
+    -------
+    dict of Assembly
+        By name; a single assembly has its own name, or that of the side.
+
+    Raises
+    ------
+    InputError
+        If there is no population, one is no Assembly, or one has time bins.
+    """
     if not isinstance(given, (Assembly, Mapping)):
         raise InputError(
             f"{side} is a {type(given).__name__}: give an Assembly, or a dict of them; "
@@ -114,7 +174,7 @@ def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[
         )
     several = {given.name or side: given} if isinstance(given, Assembly) else dict(given)
     if not several:
-        raise InputError(f"there is no {side}: give an Assembly, or a dict of them.")
+        raise InputError(f"{side} is empty: give an Assembly, or a dict of them.")
     for name, assembly in several.items():
         if not isinstance(assembly, Assembly):
             raise InputError(
@@ -133,7 +193,23 @@ def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[
 def aligned(
     sources: dict[str, Assembly], targets: dict[str, Assembly]
 ) -> tuple[dict[str, Assembly], dict[str, Assembly]]:
-    """Both sides with the stimuli that all of them share, sorted by name."""
+    """Reduce both sides to the stimuli that all populations share, sorted by name.
+
+    Parameters
+    ----------
+    sources, targets : dict of Assembly
+        By name.
+
+    Returns
+    -------
+    sources, targets : dict of Assembly
+        By the same names.
+
+    Raises
+    ------
+    InputError
+        If no stimulus is shared, or a stimulus differs in content.
+    """
     both = align(*sources.values(), *targets.values())
     return (
         dict(zip(sources, both[: len(sources)], strict=True)),
@@ -142,24 +218,24 @@ def aligned(
 
 
 def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] | None:
-    """Groups of stimuli that stay in one fold: a coordinate along ``stimulus``.
+    """Find the groups of stimuli that stay in one fold.
 
     Parameters
     ----------
     label : str or None
-        Name of the coordinate. By default, positions of one image stay together.
+        Name of a coordinate along ``stimulus``. By default, positions of one image form a group.
     assemblies : sequence of Assembly
-        Over the same stimuli, in the same order.
+        Populations with the same stimuli in the same order.
 
     Returns
     -------
     array (n,) or None
-        None if no stimuli belong together.
+        Group of each stimulus; None without groups.
 
     Raises
     ------
     InputError
-        Where there is no such coordinate, or it would separate positions of one image.
+        If there is no such coordinate, or it would separate positions of one image.
     """
     several = (images_of(assembly) for assembly in assemblies)
     images = next((found for found in several if found is not None), None)
@@ -177,20 +253,20 @@ def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[A
     raise unknown("coordinate along 'stimulus'", label, sorted(labels))
 
 
-def check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -> None:
-    """Make sure that metrics that shift maps have the grid of the positions.
+def _check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -> None:
+    """Make sure that metrics that shift feature maps fit the positions of the stimuli.
 
     Parameters
     ----------
     metrics : dict of metric
         By name.
     assemblies : sequence of Assembly
-        Over the same stimuli, in the same order.
+        Populations with the same stimuli in the same order.
 
     Raises
     ------
     InputError
-        Where stimuli are not positions, or are positions of another grid.
+        If stimuli are not positions in images, or are positions of another grid.
     """
     grids = {name: m.grid for name, m in metrics.items() if isinstance(m, CircularShifts)}
     if not grids:
@@ -199,7 +275,7 @@ def check_grids(metrics: Mapping[str, Metric], assemblies: Sequence[Assembly]) -
     if labels is None:
         raise InputError(
             f"metrics {examples(grids)} shift maps, and the stimuli are whole images: extract "
-            "layers with spatial='positions-4', say, and give grid=(4, 4)."
+            "layers by position, such as with spatial='positions-4' for grid=(4, 4)."
         )
     found = tuple(int(labels[axis].max()) + 1 for axis in ("row", "column"))
     for name, grid in grids.items():

@@ -1,4 +1,4 @@
-"""Scores of one source, target and metric: gathered fold by fold, and kept on disk."""
+"""Scores of one metric, source and target: collected fold by fold, and kept in a study."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ _RESAMPLED = ("held_out", "refitted", "shuffled")
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
-    """Scores of one (metric, source, target).
+    """Scores of one metric, source and target.
 
     Attributes
     ----------
     folds : list of FoldScore
         Scores of each fold.
     held_out : float array (B, k) or None
-        r of the scored units, mean over folds, in each resample of the held-out stimuli.
+        r of the scored units, mean over folds, in each of B resamples of the held-out stimuli.
     refitted : float array (b, k) or None
-        The same in the first resamples, with maps fitted again to the resampled stimuli.
+        The same in the first b resamples, with maps that are fitted again to the resampled training
+        stimuli.
     shuffled : float array (N,) or None
-        The aggregate r in each shuffle of the stimuli.
+        Aggregate r in each of N shuffles of the stimuli.
     """
 
     folds: Sequence[FoldScore]
@@ -49,14 +50,14 @@ class PairScores:
         return FoldMean.of(fold.r for fold in self.folds)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Arrays that a study keeps."""
+        """Convert to plain arrays, which a study can keep."""
         of_folds = {name: np.array([getattr(f, name) for f in self.folds]) for name in _OF_FOLDS}
         resampled = {name: getattr(self, name) for name in _RESAMPLED}
         return of_folds | {name: array for name, array in resampled.items() if array is not None}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PairScores:
-        """From the arrays that `PairScores.arrays` gave."""
+        """Convert back from what `PairScores.arrays` returned."""
         folds = [
             FoldScore(r, float(similarity), int(source), int(target))
             for r, similarity, source, target in zip(
@@ -67,7 +68,7 @@ class PairScores:
 
 
 class Pair(NamedTuple):
-    """A source and a target, by their keys, and the name of the design that they are scored in."""
+    """Keys of a source and a target, and the name of the design in which they are scored."""
 
     source: Hashable
     target: Hashable
@@ -75,7 +76,7 @@ class Pair(NamedTuple):
 
 
 class Key(NamedTuple):
-    """Which scores: a metric, a source, a target and a design."""
+    """Key of scores: metric, source, target and design."""
 
     metric: str
     source: Hashable
@@ -89,10 +90,10 @@ class PairResults:
 
     Attributes
     ----------
-    pairs : dict of PairScores
+    pairs : dict of Key to PairScores
         By metric, source, target and design.
     ceilings : dict of Ceiling
-        By target; empty where no ceiling was asked for.
+        By target; empty without ceilings.
     """
 
     pairs: dict[Key, PairScores]
@@ -100,14 +101,14 @@ class PairResults:
 
 
 class RunningPairScores:
-    """Scores of one (metric, source, target) while its folds are fitted.
+    """Scores of one metric, source and target, while its folds are fitted one after the other.
 
     Parameters
     ----------
     included : int array
         Positions of the scored units that count in the aggregate.
     resamples : Resamples
-        Which stimuli are drawn in each resample.
+        Which stimuli each resample draws.
     refit : bool
         Whether maps are fitted again to the first resamples.
     """
@@ -120,7 +121,7 @@ class RunningPairScores:
         self._shuffled: dict[int, FoldMean] = defaultdict(FoldMean)
 
     def add(self, fitted: FittedMap, split: tuple[Integers, Integers]) -> None:
-        """Add the scores of one fold."""
+        """Add the scores of a fold, with those in resamples of its stimuli."""
         self._folds.append(fitted.score())
         if self._counts is not None:
             train, test = split
@@ -130,11 +131,11 @@ class RunningPairScores:
                 self._refitted.add(fitted.resample(first[:, test], first[:, train]))
 
     def add_shuffled(self, i: int, fitted: FittedMap) -> None:
-        """Add one fold of the i-th shuffle."""
+        """Add the scores of a fold in the i-th shuffle."""
         self._shuffled[i].add(fitted.score().r)
 
     def done(self) -> PairScores:
-        """The scores, once all folds are added."""
+        """Return the scores, after all folds were added."""
         held_out = refitted = shuffled = None
         if self._counts is not None:
             held_out = self._held_out.mean()

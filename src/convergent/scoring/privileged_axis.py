@@ -1,4 +1,4 @@
-"""The privileged-axis test: whether single units match better than rotations of them would."""
+"""Privileged-axis test: whether single units match better than random rotations of them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .tables import summary
 
 __all__ = ["HELD_BYTES", "privileged_axis"]
 
-HELD_BYTES = 2**28  # rotated copies that are scored together
-_PAIR = ["metric", "source", "target"]
+HELD_BYTES = 2**28  # most memory of the rotated copies that are scored together
+_LABELS = ["metric", "source", "target"]
 
 
 def privileged_axis(
@@ -37,48 +37,72 @@ def privileged_axis(
     seed: int = 0,
     **settings: Unpack[Settings],
 ) -> pd.DataFrame:
-    """Hold each source's score against those of random rotations of the same source.
+    """Compare the score of each source with scores of random rotations of the same source.
 
-    A metric that pairs single units falls when their axes are rotated, if the axes matter; metrics
-    that ignore rotation do not move.
+    If the axes of single units matter, a metric that pairs single units scores lower after a
+    rotation of the axes. Metrics that ignore rotations score the same.
 
     Parameters
     ----------
     source, target : Assembly, or dict of them
         As for `score`.
     metrics : str, metric, or a list or dict of them
-        As for `score`; the test says something for metrics that notice a rotation.
+        As for `score`. The test is of use for metrics that are sensitive to rotations.
     rotations : int
-        Number of random rotations, N; the least p is 1 / (1 + N).
+        Number of random rotations, N; the least possible p is 1 / (1 + N).
     seed : int
         Seed of the random rotations.
     **settings
-        As for `score`: ``folds``, ``ceiling`` (None by default; one leaves out
-        units that do not repeat), ``min_reliability``, ``device``, ``study``, ``progress``, or
-        ``protocol`` and ``compute``.
+        As for `score`: ``folds``, ``ceiling`` (None by default; with a ceiling, units whose
+        responses do not repeat are left out), ``min_reliability``, ``device``, ``study``,
+        ``progress``; or ``protocol`` and ``compute``.
 
     Returns
     -------
     pandas.DataFrame
-        One row per (metric, source, target): ``native``, ``rotated`` (mean over rotations),
-        ``difference``, ``z`` (in standard deviations of the rotated scores), one-sided ``p``, and
-        ``n_rotations``. The attr ``provenance`` says how it was made.
+        One row per (metric, source, target), with these columns:
+
+        - ``metric``, ``source``, ``target``: names;
+        - ``native``: r of the source as it is;
+        - ``rotated``: r of its rotations, mean over rotations;
+        - ``difference``: ``native`` - ``rotated``;
+        - ``z``: the difference in standard deviations of the scores of rotations;
+        - ``p``: one-sided p-value, (1 + number of rotations that score at least as high) / (1 +
+          number of rotations);
+        - ``n_rotations``: number of rotations.
+
+        The attr ``provenance`` (JSON) holds all that is needed to compute the table again.
 
     Raises
     ------
     InputError
-        Where no rotation is asked for, or `score` raises.
+        If `rotations` is below 1, or as `score` does.
 
     References
     ----------
     Khosla, Williams, McDermott and Kanwisher 2024, "Privileged representational axes in biological
     and artificial neural networks", bioRxiv.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> rng = np.random.default_rng(0)
+    >>> names = [f"image{i:02d}" for i in range(30)]
+    >>> x = rng.standard_normal((30, 5)) ** 3  # responses that are not Gaussian
+    >>> layer = cv.Assembly.from_array(x, stimuli=names, name="layer")
+    >>> y = x + 0.5 * rng.standard_normal((30, 5))
+    >>> area = cv.Assembly.from_array(y, stimuli=names, name="V4")
+    >>> table = cv.privileged_axis(layer, area, rotations=4, folds=cv.Folds(3))
+    >>> table[["metric", "source", "target", "native", "rotated", "p"]].round(2)
+              metric source target  native  rotated    p
+    0  soft-matching  layer     V4    0.97     0.58  0.2
     """
     if rotations < 1:
         raise InputError(f"rotations={rotations}: ask for one or more.")
-    usual = Protocol("soft-matching", ceiling=None)
-    protocol, compute = settle(settings, usual, ("bootstrap", "shuffle"), metrics)
-    quiet = replace(compute, progress=False)
+    default = Protocol("soft-matching", ceiling=None)
+    protocol, compute = settle(settings, default, ("bootstrap", "shuffle"), metrics)
+    quiet = replace(compute, progress=False)  # one bar for all rotations is enough
 
     def scores(several: Mapping[str, Assembly]) -> xr.Dataset:
         return scored("privileged_axis", several, target, protocol, quiet)
@@ -92,26 +116,26 @@ def privileged_axis(
     total = sum(len(list(_batches(assembly, rotations))) for assembly in sources.values())
     for name, batch in track(steps, "rotating", total, compute.progress):
         copies = {str(i): rotated(sources[name], rng) for i in range(batch)}
-        for (metric, _, goal), r in _by_pair(scores(copies)).items():
-            null[metric, name, goal].append(r)
+        for (metric, _, predicted), r in _by_pair(scores(copies)).items():
+            null[metric, name, predicted].append(r)
     table = pd.DataFrame([_row(key, native[key], np.array(r)) for key, r in null.items()])
-    made = json.loads(found.attrs["provenance"]) | {"rotations": rotations, "seed": seed}
-    table.attrs["provenance"] = json.dumps(made)
+    content = json.loads(found.attrs["provenance"]) | {"rotations": rotations, "seed": seed}
+    table.attrs["provenance"] = json.dumps(content)
     return table
 
 
 def _by_pair(scores: xr.Dataset) -> dict[tuple[str, str, str], float]:
     """Aggregate r of each (metric, source, target)."""
     table = summary(scores)
-    return dict(zip(table[_PAIR].itertuples(index=False, name=None), table["r"], strict=True))
+    return dict(zip(table[_LABELS].itertuples(index=False, name=None), table["r"], strict=True))
 
 
 def _row(key: tuple[str, str, str], r: float, null: Floats) -> dict[str, Any]:
-    """One score beside those of rotations."""
+    """Compare one score with the scores of rotations."""
     sd = float(null.std(ddof=1)) if len(null) > 1 else float("nan")
     gain = r - float(null.mean())
     return (
-        dict(zip(_PAIR, key, strict=True))
+        dict(zip(_LABELS, key, strict=True))
         | {"native": r, "rotated": float(null.mean()), "difference": gain}
         | {"z": gain / sd if sd > ROUNDING else float("nan"), "p": p_permutation(r, null)}
         | {"n_rotations": len(null)}
@@ -119,7 +143,7 @@ def _row(key: tuple[str, str, str], r: float, null: Floats) -> dict[str, Any]:
 
 
 def _batches(assembly: Assembly, rotations: int) -> Iterator[int]:
-    """How many copies to hold at a time."""
+    """Numbers of rotated copies to score together, which fit in memory."""
     size = int(np.prod([assembly.data.sizes[dim] for dim in ("stimulus", "unit")]))
     most = max(1, HELD_BYTES // (8 * size))
     for start in range(0, rotations, most):

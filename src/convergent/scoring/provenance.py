@@ -1,4 +1,4 @@
-"""Provenance: what is needed to compute a result again, in the attrs of every result."""
+"""Provenance: all that is needed to compute a result again, stored in its attrs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from ..base.compute import Compute
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol
 
-__all__ = ["LIBRARIES", "hashes_of", "provenance"]
+__all__ = ["hashes_of", "provenance"]
 
-LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
+_LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
 
 def hashes_of(**sides: Mapping[Any, Assembly]) -> dict[str, dict[Any, str]]:
-    """SHA-256 of the populations of each side, by name; each is read through.
+    """Hash the populations of each side; each is read once, completely.
 
     Parameters
     ----------
     **sides : dict of Assembly
         Populations by name.
+
+    Returns
+    -------
+    dict of dict of str
+        SHA-256 of each population, by side and name.
     """
     return {
         side: {name: assembly.fingerprint() for name, assembly in several.items()}
@@ -40,41 +45,41 @@ def provenance(
     settings: Mapping[str, Any] | None = None,
     **sides: Mapping[Any, Assembly],
 ) -> dict[str, str]:
-    """The attr ``provenance``: kind, protocol, settings, inputs and versions, as JSON.
+    """Make the attr ``provenance``: kind, protocol, settings, inputs and versions, as JSON.
 
     Parameters
     ----------
     kind : str
-        The function that made the result.
+        Name of the function that computed the result.
     hashes : dict of dict of str
-        From `hashes_of`, of the same sides.
+        From `hashes_of`, for the same sides.
     protocol : Protocol, optional
-        What decided the numbers.
+        Settings that decided the numbers.
     compute : Compute, optional
-        Its device is written down.
+        Only its device is stored.
     settings : dict, optional
-        Further parameters of the call, seeds among them.
+        Further parameters of the call, such as seeds.
     **sides : dict of Assembly
-        What went in, by side and name.
+        Inputs, by side and name.
 
     Returns
     -------
-    dict
-        For `xarray.Dataset.assign_attrs`, or the attrs of a table.
+    dict of str
+        One item, ``provenance``, for `xarray.Dataset.assign_attrs` or the attrs of a table.
     """
-    made: dict[str, Any] = {"kind": kind} | (protocol.as_dict() if protocol else {})
+    content: dict[str, Any] = {"kind": kind} | (protocol.as_dict() if protocol else {})
     if compute is not None:
-        made["device"] = compute.device or "cpu"
-    made |= dict(settings or {})
-    made |= {
+        content["device"] = compute.device or "cpu"
+    content |= dict(settings or {})
+    content |= {
         side: {
             _text(name): _inputs(assembly, hashes[side][name]) for name, assembly in several.items()
         }
         for side, several in sides.items()
     }
-    versions = {library: version(library) for library in LIBRARIES}
-    made |= {"python": platform.python_version(), "versions": versions}
-    return {"provenance": json.dumps(made, default=str)}
+    versions = {library: version(library) for library in _LIBRARIES}
+    content |= {"python": platform.python_version(), "versions": versions}
+    return {"provenance": json.dumps(content, default=str)}
 
 
 def _text(name: Any) -> str:

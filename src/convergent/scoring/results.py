@@ -1,9 +1,8 @@
-"""Scores of all folds with their labels, and their aggregate over folds and units."""
+"""Results: the scores of all folds with labels, and their aggregate over folds and units."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,18 +16,10 @@ from ..statistics.ceilings import Ceiling
 from .pair_scores import Key, PairResults, PairScores
 from .targets import Target
 
-__all__ = ["aggregate", "described", "included_units", "label"]
+__all__ = ["aggregate", "included_units", "label", "with_long_names"]
 
 _BY_UNIT = ("metric", "source", "fold", "unit")
 _BY_PAIR_UNIT = ("metric", "source", "unit")
-
-
-@dataclass(frozen=True, eq=False)
-class _Goal:
-    """A target and its ceiling; NaN where no ceiling is asked for."""
-
-    target: Target
-    ceiling: Ceiling
 
 
 def label(
@@ -37,7 +28,7 @@ def label(
     sources: Sequence[str],
     targets: Mapping[str, Target],
 ) -> xr.Dataset:
-    """Put the scores of all folds in one labelled dataset.
+    """Collect the scores of all folds in one labelled dataset.
 
     Parameters
     ----------
@@ -46,21 +37,22 @@ def label(
     metrics, sources : sequence of str
         Names, in the order of the result.
     targets : dict of Target
-        In the order in which their units are to stand.
+        By name, in the order in which their units follow each other along ``unit``.
 
     Returns
     -------
     xarray.Dataset
         As `score` describes it, without its attrs.
     """
-    goals = {
-        name: _Goal(target, _ceiling(results.ceilings.get(name), target, metrics))
+    ceilings = {
+        name: _positive(results.ceilings.get(name), target, metrics)
         for name, target in targets.items()
     }
     first = next(iter(results.pairs.values()))
-    by_unit = _Units(metrics, sources, goals)
+    by_unit = _Units(metrics, sources, targets)
     r = by_unit.collect(lambda key: np.stack([fold.r for fold in results.pairs[key].folds]))
-    variables = _scores(r.transpose(1, 2, 0, 3), by_unit)
+    ceiling = by_unit.collect_ceilings({k: each.r[None] for k, each in ceilings.items()})[0]
+    variables = _scores(r.transpose(1, 2, 0, 3), ceiling)
     variables |= _of_pairs(results, metrics, sources, list(targets))
     of_units: dict[str, list[NDArray[Any]]] = {
         "reliability": [target.reliability.full for target in targets.values()],
@@ -68,7 +60,7 @@ def label(
         "n_repeated_stimuli": [target.repeated for target in targets.values()],
     }
     variables |= {name: ("unit", np.concatenate(values)) for name, values in of_units.items()}
-    variables |= _resampled(results, goals, by_unit)
+    variables |= _resampled(results, list(targets.values()), ceilings, by_unit)
     coords = {
         "metric": list(metrics),
         "source": list(sources),
@@ -76,29 +68,29 @@ def label(
         "target_population": list(targets),
         **_unit_labels(targets),
     }
-    return described(xr.Dataset(variables, coords=coords))
+    return with_long_names(xr.Dataset(variables, coords=coords))
 
 
-def _scores(r: NDArray[np.float64], by_unit: _Units) -> dict[str, Any]:
-    """Scores, and what they are divided by."""
-    ceiling = by_unit.collect_ceiling(lambda goal: goal.ceiling.r[None])[0]
-    each = ceiling[:, None, None]
+def _scores(r: NDArray[np.float64], ceiling: NDArray[np.float64]) -> dict[str, Any]:
+    """Scores (metric, source, fold, unit), and the same divided by their ceilings."""
+    divisor = ceiling[:, None, None]
     return {
         "r": (_BY_UNIT, r),
         "ceiling": (("metric", "unit"), ceiling),
-        "normalized": (_BY_UNIT, r / each),
-        "explained_variance": (_BY_UNIT, np.sign(r) * r**2 / each**2),
+        "normalized": (_BY_UNIT, r / divisor),
+        "explained_variance": (_BY_UNIT, np.sign(r) * r**2 / divisor**2),
     }
 
 
 def _of_pairs(
     results: PairResults, metrics: Sequence[str], sources: Sequence[str], targets: Sequence[str]
 ) -> dict[str, Any]:
-    """Numbers that stand for two populations, not for a unit."""
+    """Variables with one value per pair of populations, not per unit."""
 
-    def collect(of: Callable[[PairScores], Any]) -> list[Any]:
+    def collect(select: Callable[[PairScores], Any]) -> list[Any]:
         return [
-            [[of(results.pairs[Key(m, s, t)]) for t in targets] for s in sources] for m in metrics
+            [[select(results.pairs[Key(m, s, t)]) for t in targets] for s in sources]
+            for m in metrics
         ]
 
     dims = ("metric", "source", "target_population")
@@ -115,14 +107,14 @@ def _of_folds(scores: PairScores, name: str) -> list[Any]:
     return [getattr(fold, name) for fold in scores.folds]
 
 
-def _ceiling(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -> Ceiling:
-    """Leave out ceilings that are not above 0, with a warning where they would have counted."""
+def _positive(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -> Ceiling:
+    """Replace ceilings that are not above 0 by NaN, with a warning; all are NaN without any."""
     if ceiling is None:
         return Ceiling(np.full((len(metrics), len(target.scored)), np.nan), None)
     r = np.where(ceiling.r > 0, ceiling.r, np.nan)
-    lost = np.isnan(r[:, target.included]).sum(1)
-    if lost.any():
-        counts = ", ".join(f"{lost[i]} ({m})" for i, m in enumerate(metrics) if lost[i])
+    lacking = np.isnan(r[:, target.included]).sum(1)
+    if lacking.any():
+        counts = ", ".join(f"{lacking[i]} ({m})" for i, m in enumerate(metrics) if lacking[i])
         warn(
             f"of {len(target.included)} units of target {target.name!r}, the ceiling is not above "
             f"0, or not known, in {counts}: these have no normalized score."
@@ -131,19 +123,27 @@ def _ceiling(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) ->
     return Ceiling(r, None if draws is None else np.where(draws > 0, draws, np.nan))
 
 
-def _resampled(results: PairResults, goals: Mapping[str, _Goal], by_unit: _Units) -> dict[str, Any]:
-    """Scores in the resamples of the bootstrap, as variables; none without one."""
+def _resampled(
+    results: PairResults,
+    targets: Sequence[Target],
+    ceilings: Mapping[str, Ceiling],
+    by_unit: _Units,
+) -> dict[str, Any]:
+    """Variables of the resamples of the bootstrap; none without a bootstrap."""
     variables: dict[str, Any] = {}
     if next(iter(results.pairs.values())).held_out is not None:
-        each = ("metric", "source", "unit")
         held_out = by_unit.collect(lambda key: results.pairs[key].held_out, np.float32)
         refitted = by_unit.collect(lambda key: results.pairs[key].refitted, np.float32)
-        variables["r_draws"] = (("draw", *each), held_out)
-        variables["r_refits"] = (("refit", *each), refitted)
-        if all(goal.ceiling.resampled is not None for goal in goals.values()):
-            found = by_unit.collect_ceiling(_ceiling_draws, np.float32)
+        variables["r_draws"] = (("draw", *_BY_PAIR_UNIT), held_out)
+        variables["r_refits"] = (("refit", *_BY_PAIR_UNIT), refitted)
+        draws = {
+            name: ceiling.resampled.transpose(1, 0, 2)
+            for name, ceiling in ceilings.items()
+            if ceiling.resampled is not None
+        }
+        if len(draws) == len(ceilings):
+            found = by_unit.collect_ceilings(draws, np.float32)
             variables["ceiling_draws"] = (("draw", "metric", "unit"), found)
-    targets = [goal.target for goal in goals.values()]
     if all(target.unit_counts is not None for target in targets):
         variables["unit_draws"] = (("draw", "unit"), by_unit.collect_counts())
     if variables:
@@ -154,65 +154,58 @@ def _resampled(results: PairResults, goals: Mapping[str, _Goal], by_unit: _Units
     return variables
 
 
-def _ceiling_draws(goal: _Goal) -> NDArray[np.float64]:
-    draws = goal.ceiling.resampled
-    assert draws is not None
-    return draws.transpose(1, 0, 2)
-
-
 class _Units:
-    """Where the units of each target stand; NaN for those that were not scored."""
+    """Joins arrays of single targets along ``unit``; NaN for units that are not scored."""
 
     def __init__(
-        self, metrics: Sequence[str], sources: Sequence[str], goals: Mapping[str, _Goal]
+        self, metrics: Sequence[str], sources: Sequence[str], targets: Mapping[str, Target]
     ) -> None:
-        self._metrics, self._sources, self._goals = metrics, sources, goals
-        start = np.cumsum([0, *(len(goal.target.units) for goal in goals.values())])
+        self._metrics, self._sources, self._targets = metrics, sources, targets
+        start = np.cumsum([0, *(len(target.units) for target in targets.values())])
         self._n = int(start[-1])
-        self._places = {
-            name: at + goal.target.scored
-            for at, (name, goal) in zip(start, goals.items(), strict=False)
+        self._positions = {
+            name: first + target.scored
+            for first, (name, target) in zip(start, targets.items(), strict=False)
         }
 
-    def collect(self, of: Callable[[Key], Any], dtype: Any = np.float64) -> NDArray[Any]:
-        """Arrays (m, k) of the cells as one, (m, metric, source, unit)."""
+    def collect(self, select: Callable[[Key], Any], dtype: Any = np.float64) -> NDArray[Any]:
+        """Arrays (m, k) of all pairs as one, (m, metric, source, unit)."""
         filled: NDArray[Any] | None = None
         for i, metric in enumerate(self._metrics):
             for j, source in enumerate(self._sources):
-                for target, places in self._places.items():
-                    values = of(Key(metric, source, target))
+                for target, positions in self._positions.items():
+                    values = select(Key(metric, source, target))
                     if filled is None:
                         shape = (len(values), len(self._metrics), len(self._sources), self._n)
                         filled = np.full(shape, np.nan, dtype=dtype)
-                    filled[:, i, j, places] = values
+                    filled[:, i, j, positions] = values
         assert filled is not None
         return filled
 
-    def collect_ceiling(
-        self, of: Callable[[_Goal], NDArray[np.float64]], dtype: Any = np.float64
+    def collect_ceilings(
+        self, parts: Mapping[str, NDArray[np.float64]], dtype: Any = np.float64
     ) -> NDArray[Any]:
-        """Arrays (m, metric, k) of the targets as one, (m, metric, unit)."""
-        parts = {name: of(goal) for name, goal in self._goals.items()}
+        """Arrays (m, metric, k) of all targets as one, (m, metric, unit)."""
         length = len(next(iter(parts.values())))
         filled = np.full((length, len(self._metrics), self._n), np.nan, dtype=dtype)
         for name, values in parts.items():
-            filled[:, :, self._places[name]] = values
+            filled[:, :, self._positions[name]] = values
         return filled
 
     def collect_counts(self) -> NDArray[np.int32]:
-        """How often each unit is drawn, (draw, unit); 0 for those that do not count."""
-        places, parts = [], []
-        for name, goal in self._goals.items():
-            assert goal.target.unit_counts is not None
-            places.append(self._places[name][goal.target.included])
-            parts.append(goal.target.unit_counts)
+        """How often each unit is drawn, (draw, unit); 0 for units that are left out."""
+        positions, parts = [], []
+        for name, target in self._targets.items():
+            assert target.unit_counts is not None
+            positions.append(self._positions[name][target.included])
+            parts.append(target.unit_counts)
         filled = np.zeros((len(parts[0]), self._n), dtype=np.int32)
-        filled[:, np.concatenate(places)] = np.concatenate(parts, axis=1)
+        filled[:, np.concatenate(positions)] = np.concatenate(parts, axis=1)
         return filled
 
 
 def _unit_labels(targets: Mapping[str, Target]) -> dict[str, Any]:
-    """Coordinates along ``unit``; names carry the target's where they would come twice."""
+    """Coordinates along ``unit``; if names repeat, the name of the target is put before them."""
     everything = list(targets.values())
     owner = np.repeat(list(targets), [len(target.units) for target in everything])
     names = np.concatenate([target.units for target in everything])
@@ -238,7 +231,8 @@ _LONG_NAMES = {
     "r_refits": "score in resamples with maps fitted again",
     "ceiling_draws": "ceiling in resamples of the stimuli",
     "unit_draws": "how often a unit is drawn",
-    "n_drawn": "number of things to draw from",
+    "n_drawn": "number of stimuli, units or subjects that resamples draw from",
+    "factor": "what resamples draw: stimuli, units or subjects",
     "n_units": "number of units in the aggregate",
     "n_units_excluded": "number of units left out of the aggregate",
     "metric": "metric",
@@ -250,7 +244,7 @@ _LONG_NAMES = {
     "pair": "source training > target training",
     "source_run": "training that is mapped",
     "target_run": "training that is predicted",
-    "against": "step of the target: the same, or the final one",
+    "against": "step of the target: the same as that of the source, or the final one",
     "layer": "layer of the source",
     "target_layer": "layer of the target",
     "network": "network",
@@ -263,15 +257,20 @@ _LONG_NAMES = {
 }
 
 
-def described(result: xr.Dataset, more: Mapping[str, str] | None = None) -> xr.Dataset:
-    """The same result, with a ``long_name`` for each variable and coordinate.
+def with_long_names(result: xr.Dataset, more: Mapping[str, str] | None = None) -> xr.Dataset:
+    """Add a ``long_name`` to each variable and coordinate, as its attr.
 
     Parameters
     ----------
     result : xarray.Dataset
         Any result.
     more : dict of str, optional
-        Long names of further variables.
+        Long names that hold for this kind of result alone.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same result.
     """
     known = _LONG_NAMES | dict(more or {})
     for name in map(str, result.variables):
@@ -281,7 +280,18 @@ def described(result: xr.Dataset, more: Mapping[str, str] | None = None) -> xr.D
 
 
 def included_units(scores: xr.Dataset) -> dict[str, NDArray[np.intp]]:
-    """Positions along ``unit`` of those that count in the aggregate, by target."""
+    """Find the units that count in the aggregate.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        From `score`, with the scores of units.
+
+    Returns
+    -------
+    dict of int array
+        Positions along ``unit``, by target.
+    """
     owner, counts = scores["target"].values, scores["excluded"].values == ""
     return {
         str(name): np.flatnonzero((owner == name) & counts)
@@ -290,33 +300,38 @@ def included_units(scores: xr.Dataset) -> dict[str, NDArray[np.intp]]:
 
 
 def aggregate(scores: xr.Dataset) -> xr.Dataset:
-    """Mean over folds, then median over the units that are not excluded, for each target.
+    """Take the mean over folds, then the median over the included units of each target.
 
     Parameters
     ----------
     scores : xarray.Dataset
-        From `score`, with unit scores or without.
+        From `score`; aggregated scores (``units=False``) are returned as they are.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``r``, ``normalized``, ``explained_variance`` (metric, source, target), ``ceiling``
+        (metric, target), and ``reliability``, ``split_half_r``, ``n_repeated_stimuli``,
+        ``n_units``, ``n_units_excluded`` (target), beside the variables that have no ``unit``.
     """
     if "unit" not in scores.dims:
         return scores
     names = scores["target_population"].values
-    kept = list(included_units(scores).values())
+    included = list(included_units(scores).values())
     totals = np.array([(scores["target"].values == name).sum() for name in names])
+
+    def over_units(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack([median(values[..., units]) for units in included], axis=-1)
+
     data: dict[str, Any] = {}
     for name in ("r", "normalized", "explained_variance"):
         over_folds = FoldMean.of(scores[name].transpose("fold", *_BY_PAIR_UNIT).values)
-        data[name] = (
-            ("metric", "source", "target"),
-            np.stack([median(over_folds[..., units]) for units in kept], axis=-1),
-        )
+        data[name] = (("metric", "source", "target"), over_units(over_folds))
     ceiling = scores["ceiling"].transpose("metric", "unit").values
-    data["ceiling"] = (
-        ("metric", "target"),
-        np.stack([median(ceiling[:, units]) for units in kept], axis=-1),
-    )
+    data["ceiling"] = (("metric", "target"), over_units(ceiling))
     for name in ("reliability", "split_half_r", "n_repeated_stimuli"):
-        data[name] = ("target", np.array([median(scores[name].values[units]) for units in kept]))
-    n_units = np.array([len(units) for units in kept])
+        data[name] = ("target", over_units(scores[name].values))
+    n_units = np.array([len(units) for units in included])
     data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
     resampled = [name for name in ("n_drawn", "factor") if name in scores.variables]
     of_units = [str(k) for k, v in scores.variables.items() if "unit" in v.dims]

@@ -1,4 +1,4 @@
-"""Cross-validated scores: labelled assemblies in, a labelled Dataset out, bare arrays between."""
+"""The question `score`: how well each source predicts each target, cross-validated."""
 
 from __future__ import annotations
 
@@ -47,66 +47,113 @@ def score(
     Parameters
     ----------
     source, target : Assembly, or dict of them
-        The populations that are mapped, and those that are predicted. Repeats are averaged.
-        Stimuli are matched by name; those that all share are used.
+        Populations that are mapped, and populations that are predicted, by name. Repeats are
+        averaged. Stimuli are matched by name; those that all populations share are used.
     metrics : str, metric, or a list or dict of them
         Names of `METRICS`, or values such as ``Linear(penalties=...)``.
     folds : Folds
-        How the stimuli are split.
+        How the stimuli are split for cross-validation.
     ceiling : {"split-half", "repeat-variance", "inter-subject", "self", "attainable"}, or None
-        What normalizes the scores of the targets: the square root of their reliability, from halves
-        of the repeats or from their variance; how well other subjects predict each; for networks,
-        a population's score with its own copy; or what a perfect model would score with these
-        stimuli and this noise, the cost of fitting the map included. None for none.
+        Noise ceiling, by which scores are divided:
+
+        - ``"split-half"``: square root of the reliability of each unit, from random halves of the
+          repeats;
+        - ``"repeat-variance"``: the same, from the variance over repeats;
+        - ``"inter-subject"``: how well the units of other subjects predict each unit;
+        - ``"self"``: score of a population with its own copy, for networks, which have no noise;
+        - ``"attainable"``: score that a perfect model would reach with these stimuli and this
+          noise, the error of fitting the map included;
+        - None: no ceiling.
     min_reliability : float
-        Units whose reliability is below are left out of the aggregate, and counted.
+        Units whose reliability is below this are left out of the aggregate, and counted.
     units : bool
-        Keep the score of each unit; otherwise only the median over units.
+        Whether to return the scores of single units; otherwise only their aggregate is returned.
     bootstrap : Bootstrap, optional
-        What is drawn again to find confidence intervals and differences.
+        What is resampled for confidence intervals and differences.
     shuffle : Shuffle, optional
-        Null distribution: stimuli exchanged and everything fitted again, so many times.
+        How often stimuli are exchanged, and everything fitted again, for the null distribution.
     device : str
         Device: ``"cpu"``, ``"cuda"``...
     study : Study or path, optional
-        Folder that keeps finished work: an interrupted score does only what is missing.
+        Folder that keeps finished work: if a score is interrupted, the same call does only what is
+        missing.
     progress : bool, optional
         Whether to draw a progress bar; by default, only in a terminal.
 
     Returns
     -------
     xarray.Dataset
-        ``r`` (metric, source, fold, unit): Pearson r for linear and Procrustes, the unit score of
-        soft matching; ``ceiling`` (metric, unit): the r that is possible; ``normalized``:
-        r / ceiling; ``explained_variance``: sign(r) r^2 / ceiling^2; ``reliability`` (unit);
-        ``n_repeated_stimuli`` (unit): stimuli with two or more repeats;
-        ``similarity`` (metric, source, target_population, fold): one number for two populations;
-        ``silent_source``, ``silent_target``: units that soft matching set aside in a fold. Along
-        ``unit``: ``target``, and ``excluded`` (why a unit is left out of the aggregate, or '').
-        With ``units=False`` r, ceiling, normalized and explained_variance are aggregated, (metric,
-        source, target). With a bootstrap, ``r_draws`` (draw, metric, source, unit): the mean over
-        folds in each resample of the held-out stimuli; ``r_refits``: in the first of them, with
-        the maps fitted again; ``ceiling_draws`` (draw, metric, unit); ``unit_draws`` (draw, unit):
-        how often each unit is drawn. With a shuffle, ``r_shuffled`` (shuffle, metric, source,
-        target_population): the aggregate in each. The attr ``provenance`` (JSON) says how the
-        scores were made: protocol, seeds, hashes of the inputs, versions.
+        Scores of units:
 
-    Notes
-    -----
-    Each population is read once for its geometry, and targets again, a block of units at a time,
-    to be predicted; populations on disk (`convergent.open`, or `extract` with ``store=``) stay
-    there. Where a ``dask.distributed.Client`` is active, its workers do the work, and read stores
-    themselves, which lie at the same path everywhere.
+        - ``r`` (metric, source, fold, unit): Pearson r of prediction and response for linear
+          regression and Procrustes; for soft matching, its unit score;
+        - ``ceiling`` (metric, unit): the r that noise leaves possible;
+        - ``normalized``: r / ceiling;
+        - ``explained_variance``: sign(r) r^2 / ceiling^2;
+        - ``reliability`` (unit), and ``split_half_r``, the correlation of half means from which it
+          is estimated;
+        - ``n_repeated_stimuli`` (unit): number of stimuli with two or more repeats.
+
+        Along ``unit``, the coordinate ``target`` is the target that a unit belongs to, and
+        ``excluded`` says why it is left out of the aggregate ('' if it is not). Values of pairs of
+        populations (metric, source, target_population, fold):
+
+        - ``similarity``: one number for the two populations after the map;
+        - ``silent_source``, ``silent_target``: number of units that soft matching leaves out,
+          because they do not vary on the training stimuli of a fold.
+
+        With ``units=False``, r, ceiling, normalized and explained_variance are aggregated (metric,
+        source, target). With a bootstrap:
+
+        - ``r_draws`` (draw, metric, source, unit): r, mean over folds, in resamples of the held-out
+          stimuli;
+        - ``r_refits`` (refit, metric, source, unit): the same in the first resamples, with maps
+          that are fitted again to the resampled training stimuli;
+        - ``ceiling_draws`` (draw, metric, unit): ceiling in the resamples;
+        - ``unit_draws`` (draw, unit): how often each unit is drawn;
+        - ``n_drawn`` (factor, target_population): number of stimuli, units or subjects that are
+          drawn from.
+
+        With a shuffle, ``r_shuffled`` (shuffle, metric, source, target_population): aggregate of
+        each shuffle. The attr ``provenance`` (JSON) holds all that is needed to compute the scores
+        again: protocol, seeds, hashes of the inputs, versions.
 
     Raises
     ------
     InputError
-        Where the input cannot be scored: no shared stimuli, NaN in a source, no repeats where a
-        ceiling is asked, too few stimuli for the folds, an unknown metric or ceiling.
+        If the input cannot be scored: no shared stimuli, NaN in a source, a ceiling that needs
+        repeats where there are none, too few stimuli for the folds, an unknown metric or ceiling.
+
+    Notes
+    -----
+    Each population is read once for its geometry; targets are read once more, a block of units at
+    a time, to be predicted. Populations on disk (`convergent.open`, or `extract` with ``store=``)
+    stay there. If a ``dask.distributed.Client`` is active, its workers do the work. They read the
+    stores themselves, so stores must have the same path on all machines.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convergent as cv
+    >>> rng = np.random.default_rng(0)
+    >>> names = [f"image{i:02d}" for i in range(30)]
+    >>> x = rng.standard_normal((30, 5))
+    >>> layer = cv.Assembly.from_array(x, stimuli=names, name="layer")
+    >>> signal = x[:, :3] + rng.standard_normal((30, 3))  # only part of it is in the layer
+    >>> trials = signal[:, :, None] + rng.standard_normal((30, 3, 4))  # four noisy repeats
+    >>> dims = ("stimulus", "unit", "repeat")
+    >>> area = cv.Assembly.from_array(trials, dims=dims, stimuli=names, name="V4")
+    >>> scores = cv.score(layer, area, ["linear", "procrustes"], folds=cv.Folds(3))
+    >>> dict(scores["r"].sizes)
+    {'metric': 2, 'source': 1, 'fold': 3, 'unit': 3}
+    >>> cv.summary(scores)[["metric", "r", "ceiling", "normalized"]].round(2)
+           metric     r  ceiling  normalized
+    0      linear  0.42     0.95        0.44
+    1  procrustes  0.38     0.95        0.40
     """
     protocol = Protocol(metrics, folds, ceiling, min_reliability, bootstrap, shuffle)
     return scored("score", source, target, protocol, Compute(device, study, progress), units)
@@ -120,33 +167,38 @@ def scored(
     compute: Compute,
     units: bool = True,
 ) -> xr.Dataset:
-    """Scores by a protocol, for every question that scores sources against targets.
+    """Score sources against targets by a protocol: the common part of several questions.
 
     Parameters
     ----------
     kind : str
-        The question, for the provenance.
+        Name of the question, for the provenance.
     source, target, units
         As for `score`.
     protocol : Protocol
-        What decides the numbers.
+        Settings that decide the numbers.
     compute : Compute
-        Where the work is done.
+        Device, study and progress.
 
     Returns
     -------
     xarray.Dataset
         As `score` describes it.
+
+    Raises
+    ------
+    InputError
+        As `score` does.
     """
     if protocol.bootstrap is not None and not units:
-        raise InputError("units=False keeps no resamples: leave out one of units and bootstrap.")
+        raise InputError("units=False keeps no resamples: leave out units=False or bootstrap.")
     sources, targets = as_populations("source", source), as_populations("target", target)
     protocol.check(targets)
     sources, targets = aligned(sources, targets)
     populations = [*targets.values(), *sources.values()]
     n = len(populations[0].stimuli)
     design = design_of(protocol, populations)
-    with dask.config.set(scheduler="threads"):  # what is read here is not sent to workers
+    with dask.config.set(scheduler="threads"):  # these arrays are read here, not by workers
         for name, assembly in sources.items():
             check_complete(name, assembly)
         hashes = hashes_of(sources=sources, targets=targets)
@@ -154,13 +206,13 @@ def scored(
             name: Source(name, (assembly,), hashes["sources"][name])
             for name, assembly in sources.items()
         }
-        goals = {
+        predicted = {
             name: target_of(name, assembly, hashes["targets"][name], protocol, design)
             for name, assembly in targets.items()
         }
-        _warn_of_rough_ceilings(protocol, goals, n)
-        found = score_pairs(mapped, goals, design, protocol, compute)
-    results = _labelled(found, list(protocol.metrics), list(sources), goals, units)
+        _warn_of_rough_ceilings(protocol, predicted, n)
+        found = score_pairs(mapped, predicted, design, protocol, compute)
+    results = _labelled(found, list(protocol.metrics), list(sources), predicted, units)
     return results.assign_attrs(
         n_stimuli=n,
         simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
@@ -177,11 +229,11 @@ def _labelled(
     targets: Mapping[str, Target],
     units: bool,
 ) -> xr.Dataset:
-    """All scores of units, or their aggregate alone."""
+    """Label the scores of units, or only their aggregate."""
     if units:
         return label(found, metrics, sources, targets)
     parts = []
-    for name, target in targets.items():  # one at a time: scores of all units can be very many
+    for name, target in targets.items():  # one at a time: there can be very many units
         own = {key: scores for key, scores in found.pairs.items() if key.target == name}
         part = PairResults(own, found.ceilings)
         parts.append(aggregate(label(part, metrics, sources, {name: target})))
@@ -191,11 +243,11 @@ def _labelled(
 def _warn_of_rough_ceilings(
     protocol: Protocol, targets: Mapping[str, Target], n_stimuli: int
 ) -> None:
-    """Say where the attainable ceiling rests on few stimuli."""
+    """Warn if the attainable ceiling is estimated from few stimuli."""
     for name, target in targets.items() if protocol.ceiling == "attainable" else ():
         if len(target.scored) > n_stimuli:
             warn(
                 f"target {name!r} has {len(target.scored)} units and {n_stimuli} stimuli: with "
-                "more units than stimuli, covariances between them are hardly known, and the "
-                "attainable ceiling is rough. Compare it with 'split-half'."
+                "more units than stimuli, the covariances of the units are estimated poorly, and "
+                "so is the attainable ceiling. Compare it with 'split-half'."
             )

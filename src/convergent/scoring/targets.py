@@ -1,4 +1,4 @@
-"""A target: the units that are predicted, and which of them count."""
+"""Targets: which units are predicted, and which of them count in the aggregate."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ __all__ = ["Target", "target_of"]
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The units of a target: which are predicted, and which count in the aggregate.
+    """A population that is predicted.
 
     Attributes
     ----------
     name : str
         Name of the target in messages.
     sha256 : str
-        Hash of the target as it was recorded.
+        Hash of all responses.
     units : str array (q,)
         Names of all units.
     scored : int array (k,)
-        Positions of the units that are predicted, sorted by name: where units tie, their order
-        must not matter.
+        Positions of the units that are predicted, sorted by name, so that their order in the
+        assembly decides nothing if units tie.
     excluded : str array (q,)
-        Why a unit does not count in the aggregate; '' if it does.
+        Why a unit is left out of the aggregate; '' if it is not.
     reliability : Reliability
-        Of each unit; NaN without repeats.
+        Reliability of each unit; NaN without repeats.
     repeated : int array (q,)
-        Number of stimuli of which a unit was recorded more than once.
+        Number of stimuli with two or more recorded repeats, for each unit.
     values : array (n, k)
         Mean responses of the scored units; numpy or dask.
     trials : float array (n, k, repeats) or None
-        Single trials of the scored units, where a ceiling needs them.
+        Single trials of the scored units, if the ceiling needs them.
     subjects : array (k,) or None
-        Subject of each scored unit, where known.
+        Subject of each scored unit, if known.
     unit_counts : float array (B, included) or None
-        How often each unit that counts is drawn in each resample; None if units are not random.
+        How often each included unit is drawn in each resample; None if units are not drawn.
     drawn : dict of str to int
-        How many stimuli (or groups of them), units or subjects are drawn.
+        Number of stimuli (or groups of them), units or subjects that are drawn from.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Target:
 
     @property
     def included(self) -> Integers:
-        """Which of the scored units count in the aggregate."""
+        """Positions, among the scored units, of those that count in the aggregate."""
         return np.flatnonzero(self.excluded[self.scored] == "")
 
 
@@ -84,27 +84,33 @@ def target_of(
     *,
     may_be_silent: bool = False,
 ) -> Target:
-    """Choose the units of a target that can be predicted.
+    """Choose the units of a target that are predicted, and those that count in the aggregate.
 
     Parameters
     ----------
     name : str
         Name of the target in messages.
-    assemblies : Assembly, or list of them
-        Over the stimuli of the design; several of the same units are stacked.
+    assemblies : Assembly, or sequence of them
+        Responses to the stimuli of the design. Several assemblies of the same units are put one
+        below the other.
     sha256 : str
-        Hash of the target as it was recorded.
+        Hash of all responses.
     protocol : Protocol
-        Its ceiling, least reliability and bootstrap.
+        Ceiling, least reliability and bootstrap.
     design : Design
-        What is drawn.
+        Folds and resamples.
     may_be_silent : bool
-        Whether a target without any unit that varies is scored (as NaN) instead of refused.
+        Whether a target in which no unit varies is scored, as NaN, instead of refused.
+
+    Returns
+    -------
+    Target
+        With units sorted by name.
 
     Raises
     ------
     InputError
-        Where no unit can be scored.
+        If no unit can be scored.
     """
     several = [assemblies] if isinstance(assemblies, Assembly) else list(assemblies)
     first, values = several[0], stacked(several)
@@ -141,11 +147,11 @@ def target_of(
 def _reliability(
     trials: NDArray[np.floating] | None, ceiling: str | None, n_units: int
 ) -> Reliability:
-    """Reliability of all units; NaN without repeats, or where no ceiling is asked for."""
+    """Reliability of all units; NaN without repeats, or without a ceiling."""
     if trials is None or ceiling is None:
-        unknown = np.full(n_units, np.nan)
-        return Reliability(unknown, unknown)
-    # a ceiling of another kind still leaves out units that do not repeat
+        nan = np.full(n_units, np.nan)
+        return Reliability(nan, nan)
+    # with other ceilings too, units whose responses do not repeat are left out
     return RELIABILITIES.get(ceiling, RELIABILITIES["split-half"])(trials)
 
 
@@ -157,14 +163,14 @@ def _choice(
     min_reliability: float,
     may_be_silent: bool,
 ) -> tuple[NDArray[Any], Integers]:
-    """Why units do not count (q,), and positions of those that are scored, sorted by name."""
-    # in one pass where they are on disk
+    """Why units are left out (q,), and positions of the scored ones, sorted by name."""
+    # one pass over values on disk
     missing, least, most = compute(  # type: ignore[no-untyped-call]
         np.isnan(values).sum(0), values.min(0), values.max(0)
     )
-    constant = is_silent_range(least, most, values.dtype)  # never so where a value is missing
+    constant = is_silent_range(least, most, values.dtype)  # False if a value is missing
     estimated = not np.isnan(reliability).all()
-    # of several reasons, the last holds
+    # a later reason replaces an earlier one
     reasons = {
         f"reliability below {min_reliability:g}": reliability < min_reliability,
         "reliability cannot be estimated": np.isnan(reliability) & estimated,
@@ -180,7 +186,7 @@ def _choice(
         warn(
             f"{int(partly.sum())} of {len(units)} units of target {name!r} were not recorded for "
             f"all {len(values)} stimuli ({examples(units[partly].tolist())}) and are left out: "
-            "score the stimuli, or the sessions, that they share."
+            "score only stimuli, or sessions, for which all units were recorded."
         )
     scored = np.flatnonzero((missing == 0) & ~constant)
     if not len(scored) and not may_be_silent:
@@ -194,7 +200,7 @@ def _choice(
 def _warn_of_few_repeats(
     name: str, reliability: Reliability, repeated: Integers, n_stimuli: int
 ) -> None:
-    """Say where a ceiling rests on some of the stimuli alone."""
+    """Warn if only some of the stimuli were repeated."""
     estimated = not np.isnan(reliability.full).all()
     if estimated and repeated.size and repeated.min() < n_stimuli:
         warn(
@@ -204,7 +210,7 @@ def _warn_of_few_repeats(
 
 
 def _subjects(assembly: Assembly, scored: Integers) -> NDArray[Any] | None:
-    """Subject of each scored unit, where that is known."""
+    """Subject of each scored unit; None if unknown."""
     label = assembly.data.coords.get("subject")
     if label is None or label.dims != ("unit",):
         return None
@@ -218,7 +224,7 @@ def _drawn(
     included: Integers,
     subjects: NDArray[Any] | None,
 ) -> tuple[Floats | None, dict[str, int]]:
-    """How often each included unit is drawn in each resample, and how much there is to draw."""
+    """How often each included unit is drawn, and how many stimuli, units or subjects there are."""
     resamples, bootstrap = design.resamples, protocol.bootstrap
     drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
     if bootstrap is None or bootstrap.over == ("stimuli",):

@@ -1,4 +1,4 @@
-"""The work of a question, cut in tasks: a source against a tile of targets, fold by fold."""
+"""Tasks: parts of the work of a question, each a source against a tile of targets."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
     "tiles_of",
 ]
 
-TILE_BYTES = 2**30  # of the geometry of targets, held at once
+TILE_BYTES = 2**30  # most memory for the geometry of the targets of a tile
 
 
 class Finished(NamedTuple):
-    """Results of a task as they are finished, one after the other; none between its rounds."""
+    """Results of a task that are finished; empty while the task has further rounds of fits."""
 
     pairs: Iterable[tuple[Key, PairScores]] = ()
     ceilings: Iterable[tuple[Hashable, Ceiling]] = ()
@@ -49,7 +49,7 @@ class Work:
     metrics : dict of metric
         By name.
     designs : dict of Design
-        By name; ceilings are found in the first.
+        By name; ceilings are computed with the first.
     ceiling : str or None
         Kind of ceiling.
     device : str
@@ -62,52 +62,52 @@ class Work:
     device: str
 
     def metrics_of(self, design: str) -> Sequence[str]:
-        """Names of the metrics that a design uses."""
+        """Names of the metrics that are scored in a design."""
         return self.designs[design].metrics or tuple(self.metrics)
 
     def folds(self, population: Population) -> dict[str, list[PopulationFold]]:
-        """A population under the folds of each design; designs of the same folds share them."""
-        made: dict[int, list[PopulationFold]] = {}
+        """Folds of a population in each design; designs with the same folds share them."""
+        known: dict[int, list[PopulationFold]] = {}
         for design in self.designs.values():
-            if id(design.splits) not in made:
-                made[id(design.splits)] = [population.fold(*split) for split in design.splits]
-        return {name: made[id(design.splits)] for name, design in self.designs.items()}
+            if id(design.splits) not in known:
+                known[id(design.splits)] = [population.fold(*split) for split in design.splits]
+        return {name: known[id(design.splits)] for name, design in self.designs.items()}
 
 
 @dataclass(eq=False)
 class Tile:
-    """Targets whose geometry is held while their sources pass, one after the other."""
+    """Targets whose geometry is held while one source after the other is scored against them."""
 
     targets: Mapping[Hashable, Target]
     _folds: dict[Hashable, dict[str, list[PopulationFold]]] = field(default_factory=dict)
 
     def folds(self, target: Hashable, work: Work) -> dict[str, list[PopulationFold]]:
-        """A target under the folds of each design; its geometry is computed when it is needed."""
+        """Folds of a target in each design; their geometry is computed when it is first used."""
         if target not in self._folds:
             population = Population(self.targets[target].values, work.device)
             self._folds[target] = work.folds(population)
         return self._folds[target]
 
     def forget(self) -> None:
-        """Drop the geometry: no source follows."""
+        """Free the geometry, after the last source."""
         self._folds.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"targets": self.targets, "_folds": {}}  # geometry is not sent to workers
+        return {"targets": self.targets, "_folds": {}}  # workers compute the geometry themselves
 
 
 @dataclass(frozen=True)
 class Task:
-    """Work that is done in one go.
+    """A source that is scored against the targets of a tile, or the ceilings of a tile.
 
     Attributes
     ----------
     source : hashable or None
-        Key of the source; None for the ceilings of targets.
+        Key of the source; None for ceilings.
     tile : int
-        Number of the tile that holds the targets.
-    missing : dict
-        Metrics that are to be scored, by (target, design).
+        Number of the tile.
+    missing : dict of list of str
+        Metrics that have not been scored yet, by (target, design).
     """
 
     source: Hashable | None
@@ -117,7 +117,7 @@ class Task:
     )
 
     def rounds(self, work: Work) -> int:
-        """How many rounds of fits the task takes."""
+        """Number of rounds of fits: folds times shuffles, in all designs of the task."""
         if self.source is None:
             return 1
         designs = {design for _, design in self.missing}
@@ -127,18 +127,23 @@ class Task:
 def tiles_of(
     pairs: Sequence[Pair], targets: Mapping[Hashable, Target], work: Work, most: int
 ) -> list[list[Pair]]:
-    """Cut pairs in runs of few targets, whose geometry in all folds is held at once.
+    """Divide pairs in tiles of few targets, whose geometry in all folds fits in memory.
 
     Parameters
     ----------
     pairs : sequence of Pair
-        Those of one target, or of targets that share sources, stand together.
+        Pairs of one target, or of targets that share sources, follow each other.
     targets : dict of Target
         By key.
     work : Work
-        Its folds.
+        Only its folds are used.
     most : int
-        Number of targets in a tile, at most.
+        Most targets in a tile.
+
+    Returns
+    -------
+    list of list of Pair
+        Pairs of each tile, in the same order.
     """
     n_folds = sum(len(design.splits) for design in work.designs.values())
     tiles: list[list[Pair]] = [[]]
@@ -158,20 +163,26 @@ def tiles_of(
 def do_task(
     task: Task, work: Work, source: Source | None, tile: Tile, is_last: bool = False
 ) -> Iterator[Finished]:
-    """Do a task; pauses after each round of fits, and gives the results with the last.
+    """Do a task; yields after each round of fits, the results with the last.
 
     Parameters
     ----------
     task : Task
         What is missing.
     work : Work
-        Metrics and folds.
+        Metrics, designs, ceiling and device.
     source : Source or None
-        The source of the task.
+        Source of the task; None for ceilings.
     tile : Tile
-        The targets.
+        Targets of the task.
     is_last : bool
-        Whether no other source follows: the geometry of targets is dropped with each fold.
+        Whether this is the last source of the tile, so that the geometry of the targets can be
+        freed after each fold.
+
+    Yields
+    ------
+    Finished
+        Results of the task, after its last round; nothing after the others.
     """
     if source is None:
         yield Finished(
@@ -202,14 +213,14 @@ def _fit(
     targets: Mapping[Hashable, dict[str, list[PopulationFold]]],
     is_last: bool = False,
 ) -> Iterator[None]:
-    """Fit every metric in every fold and shuffle; pauses after each of them."""
+    """Fit every metric in every fold and shuffle; yields after each fold of each shuffle."""
     for name in dict.fromkeys(key.design for key in running):
         design, keys = work.designs[name], [key for key in running if key.design == name]
         for k, split in enumerate(design.splits):
             own = next(
                 (f[name][k] for f in targets.values() if f[name][k].population is source), None
             )
-            fold = own or source.fold(*split)  # the source's geometry, one fold at a time
+            fold = own or source.fold(*split)  # the geometry of the source is held for one fold
             for i, order in enumerate(design.orders, -1):
                 others = {
                     target: exchanged(targets[target][name][k], order)
@@ -228,27 +239,33 @@ def _fit(
 
 
 def exchanged(fold: PopulationFold, order: Integers | None) -> PopulationFold:
-    """A fold whose stimuli have changed places.
+    """Exchange the stimuli of a fold.
 
     Parameters
     ----------
     fold : PopulationFold
-        Of the target.
+        Fold of the target.
     order : int array (n,) or None
-        Which stimulus takes the place of each; None for no change.
+        Position of the stimulus that takes the place of each; training stimuli take the places of
+        training stimuli, test stimuli those of test stimuli. None for no change.
+
+    Returns
+    -------
+    PopulationFold
+        The fold with exchanged stimuli.
     """
     if order is None:
         return fold
-    place = np.empty(len(order), dtype=np.intp)
-    positions = []
+    rank = np.empty(len(order), dtype=np.intp)  # of each stimulus in its part of the fold
+    ranks = []
     for part in (fold.train, fold.test):
-        place[part] = np.arange(len(part))
-        positions.append(place[order[part]])
-    return fold.reordered(*positions)
+        rank[part] = np.arange(len(part))
+        ranks.append(rank[order[part]])
+    return fold.reordered(*ranks)
 
 
 def _ceiling(tile: Tile, key: Hashable, work: Work) -> Ceiling:
-    """The ceiling of the scored units of a target."""
+    """Ceiling of the scored units of a target."""
     target, folds = tile.targets[key], tile.folds(key, work)
     name = next(iter(work.designs))
     counts, scored = work.designs[name].resamples.counts, target.scored
@@ -264,14 +281,14 @@ def _ceiling(tile: Tile, key: Hashable, work: Work) -> Ceiling:
     return CEILINGS[work.ceiling or ""](recorded, _scorer(work, name, folds[name]))
 
 
-def _scorer(work: Work, name: str, own: list[PopulationFold]) -> Scorer:
-    """Scores of any two populations with the metrics and folds of the question."""
+def _scorer(work: Work, name: str, known: list[PopulationFold]) -> Scorer:
+    """Function that scores any two populations, with the metrics and folds of the question."""
     design = work.designs[name]
 
     def score(source: Population, target: Population, resample: bool = True) -> Scores:
         drawn = replace(design, resamples=replace(design.resamples, orders=None))
         alone = replace(work, designs={name: drawn if resample else drawn.alone()})
-        folds = own if target is own[0].population else alone.folds(target)[name]
+        folds = known if target is known[0].population else alone.folds(target)[name]
         units = np.arange(target.n_units)
         running = {
             Key(metric, "", "", name): RunningPairScores(

@@ -1,4 +1,4 @@
-"""Tasks on the workers of a dask cluster."""
+"""Tasks that the workers of a dask cluster do."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .tasks import Finished, Task, Tile, Work, do_task
 
 __all__ = ["SENT_BYTES", "TASKS_OF_WORKER", "active_client", "on_workers"]
 
-TASKS_OF_WORKER = 4  # at least, where the work allows it
-SENT_BYTES = 2**30  # arrays in memory that are larger, all in all, are not sent to workers
+TASKS_OF_WORKER = 4  # least number of tasks per worker, if there are enough pairs
+SENT_BYTES = 2**30  # most memory of the arrays that are sent to workers
 
 
 def active_client() -> Any:
-    """The dask client that is active, or None."""
+    """Find the active dask client; None if there is none."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None
@@ -37,27 +37,32 @@ def on_workers(
     tiles: Sequence[Tile],
     tasks: Sequence[Task],
 ) -> Iterator[Finished]:
-    """Let the workers of a cluster do the tasks; they read stores themselves.
+    """Let the workers of a cluster do the tasks; the workers read stores themselves.
 
     Parameters
     ----------
     client : distributed.Client
-        Of the cluster.
+        Client of the cluster.
     work : Work
         What all tasks share.
     sources : dict of Source
         By key.
-    tiles : list of Tile
+    tiles : sequence of Tile
         The targets.
-    tasks : list of Task
-        What is missing.
+    tasks : sequence of Task
+        What is missing. Tasks of a worker that is lost are given to the others.
+
+    Yields
+    ------
+    Finished
+        For each task its results, then nothing for each further round of fits, as `do_task` does.
 
     Raises
     ------
     InputError
-        Where arrays in memory are too large to be sent, or there are no workers.
+        If arrays in memory are too large to be sent, or there are no workers.
     RuntimeError
-        Where all workers were lost.
+        If all workers were lost.
     """
     waiting = list(tasks)
     if waiting:
@@ -79,7 +84,8 @@ def on_workers(
         if len(lost) == len(waiting):
             raise RuntimeError(
                 f"the workers of {client.scheduler.address} were lost, and {len(lost)} tasks with "
-                "them: start workers, and score again; with study= only what is missing is done."
+                "them: start workers and repeat the call; with study=, it does only what is "
+                "missing."
             )
         waiting = lost
 
@@ -98,8 +104,8 @@ def _check_sizes(sources: Mapping[Hashable, Source], tiles: Sequence[Tile]) -> N
     if sum(sizes.values()) > SENT_BYTES:
         raise InputError(
             f"{examples(sizes)} hold {sum(sizes.values()) / 2**20:.0f} MB in memory, and workers "
-            "read large arrays from stores: save them, assembly.save('name.zarr'), and "
-            "convergent.open them; or extract with store=."
+            "read large arrays from stores: save them with assembly.save('name.zarr') and open "
+            "them with convergent.open; or extract with store=."
         )
 
 
@@ -110,10 +116,11 @@ def _submitted(
     tiles: Sequence[Tile],
     tasks: Sequence[Task],
 ) -> Iterator[tuple[Task, Finished | None]]:
-    """Tasks as they are finished; None where the data of one were lost with their worker."""
+    """Tasks as they are finished; None if the data of a task were lost with their worker."""
     from distributed import as_completed
 
-    send = partial(client.scatter, broadcast=True, hash=False)  # no dicts: it would split these
+    # objects are sent one by one: scatter would split a dict into its values
+    send = partial(client.scatter, broadcast=True, hash=False)
     shared = send(work)
     used = {task.source for task in tasks} - {None}
     sent = {key: send(sources[key]) for key in used if key is not None}
@@ -134,10 +141,10 @@ def _submitted(
     for future in done:
         lost = future.status in ("cancelled", "lost")
         yield futures[future], None if lost else future.result()
-        future.release()  # its result is here now
+        future.release()  # the cluster can free the result
 
 
 def _do(task: Task, work: Work, source: Source | None, tile: Tile) -> Finished:
-    """One task, on a worker."""
+    """Do one task, on a worker."""
     *_, finished = do_task(task, work, source, tile)
     return Finished(list(finished.pairs), list(finished.ceilings))

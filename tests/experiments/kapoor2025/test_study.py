@@ -1,4 +1,4 @@
-"""The study in its reduced form: it goes on where it was, and shows what it found."""
+"""The study in its reduced form: it continues after an interruption, and draws its findings."""
 
 import sys
 
@@ -19,7 +19,7 @@ PICTURES = [
 
 
 @pytest.mark.slow
-def test_the_reduced_study_goes_on_where_it_was(tmp_path, monkeypatch, pairs_done):
+def test_the_reduced_study_continues_after_an_interruption(tmp_path, monkeypatch, pairs_done):
     pairs_done.most = 2000
     with pytest.raises(KeyboardInterrupt):
         findings(tmp_path, REDUCED, progress=False)

@@ -39,7 +39,9 @@ def hierarchy(plan=FULL, heights=(0.95, 0.9, 0.5), slope=-0.2, chance=0.1, rank=
         coords={"metric": METRICS, "chance": ["shuffled", "rotated"]},
     )
     found = along_pairs(result, plan).assign_coords(source_depth=("source", DEPTH))
-    first = found["group"].to_series().duplicated().to_numpy()  # chance is of one pair of each
+    first = (
+        found["group"].to_series().duplicated().to_numpy()
+    )  # controls are scored in one pair of each
     found["r_chance"] = found["r_chance"].where(~xr.DataArray(first, dims="pair"))
     return found
 
@@ -67,11 +69,11 @@ def shift(plan=FULL, slopes=(0.2, 0.3)):
     return along_pairs(result, plan)
 
 
-def told(*results):
+def verdicts_of(*results):
     return verdicts(*results)["verdict"].tolist()
 
 
-def test_what_holds_is_said_to_hold():
+def test_findings_that_hold():
     found = verdicts(hierarchy(), trajectory(), shift())
     assert found["verdict"].tolist() == ["holds"] * 4
     assert "procrustes 0.80" in found["numbers"][0]  # 0.9 - 0.2 x mean depth
@@ -93,16 +95,16 @@ def test_what_holds_is_said_to_hold():
         ({"shift": {"slopes": (-0.2, 0.0)}}, 3, "does not hold here"),
     ],
 )
-def test_what_does_not_hold_is_said_as_well(change, finding, verdict):
+def test_findings_that_do_not_hold(change, finding, verdict):
     make = {"hierarchy": hierarchy, "trajectory": trajectory, "shift": shift}
     results = [made(**change.get(name, {})) for name, made in make.items()]
     expected = ["holds"] * 4
     expected[finding] = verdict
-    assert told(*results) == expected
+    assert verdicts_of(*results) == expected
 
 
 def test_two_seeds_do_not_decide():
     few = Plan(seeds=2)
-    assert set(told(hierarchy(few), trajectory(few), shift(few))) == {
+    assert set(verdicts_of(hierarchy(few), trajectory(few), shift(few))) == {
         "not decided: fewer than three seeds"
     }

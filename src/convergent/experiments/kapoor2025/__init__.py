@@ -1,1 +1,1 @@
-"""The findings of "Bridging Critical Gaps in Convergent Learning", tried on small networks."""
+"""The findings of "Bridging Critical Gaps in Convergent Learning", tested on small networks."""

@@ -1,4 +1,4 @@
-"""What the study of small networks consists of."""
+"""Plan of the study: its networks, trainings, stimuli and distortions."""
 
 from __future__ import annotations
 
@@ -22,19 +22,25 @@ class Plan:
     Parameters
     ----------
     networks : tuple of str
-        Architectures.
+        Names of small architectures.
     seeds : int
-        Trainings of each; as many initialisations and orders of images.
+        Number of trainings of each architecture, which differ in their initialisation and in the
+        order of the images.
     epochs : int
-        Length of a training.
+        Number of epochs of a training.
     training_images : int
-        Drawings that the networks are trained on.
+        Number of drawings that the networks are trained on.
     stimuli : int
-        Other drawings, on which they are compared.
-    distortions : dict
-        Levels of each parametric set, the control first.
+        Number of other drawings, with which the networks are compared.
+    distortions : dict of tuple
+        Levels of each distortion; the first is the control, without distortion.
     metrics : tuple of str
-        Names of `METRICS`.
+        Names of `METRICS`; all three are needed.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, a metric is missing, or there is nothing to compare.
     """
 
     networks: tuple[str, ...] = ("small-plain", "small-residual")
@@ -64,8 +70,8 @@ class Plan:
         if not self.pairs or min(levels, default=0) < 2:
             raise InputError(
                 f"{self.seeds} seed(s) of {len(self.networks)} network(s) and distortions of "
-                f"{levels} levels: give two trainings or more, and a distortion or more, each with "
-                "two levels or more."
+                f"{levels} levels: give two trainings or more, and one distortion or more, each "
+                "with two levels or more."
             )
 
     @property
@@ -79,9 +85,10 @@ class Plan:
 
     @property
     def pairs(self) -> dict[tuple[str, str], str]:
-        """Which two trainings are compared, and to which group they belong.
+        """Group of each pair of trainings that is compared.
 
-        All seeds of an architecture with each other, and the same seeds of two architectures.
+        The pairs are all seeds of an architecture with each other, and equal seeds of two
+        architectures.
         """
         found = {}
         for network in self.networks:
@@ -95,7 +102,7 @@ class Plan:
 
 FULL = Plan()
 
-REDUCED = Plan(  # to see that all of it runs
+REDUCED = Plan(  # a quick test that all of it runs
     seeds=1,
     epochs=2,
     training_images=256,

@@ -1,4 +1,4 @@
-"""The whole study of small networks: trained, compared across layers, training and shift."""
+"""The study: small networks are trained, and compared by layer, step of training and shift."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from ..trajectory import trajectory
 from .plan import FULL, Plan
 from .verdicts import Findings, verdicts
 
-__all__ = ["Layers", "Pair", "findings"]
+__all__ = ["findings"]
 
-Layers = dict[str, Assembly]
-Pair = tuple[str, str]
+_Layers = dict[str, Assembly]
+_Pair = tuple[str, str]  # names of two trainings
 _CODE = ("images", "networks", "metrics", "statistics", "protocol", "scoring", "experiments")
 
 
@@ -46,16 +46,17 @@ def findings(
     device: str = "cpu",
     progress: bool | None = None,
 ) -> Findings:
-    """Train small networks, and test the findings of the paper on them.
+    """Train small networks, and test the four findings of the paper on them.
 
-    Each finished step is kept in the folder. A second call does only what is missing.
+    The folder keeps each finished step, so a call that was interrupted does only what is missing
+    when it is repeated.
 
     Parameters
     ----------
     folder : path
-        For trainings, scores and results.
+        Folder of trainings, scores and results; created if it does not exist.
     plan : Plan
-        Networks, trainings, stimuli and distortions.
+        Networks, trainings, stimuli and distortions of the study.
     device : str
         Device: ``"cpu"``, ``"cuda"``...
     progress : bool, optional
@@ -69,11 +70,17 @@ def findings(
     Raises
     ------
     InputError
-        Where the folder holds trainings of another plan, or cannot be written to.
+        If the folder holds trainings of another plan, or cannot be written to.
 
     References
     ----------
     Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+
+    Examples
+    --------
+    >>> import convergent as cv
+    >>> found = cv.findings("findings")  # doctest: +SKIP
+    >>> found.verdicts[["finding", "verdict"]]  # doctest: +SKIP
     """
     work = _Work(Path(folder), plan, device, progress)
     parts = work.hierarchy(), work.trajectory(), work.shift()
@@ -81,7 +88,7 @@ def findings(
 
 
 class _Work:
-    """The steps of the study; each is done once."""
+    """Steps of the study, each of which is done once."""
 
     def __init__(self, folder: Path, plan: Plan, device: str, progress: bool | None) -> None:
         self._folder, self._plan, self._device, self._progress = folder, plan, device, progress
@@ -101,9 +108,9 @@ class _Work:
         }
 
     def hierarchy(self) -> xr.Dataset:
-        """Every layer with every layer, of the finished networks of each pair."""
+        """Score all pairs of layers of the trained networks of each pair."""
 
-        def of_pair(pair: Pair) -> xr.Dataset:
+        def of_pair(pair: _Pair) -> xr.Dataset:
             untrained, *_, source = self._activations[pair[0]].values()
             *_, target = self._activations[pair[1]].values()
             controls = self._controls(pair, source)
@@ -117,9 +124,9 @@ class _Work:
         return self._all_pairs("hierarchy", of_pair)
 
     def trajectory(self) -> xr.Dataset:
-        """Checkpoints of the networks of each pair."""
+        """Score the checkpoints of the networks of each pair."""
 
-        def of_pair(pair: Pair) -> xr.Dataset:
+        def of_pair(pair: _Pair) -> xr.Dataset:
             source = {pair[0]: self._activations[pair[0]]}
             correct = {
                 run: dict(zip(self._logs[run]["epoch"], self._logs[run]["accuracy"], strict=True))
@@ -140,7 +147,7 @@ class _Work:
         return self._all_pairs("trajectory", of_pair)
 
     def shift(self) -> xr.Dataset:
-        """Finished networks of each pair, on distorted stimuli."""
+        """Score the trained networks of each pair on distorted stimuli."""
         parts = []
         for name, levels in self._plan.distortions.items():
             part = self._step(f"shift {name}", partial(self._shifted, name, levels), list(levels))
@@ -157,17 +164,18 @@ class _Work:
         )
 
     def _shifted(self, name: str, levels: Sequence[Any]) -> xr.Dataset:
-        layers_of: dict[str, dict[Any, Layers]] = {run: {} for run in self._plan.runs}
+        """Score the trained networks of each pair at all levels of one distortion."""
+        layers_of: dict[str, dict[Any, _Layers]] = {run: {} for run in self._plan.runs}
         correct: dict[str, dict[Any, float]] = {run: {} for run in self._plan.runs}
         for level in track(levels, f"extracting {name}", len(levels), self._progress):
             distorted = _in_memory(distort(self._stimuli, name, level))
             for run in self._plan.runs:
-                layers = self._layers(self._end(run), distorted)
+                layers = self._layers(self._trained(run), distorted)
                 layers_of[run][level] = layers
                 outputs = list(layers.values())[-1]
                 correct[run][level] = accuracy(outputs, distorted.table["category"])
 
-        def of_pair(pair: Pair) -> xr.Dataset:
+        def of_pair(pair: _Pair) -> xr.Dataset:
             source, target = (layers_of[run] for run in pair)
             found = shift(
                 source,
@@ -196,15 +204,16 @@ class _Work:
             for run, (name, seed) in self._plan.runs.items()
         }
 
-    def _end(self, run: str) -> Network:
+    def _trained(self, run: str) -> Network:
+        """Network at the last step of a training."""
         return list(self._networks[run].values())[-1]
 
-    def _layers(self, net: Network, stimuli: Stimuli) -> Layers:
+    def _layers(self, net: Network, stimuli: Stimuli) -> _Layers:
         return extract(net, stimuli, device=self._device, batch_size=100, progress=False)
 
     @cached_property
-    def _activations(self) -> dict[str, dict[float, Layers]]:
-        """Activations at all checkpoints."""
+    def _activations(self) -> dict[str, dict[float, _Layers]]:
+        """Layers of all checkpoints, by training and step."""
         runs = self._plan.runs
         return {
             run: {
@@ -213,8 +222,8 @@ class _Work:
             for run in track(runs, "extracting checkpoints", len(runs), self._progress)
         }
 
-    def _controls(self, pair: Pair, source: Any) -> dict[str, Any]:
-        """Controls that are scored in place of the source; for the first pair of each group."""
+    def _controls(self, pair: _Pair, source: Any) -> dict[str, Any]:
+        """Controls of the source, for the first pair of each group; none for others."""
         pairs = self._plan.pairs
         first = next(other for other, group in pairs.items() if group == pairs[pair])
         if pair != first:
@@ -225,16 +234,16 @@ class _Work:
     def _common(self) -> dict[str, Any]:
         return {"metrics": self._plan.metrics, "device": self._device, "progress": False}
 
-    def _all_pairs(self, experiment: str, of_pair: Callable[[Pair], xr.Dataset]) -> xr.Dataset:
-        """Each pair as a step of its own."""
+    def _all_pairs(self, experiment: str, of_pair: Callable[[_Pair], xr.Dataset]) -> xr.Dataset:
+        """Do an experiment for each pair, as steps that are kept one by one."""
 
-        def kept(pair: Pair) -> xr.Dataset:
+        def step(pair: _Pair) -> xr.Dataset:
             return self._step(f"{experiment} {' > '.join(pair)}", partial(of_pair, pair), [])
 
-        return self._joined(experiment, kept)
+        return self._joined(experiment, step)
 
-    def _joined(self, what: str, of_pair: Callable[[Pair], xr.Dataset]) -> xr.Dataset:
-        """Results of all pairs, one after the other."""
+    def _joined(self, what: str, of_pair: Callable[[_Pair], xr.Dataset]) -> xr.Dataset:
+        """Do an experiment for each pair, and join the results along ``pair``."""
         pairs = self._plan.pairs
         parts = [of_pair(pair) for pair in track(pairs, what, len(pairs), self._progress)]
         known = {name: part[name] for part in parts for name in part.data_vars}
@@ -256,7 +265,8 @@ class _Work:
         )
 
     def _step(self, name: str, make: Callable[[], xr.Dataset], levels: Sequence[Any]) -> xr.Dataset:
-        made = recipe(
+        """Do a step, or read its result if the study keeps it."""
+        key = recipe(
             f"findings: {name}",
             _CODE,
             networks=self._hashes,
@@ -266,10 +276,10 @@ class _Work:
             levels=[str(level) for level in levels],
             device=self._device,
         )
-        return self._study.dataset(made, make)
+        return self._study.dataset(key, make)
 
 
 def _in_memory(stimuli: Stimuli) -> Stimuli:
-    """The same images, each made once for all networks."""
+    """Make each image once, for all networks."""
     images = [np.asarray(image) for image in stimuli]
     return Stimuli.from_arrays(images, stimuli.names, stimuli.table)

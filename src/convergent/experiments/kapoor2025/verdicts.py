@@ -1,4 +1,4 @@
-"""What the four findings of the paper come to: numbers, and whether they hold."""
+"""Verdicts: whether each of the four findings of the paper holds, with the numbers."""
 
 from __future__ import annotations
 
@@ -13,28 +13,18 @@ import xarray as xr
 from ...scoring.jackknife import over_networks
 from ..summaries import share_of_final
 
-__all__ = [
-    "CORRESPOND",
-    "FAR_ABOVE",
-    "MOST",
-    "NEARLY_AS_HIGH",
-    "STILL_CLIMBS",
-    "Findings",
-    "Row",
-    "alignment",
-    "depth_slope",
-    "matched",
-    "mean_drop_slope",
-    "verdicts",
-]
+__all__ = ["Findings", "matched", "mean_drop_slope", "verdicts"]
 
-# what is asked of each finding; set before any result was seen. That alignment against the other's
-# end is asked as well, and that chance has no interval, came later, and changed no verdict
-NEARLY_AS_HIGH = 0.8  # of linear
-FAR_ABOVE = 0.5  # chance, as a share of the score, at the most
-CORRESPOND = 0.5  # rank correlation of depths, at the least
-MOST = 0.5  # share of the final alignment, at the least
-STILL_CLIMBS = 0.05  # accuracy gained after the first epoch, at the least
+# Thresholds of the verdicts. They were set before any result was seen. Two rules were added later,
+# and changed no verdict: alignment with the final network is tested too, and controls have no
+# interval
+_NEARLY_AS_HIGH = 0.8  # least ratio of Procrustes to linear
+_FAR_ABOVE = 0.5  # greatest ratio of a control to the score
+_CORRESPOND = 0.5  # least rank correlation of depths
+_MOST = 0.5  # least share of the final alignment
+_STILL_CLIMBS = 0.05  # least accuracy gained after the first epoch
+_AGAINST = {"same step": "with the network at the same step", "final": "with the final network"}
+_Row = tuple[str, str, str]  # finding, verdict, numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +34,13 @@ class Findings:
     Attributes
     ----------
     hierarchy, trajectory, shift : xarray.Dataset
-        Results of these experiments, with all pairs of networks along ``pair``, and for each pair
-        its ``group`` (architectures), ``source_seed`` and ``target_seed``; controls (``chance``)
-        for the first pair of each group alone. Layers are counted from 0. The shift has the dim
-        ``distortion`` as well; its levels are counted along ``level``, and ``level_name``
-        (distortion, level) names them.
+        Results of these experiments, with all pairs of networks along ``pair``. Coordinates of a
+        pair are its ``group`` (the two architectures), ``source_seed`` and ``target_seed``.
+        Controls (``chance``) are scored for the first pair of each group only, and are NaN for the
+        others. Layers are numbered from 0. `shift` has the further dim ``distortion``; levels are
+        numbered from 0 along ``level``, and ``level_name`` (distortion, level) holds their names.
     verdicts : pandas.DataFrame
-        One row per finding: ``finding``, ``verdict``, ``numbers``.
+        One row per finding, with the columns ``finding``, ``verdict`` and ``numbers``.
     """
 
     hierarchy: xr.Dataset
@@ -60,32 +50,58 @@ class Findings:
 
 
 def matched(result: xr.Dataset, name: str = "r") -> xr.DataArray:
-    """Scores of layers at the same place of both networks, along ``layer``."""
-    places = xr.DataArray(np.arange(result.sizes["source"]), dims="layer")
+    """Select the scores of layers at the same position in both networks.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `hierarchy`.
+    name : str
+        Variable with the dims ``source`` and ``target``.
+
+    Returns
+    -------
+    xarray.DataArray
+        Along ``layer``, with the coordinate ``depth``.
+    """
+    positions = xr.DataArray(np.arange(result.sizes["source"]), dims="layer")
     depth = result["source_depth"].values
-    return result[name].isel(source=places, target=places).assign_coords(depth=("layer", depth))
+    values = result[name].isel(source=positions, target=positions)
+    return values.assign_coords(depth=("layer", depth))
 
 
-def alignment(result: xr.Dataset, name: str = "r") -> xr.DataArray:
-    """Mean over groups and layers of the scores of layers at the same place."""
+def _alignment(result: xr.Dataset, name: str = "r") -> xr.DataArray:
+    """Mean over groups and layers of the scores of layers at the same position."""
     return matched(result, name).mean(["group", "layer"])
 
 
-def depth_slope(values: xr.DataArray) -> xr.DataArray:
-    """How much the last layer has more than the first, from a line through all of them."""
+def _depth_slope(values: xr.DataArray) -> xr.DataArray:
+    """Value of the last layer minus that of the first, from a line fitted over depth."""
     centred = values["depth"] - values["depth"].mean()
     return (values * centred).sum("layer", skipna=False) / float((centred**2).sum())
 
 
 def mean_drop_slope(result: xr.Dataset) -> xr.DataArray:
-    """How much faster the last layer drops than the first; mean over levels and groups."""
+    """Average, over levels and groups, how much larger the drop of the last layer is.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `shift`, for several groups of pairs.
+
+    Returns
+    -------
+    xarray.DataArray
+        Mean of ``slope``.
+    """
     return result["slope"].mean(["group", "level"])
 
 
 def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -> pd.DataFrame:
-    """Whether each finding holds here, with the numbers that say so.
+    """Decide whether each finding of the paper holds here.
 
-    Intervals are for other seeds (95%); a claim holds where its whole interval does.
+    A finding consists of several claims. A claim holds if the whole 95% confidence interval (for
+    other seeds of the networks) lies beyond its threshold.
 
     Parameters
     ----------
@@ -95,8 +111,16 @@ def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -
     Returns
     -------
     pandas.DataFrame
-        One row a finding: ``finding``, ``verdict`` ("holds", "holds partly", "does not hold here",
-        or "not decided: fewer than three seeds"), ``numbers``.
+        One row per finding, with these columns:
+
+        - ``finding``: what the paper found;
+        - ``verdict``: "holds" (all claims), "holds partly" (some), "does not hold here" (none), or
+          "not decided: fewer than three seeds";
+        - ``numbers``: estimates with their intervals.
+
+    References
+    ----------
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
     """
     rows = [
         _metrics(hierarchy),
@@ -107,57 +131,50 @@ def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -
     return pd.DataFrame(rows, columns=["finding", "verdict", "numbers"])
 
 
-Row = tuple[str, str, str]
-
-
-def _metrics(result: xr.Dataset) -> Row:
+def _metrics(result: xr.Dataset) -> _Row:
     def ratio(one: str, other: str) -> Callable[[xr.Dataset], xr.DataArray]:
         def of(data: xr.Dataset) -> xr.DataArray:
-            each = alignment(data)
+            each = _alignment(data)
             return each.sel(metric=one, drop=True) / each.sel(metric=other, drop=True)
 
         return of
 
-    # chance is known of one pair of each group: no other seeds, and so no interval
+    # controls are scored in the first pair of each group only, so they have no interval
     known = result["r_chance"].count([dim for dim in result["r_chance"].dims if dim != "pair"])
-    some = result.isel(pair=known.values > 0).groupby("group").mean("pair")
-    by_chance = alignment(some, "r_chance") / alignment(some)
-    by_chance = by_chance.sel(metric="soft-matching")
-    each = over_networks(result, alignment)
+    first = result.isel(pair=known.values > 0).groupby("group").mean("pair")
+    of_controls = (_alignment(first, "r_chance") / _alignment(first)).sel(metric="soft-matching")
+    each = over_networks(result, _alignment)
     nearly = over_networks(result, ratio("procrustes", "linear"))
     soft = over_networks(result, ratio("soft-matching", "procrustes"))
-    parts = [
-        nearly["low"] >= NEARLY_AS_HIGH,
+    claims = [
+        nearly["low"] >= _NEARLY_AS_HIGH,
         soft["high"] < 1,
-        (by_chance <= FAR_ABOVE).all(),
+        (of_controls <= _FAR_ABOVE).all(),
     ]
-    told_chance = ", ".join(
-        f"{name} {float(by_chance.sel(chance=name)):.2f}" for name in by_chance["chance"].values
+    ratios = ", ".join(
+        f"{name} {float(of_controls.sel(chance=name)):.2f}" for name in of_controls["chance"].values
     )
     numbers = (
-        f"r {_by_metric(each)}; Procrustes / linear {_told(nearly)}; soft matching / Procrustes "
-        f"{_told(soft)}; chance / soft matching, in one pair of each group, {told_chance}"
+        f"r {_by_metric(each)}; Procrustes / linear {_text(nearly)}; soft matching / Procrustes "
+        f"{_text(soft)}; control / soft matching, in one pair of each group, {ratios}"
     )
-    told = "Procrustes nearly as high as linear, soft matching lower but far above chance"
-    return told, _verdict(parts, nearly), numbers
+    finding = "Procrustes nearly as high as linear, soft matching lower but far above chance"
+    return finding, _verdict(claims, nearly), numbers
 
 
-def _correspondence(result: xr.Dataset) -> Row:
+def _correspondence(result: xr.Dataset) -> _Row:
     ranks = over_networks(result, lambda data: data["depth_correlation"].mean("group"))
-    slopes = over_networks(result, lambda data: depth_slope(matched(data).mean("group")))
-    parts = [*(ranks["low"] >= CORRESPOND).values, *(slopes["high"] < 0).values]
+    slopes = over_networks(result, lambda data: _depth_slope(matched(data).mean("group")))
+    claims = [*(ranks["low"] >= _CORRESPOND).values, *(slopes["high"] < 0).values]
     numbers = (
-        f"rank correlation of depths {_by_metric(ranks)}; r of the last layer less that of the "
+        f"rank correlation of depths {_by_metric(ranks)}; r of the last layer minus that of the "
         f"first {_by_metric(slopes)}"
     )
-    return (
-        "matching layers correspond, early layers align most",
-        _verdict(parts, ranks),
-        numbers,
-    )
+    finding = "matching layers correspond, early layers align most"
+    return finding, _verdict(claims, ranks), numbers
 
 
-def _training(result: xr.Dataset) -> Row:
+def _training(result: xr.Dataset) -> _Row:
     early = result.attrs["early"]
 
     def share(data: xr.Dataset) -> xr.DataArray:
@@ -174,54 +191,53 @@ def _training(result: xr.Dataset) -> Row:
             correct(data).isel(step=-1, drop=True) - correct(data).sel(step=early, drop=True)
         ),
     )
-    parts = [*(shares["low"] >= MOST).values.ravel(), gain["low"] >= STILL_CLIMBS]
-    told = [
-        f"against the {way} {_by_metric(shares.sel(against=way))}"
-        for way in result["against"].values
+    claims = [*(shares["low"] >= _MOST).values.ravel(), gain["low"] >= _STILL_CLIMBS]
+    by_step = [
+        f"{_AGAINST[against]}: {_by_metric(shares.sel(against=against))}"
+        for against in result["against"].values
     ]
     numbers = (
-        f"share of the final alignment after epoch {early:g}, {'; '.join(told)}; accuracy "
-        f"{_told(curve.sel(step=early))} then, {_told(curve.isel(step=-1))} at the end"
+        f"share of the final alignment after epoch {early:g}, {'; '.join(by_step)}; accuracy "
+        f"{_text(curve.sel(step=early))} then, {_text(curve.isel(step=-1))} at the end"
     )
-    return (
-        "most alignment is there after the first epoch, while accuracy still climbs",
-        _verdict(parts, gain),
-        numbers,
-    )
+    finding = "most alignment is there after the first epoch, while accuracy still climbs"
+    return finding, _verdict(claims, gain), numbers
 
 
-def _shift(result: xr.Dataset) -> Row:
+def _shift(result: xr.Dataset) -> _Row:
     slopes = over_networks(result, lambda data: mean_drop_slope(data).mean("distortion"))
-    parts = (slopes["low"] > 0).values.ravel().tolist()
+    claims = (slopes["low"] > 0).values.ravel().tolist()
     each = over_networks(result, mean_drop_slope)["estimate"]
     steeper = (each > 0).sum("distortion")
-    told = []
-    for way in result["map"].values:
+    by_map = []
+    for name in result["map"].values:
         counts = ", ".join(
-            str(int(steeper.sel(map=way, metric=m))) for m in result["metric"].values
+            str(int(steeper.sel(map=name, metric=metric))) for metric in result["metric"].values
         )
-        told.append(
-            f"{way}: {_by_metric(slopes.sel(map=way))}, above 0 in {counts} of "
+        by_map.append(
+            f"{name}: {_by_metric(slopes.sel(map=name))}, above 0 in {counts} of "
             f"{result.sizes['distortion']} distortions"
         )
-    numbers = "drop of the last layer less that of the first, as a share of r: " + "; ".join(told)
-    return (
-        "shift lowers alignment of later layers more than of early ones",
-        _verdict(parts, slopes),
-        numbers,
+    numbers = (
+        "drop of the last layer minus that of the first, as a share of r, with maps that are "
+        + "; ".join(by_map)
     )
+    finding = "shift lowers alignment of later layers more than of early ones"
+    return finding, _verdict(claims, slopes), numbers
 
 
-def _verdict(parts: Sequence[Any], estimate: xr.Dataset) -> str:
+def _verdict(claims: Sequence[Any], estimate: xr.Dataset) -> str:
+    """Verdict on a finding, from whether each of its claims holds."""
     if np.isnan(estimate["low"]).all():
         return "not decided: fewer than three seeds"
-    held = [bool(part) for part in parts]
-    if all(held):
+    hold = [bool(claim) for claim in claims]
+    if all(hold):
         return "holds"
-    return "holds partly" if any(held) else "does not hold here"
+    return "holds partly" if any(hold) else "does not hold here"
 
 
-def _told(found: xr.Dataset) -> str:
+def _text(found: xr.Dataset) -> str:
+    """Estimate with its interval, such as ``0.86 [0.80, 0.92]``."""
     value, low, high = (float(found[name]) for name in ("estimate", "low", "high"))
     if np.isnan(value):
         return "not defined"
@@ -229,9 +245,6 @@ def _told(found: xr.Dataset) -> str:
     return f"{value:.2f}{ends}"
 
 
-def _named(found: xr.Dataset, dim: str) -> str:
-    return ", ".join(f"{name} {_told(found.sel({dim: name}))}" for name in found[dim].values)
-
-
 def _by_metric(found: xr.Dataset) -> str:
-    return _named(found, "metric")
+    """Estimates of all metrics, with their names."""
+    return ", ".join(f"{name} {_text(found.sel(metric=name))}" for name in found["metric"].values)
