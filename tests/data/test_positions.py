@@ -2,11 +2,13 @@
 
 import copy
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from cases import to_tensor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from torch import nn
@@ -24,9 +26,7 @@ NAMES = [f"img{i}" for i in range(1, N - 1)] + ["img 1", "img1.png"]
 CHANNELS, ROWS, COLUMNS = 6, 4, 7  # of "0"; "2" has 10 of 2 x 5
 PLACES = ROWS * COLUMNS
 
-
-def to_tensor(image):
-    return torch.from_numpy(np.asarray(image, np.float32).transpose(2, 0, 1) / 255 - 0.5)
+halved = partial(to_tensor, offset=0.5)
 
 
 class Tokens(nn.Module):
@@ -45,7 +45,7 @@ def made(seed=0):
             nn.Flatten(),
             nn.Linear(100, 5),
         )
-    return Network("toy", module, to_tensor)
+    return Network("toy", module, halved)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_an_interrupted_store_goes_on(toy, stimuli, tmp_path):
         calls.append(image)
         if len(calls) == 15:
             raise KeyboardInterrupt
-        return to_tensor(image)
+        return halved(image)
 
     options = {"spatial": "positions-2", "batch_size": 3, "store": tmp_path / "layers.zarr"}
     with pytest.raises(KeyboardInterrupt):

@@ -1,7 +1,10 @@
 """Clusters of units: the graph against scikit-learn's, the spans against direct formulas."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from cases import labelled
 from scipy.linalg import subspace_angles
 from sklearn.cluster import spectral_clustering
 from sklearn.cross_decomposition import CCA
@@ -13,11 +16,7 @@ from convergent.features._bipartite_graph import Graph, from_largest
 from convergent.features._cross_moments import CrossMoments
 from convergent.features._subspaces import canonical_correlations, dimension, groups
 
-
-def assembly(values, name="units"):
-    return cv.Assembly.from_array(
-        values, stimuli=[f"s{i:04d}" for i in range(len(values))], name=name
-    )
+assembly = partial(labelled, name="units")
 
 
 def blocks(n=400, sizes=(5, 4, 3), noise=0.3, seed=0):

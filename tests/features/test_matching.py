@@ -1,9 +1,11 @@
 """Matched units: partners of training stimuli, correlations on others, chance and intervals."""
 
+from functools import partial
 from itertools import permutations
 
 import numpy as np
 import pytest
+from cases import labelled
 from scipy.optimize import linear_sum_assignment
 from sklearn.model_selection import KFold
 
@@ -12,10 +14,7 @@ from convergent import features
 from convergent.features._assignment import bipartite, partners, semi
 from convergent.features._cross_moments import CrossMoments
 
-
-def assembly(values, name="units", **labels):
-    stimuli = labels.pop("stimuli", [f"s{i:04d}" for i in range(len(values))])
-    return cv.Assembly.from_array(values, stimuli=stimuli, name=name, **labels)
+assembly = partial(labelled, name="units")
 
 
 def random_pair(n=200, p=12, q=9, shared=6, noise=0.5, seed=0):

@@ -2,15 +2,12 @@
 
 import numpy as np
 import pytest
+from cases import labelled
 from scipy.stats import multivariate_normal, norm
 
 import convergent as cv
 from convergent import features
 from convergent.features._mutual_information import binned_information
-
-
-def assembly(values):
-    return cv.Assembly.from_array(values, stimuli=[f"s{i:05d}" for i in range(len(values))])
 
 
 def gaussian(rho, n=4000, units=8, seed=0):
@@ -41,7 +38,7 @@ def test_gaussian_in_bins(rho, bins):
 def test_gaussian_by_nearest_neighbours(rho):
     x, y = gaussian(rho, 1500, 3)
     found = features.mutual_information(
-        assembly(x), assembly(y), estimator="nearest-neighbours", progress=False
+        labelled(x), labelled(y), estimator="nearest-neighbours", progress=False
     )
     assert np.diagonal(found).mean() == pytest.approx(-0.5 * np.log2(1 - rho**2), abs=0.05)
 
@@ -70,7 +67,7 @@ def test_zeros_have_a_bin_of_their_own():
     rectified = np.where(on, rng.exponential(size=4000), 0.0)[:, None]
     switch = on[:, None].astype(float)
     h = -0.25 * np.log2(0.25) - 0.75 * np.log2(0.75)
-    found = features.mutual_information(assembly(rectified), assembly(switch)).item()
+    found = features.mutual_information(labelled(rectified), labelled(switch)).item()
     assert found == pytest.approx(h, abs=0.02)
 
 
@@ -96,10 +93,10 @@ def test_large_tables_are_made_in_blocks():
 def test_silent_units_have_no_information_and_bad_numbers_are_refused():
     x, y = gaussian(0.5, 300, 3)
     x[:, 1] = 2.0
-    found = features.mutual_information(assembly(x), assembly(y))
+    found = features.mutual_information(labelled(x), labelled(y))
     assert found.dims == ("source_unit", "target_unit")
     assert (found[1] == 0).all()
     with pytest.raises(cv.InputError, match="no estimator 'knn'"):
-        features.mutual_information(assembly(x), assembly(y), estimator="knn")
+        features.mutual_information(labelled(x), labelled(y), estimator="knn")
     with pytest.raises(cv.InputError, match="bins=1: give a whole number from 2"):
-        features.mutual_information(assembly(x), assembly(y), bins=1)
+        features.mutual_information(labelled(x), labelled(y), bins=1)

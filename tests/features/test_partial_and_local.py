@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
+from cases import labelled
 from scipy.optimize import linprog
 
 import convergent as cv
 from convergent import SoftMatching, features
 from convergent.features._partial_matching import partial_plan
-
-
-def assembly(values, name="units", **labels):
-    return cv.Assembly.from_array(
-        values, stimuli=[f"s{i:04d}" for i in range(len(values))], name=name, **labels
-    )
 
 
 @pytest.mark.parametrize(("shape", "share"), [((4, 4), 0.5), ((3, 5), 0.7), ((5, 3), 1.0)])
@@ -40,7 +35,7 @@ def half_private():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((400, 20))
     y = np.concatenate([x[:, :12], rng.standard_normal((400, 8))], 1)
-    return assembly(x, "A"), assembly(y + 0.3 * rng.standard_normal(y.shape), "B")
+    return labelled(x, "A"), labelled(y + 0.3 * rng.standard_normal(y.shape), "B")
 
 
 def test_the_best_share_is_that_of_units_with_a_counterpart(half_private):
@@ -88,7 +83,7 @@ def test_unequal_counts_share_partners():
     rng = np.random.default_rng(3)
     x = rng.standard_normal((200, 4))
     many = np.repeat(x, 3, axis=1) + 0.1 * rng.standard_normal((200, 12))
-    found = features.local_or_distributed(assembly(many), assembly(x), rotations=1)
+    found = features.local_or_distributed(labelled(many), labelled(x), rotations=1)
     np.testing.assert_allclose(found["effective_soft"], 3)
     np.testing.assert_allclose(found["scale_soft"], np.log(3) / np.log(12))
 

@@ -1,7 +1,10 @@
 """Sparse prediction against scikit-learn done directly."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from cases import labelled
 from sklearn.linear_model import Lasso
 from sklearn.model_selection import KFold
 
@@ -10,11 +13,7 @@ from convergent import Linear, features
 
 PENALTIES = (0.8, 0.3, 0.1, 0.03)
 
-
-def assembly(values, name="units"):
-    return cv.Assembly.from_array(
-        values, stimuli=[f"s{i:04d}" for i in range(len(values))], name=name
-    )
+assembly = partial(labelled, name="units")
 
 
 def sparse_pair(n=150, p=10, noise=0.5, seed=0):

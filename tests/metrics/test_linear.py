@@ -1,18 +1,17 @@
 """Linear against scikit-learn, and against simulations with a known answer."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from cases import folded
 from sklearn.linear_model import Ridge, RidgeCV
 
-from convergent import InputError, Linear, Population
+from convergent import InputError, Linear
 from convergent.metrics.linear import ridge_leave_one_out
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
-
-
-def views(x, y):
-    """Both populations under one split."""
-    return Population(x).fold(TRAIN, TEST), Population(y).fold(TRAIN, TEST)
+folds_of = partial(folded, train=TRAIN, test=TEST)
 
 
 def relative(x):
@@ -43,7 +42,7 @@ def test_predictions_and_penalties_are_those_of_scikit_learn(shape):
     x = SHAPES[shape](rng)
     y = x[:, :1] + rng.standard_normal((90, 7)) * np.logspace(-1, 1.5, 7)
     metric = Linear()
-    fitted = metric.fit(*views(x, y))
+    fitted = metric.fit(*folds_of(x, y))
     oracle = RidgeCV(np.asarray(metric.penalties) * relative(x), alpha_per_target=True)
     oracle.fit(x[TRAIN], y[TRAIN])
     np.testing.assert_allclose(fitted.penalties * relative(x), oracle.alpha_, rtol=1e-9)
@@ -71,7 +70,7 @@ def test_a_noiseless_readout_is_predicted_perfectly_and_noise_is_not():
     rng = np.random.default_rng(3)
     x = rng.standard_normal((90, 10))
     y = np.hstack([x @ rng.standard_normal((10, 5)) + 4, rng.standard_normal((90, 200))])
-    r = Linear().fit(*views(x, y)).score().r
+    r = Linear().fit(*folds_of(x, y)).score().r
     assert (r[:5] > 0.99).all()
     assert abs(r[5:].mean()) < 0.05
 
@@ -79,14 +78,14 @@ def test_a_noiseless_readout_is_predicted_perfectly_and_noise_is_not():
 def test_rescaling_the_source_changes_nothing():
     rng = np.random.default_rng(4)
     x, y = rng.standard_normal((90, 200)), rng.standard_normal((90, 6))
-    small = Linear().fit(*views(x * 1e-5, y)).score().r
-    np.testing.assert_allclose(small, Linear().fit(*views(x, y)).score().r, atol=1e-9)
+    small = Linear().fit(*folds_of(x * 1e-5, y)).score().r
+    np.testing.assert_allclose(small, Linear().fit(*folds_of(x, y)).score().r, atol=1e-9)
 
 
 def test_a_silent_source_predicts_nothing():
     y = np.random.default_rng(5).standard_normal((90, 3))
     for units in (4, 400):
-        np.testing.assert_array_equal(Linear().fit(*views(np.ones((90, units)), y)).score().r, 0)
+        np.testing.assert_array_equal(Linear().fit(*folds_of(np.ones((90, units)), y)).score().r, 0)
 
 
 def test_the_map_does_not_depend_on_the_test_responses():
@@ -94,7 +93,7 @@ def test_the_map_does_not_depend_on_the_test_responses():
     x, y = rng.standard_normal((90, 200)), rng.standard_normal((90, 4))
     other = y.copy()
     other[TEST] = rng.standard_normal((30, 4))
-    before, after = Linear().fit(*views(x, y)), Linear().fit(*views(x, other))
+    before, after = Linear().fit(*folds_of(x, y)), Linear().fit(*folds_of(x, other))
     np.testing.assert_array_equal(before.predict(), after.predict())
     np.testing.assert_array_equal(before.penalties, after.penalties)
 
@@ -102,9 +101,9 @@ def test_the_map_does_not_depend_on_the_test_responses():
 def test_many_targets_are_done_in_blocks(monkeypatch):
     rng = np.random.default_rng(7)
     x, y = rng.standard_normal((90, 30)), rng.standard_normal((90, 11))
-    whole = Linear().fit(*views(x, y))
+    whole = Linear().fit(*folds_of(x, y))
     monkeypatch.setattr("convergent.metrics.linear.TARGETS_AT_ONCE", 4)
-    blocks = Linear().fit(*views(x, y))
+    blocks = Linear().fit(*folds_of(x, y))
     np.testing.assert_allclose(blocks.predict(), whole.predict(), atol=1e-12)
     np.testing.assert_array_equal(blocks.penalties, whole.penalties)
 

@@ -1,7 +1,10 @@
 """Procrustes against scipy, netrep's figures, and simulations with a known answer."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from cases import folded
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 from sklearn.model_selection import KFold
@@ -10,11 +13,7 @@ from convergent import Population, Procrustes
 from convergent.metrics.procrustes import rotation
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
-
-
-def views(x, y):
-    """Both populations under one split."""
-    return Population(x).fold(TRAIN, TEST), Population(y).fold(TRAIN, TEST)
+folds_of = partial(folded, train=TRAIN, test=TEST)
 
 
 def scipy_prediction(x, y):
@@ -34,7 +33,7 @@ def test_predictions_are_those_of_scipy(p, q):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((90, p)) + 2
     y = x @ rng.standard_normal((p, q)) / np.sqrt(p) + 0.5 * rng.standard_normal((90, q))
-    source, target = views(x, y)
+    source, target = folds_of(x, y)
     expected, nuclear = scipy_prediction(x, y)
     predicted = Procrustes().fit(source, target).predict()
     np.testing.assert_allclose(predicted, expected, atol=1e-7 * np.abs(expected).max())
@@ -47,7 +46,7 @@ def test_a_rotated_shifted_scaled_copy_is_found(units):
     rng = np.random.default_rng(2)
     x = rng.standard_normal((90, 12)) @ rng.standard_normal((12, units))
     y = 3 * x @ ortho_group.rvs(units, random_state=2) + 7
-    fitted = Procrustes().fit(*views(x, y))
+    fitted = Procrustes().fit(*folds_of(x, y))
     score = fitted.score()
     np.testing.assert_allclose(score.r, 1, atol=1e-9)
     assert score.similarity == pytest.approx(1, abs=1e-9)
@@ -56,7 +55,9 @@ def test_a_rotated_shifted_scaled_copy_is_found(units):
 
 def test_the_map_is_orthogonal_within_the_span():
     rng = np.random.default_rng(3)
-    fitted = Procrustes().fit(*views(rng.standard_normal((90, 200)), rng.standard_normal((90, 30))))
+    fitted = Procrustes().fit(
+        *folds_of(rng.standard_normal((90, 200)), rng.standard_normal((90, 30)))
+    )
     q = np.asarray(fitted.rotation)
     np.testing.assert_allclose(q.T @ q, np.eye(30), atol=1e-9)
 
@@ -64,7 +65,7 @@ def test_the_map_is_orthogonal_within_the_span():
 def test_a_silent_source_predicts_nothing():
     y = np.random.default_rng(5).standard_normal((90, 3))
     for units in (4, 400):
-        score = Procrustes().fit(*views(np.ones((90, units)), y)).score()
+        score = Procrustes().fit(*folds_of(np.ones((90, units)), y)).score()
         np.testing.assert_array_equal(score.r, 0)
         assert np.isnan(score.similarity)
 

@@ -1,18 +1,17 @@
 """Soft matching against POT's dense solver, scipy's assignment, and known answers."""
 
+from functools import partial
+
 import numpy as np
 import ot
 import pytest
+from cases import folded
 
 from convergent import InputError, Population, SoftMatching
 from convergent.metrics import soft_matching
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
-
-
-def views(x, y):
-    """Both populations under one split."""
-    return Population(x).fold(TRAIN, TEST), Population(y).fold(TRAIN, TEST)
+folds_of = partial(folded, train=TRAIN, test=TEST)
 
 
 def correlations(x, y):
@@ -49,7 +48,7 @@ def test_unit_scores_are_those_of_the_formula(how, p, q):
     rng = np.random.default_rng(5)
     x = rng.standard_normal((90, p)) * rng.uniform(0.1, 10, p) + 3
     y = x[:, rng.integers(p, size=q)] + rng.standard_normal((90, q))
-    r = SoftMatching(how).fit(*views(x, y)).score().r
+    r = SoftMatching(how).fit(*folds_of(x, y)).score().r
     np.testing.assert_allclose(r, by_formula(x, y, how), atol=1e-9)
 
 
@@ -60,7 +59,7 @@ def test_large_problems_are_priced_without_the_matrix(held, monkeypatch):
     expected = by_formula(x, y, "pairwise")
     monkeypatch.setattr(soft_matching, "HELD_BYTES", 2**30 if held else 0)
     monkeypatch.setattr(soft_matching, "BLOCK_BYTES", 8 * 40 * 13)
-    score = SoftMatching().fit(*views(x, y)).score()
+    score = SoftMatching().fit(*folds_of(x, y)).score()
     np.testing.assert_allclose(score.r, expected, atol=1e-9)
 
 
@@ -68,7 +67,7 @@ def test_a_permuted_copy_is_found():
     rng = np.random.default_rng(7)
     x = rng.standard_normal((90, 30))
     order = rng.permutation(30)
-    fitted = SoftMatching().fit(*views(x, 2 * x[:, order] - 5))
+    fitted = SoftMatching().fit(*folds_of(x, 2 * x[:, order] - 5))
     score = fitted.score()
     np.testing.assert_allclose(score.r, 1, atol=1e-12)
     assert score.similarity == pytest.approx(1, abs=1e-12)
@@ -78,11 +77,11 @@ def test_a_permuted_copy_is_found():
 def test_silent_units_are_set_aside_and_counted():
     rng = np.random.default_rng(8)
     x, y = rng.standard_normal((90, 10)), rng.standard_normal((90, 8))
-    alone = SoftMatching().fit(*views(x, y)).score()
+    alone = SoftMatching().fit(*folds_of(x, y)).score()
     x = np.insert(x, [0, 4], 2.5, axis=1)  # two constant units
     y = np.insert(y, 3, 0, axis=1)
     y[TEST, 3] = rng.standard_normal(30)  # silent on the training stimuli alone
-    score = SoftMatching().fit(*views(x, y)).score()
+    score = SoftMatching().fit(*folds_of(x, y)).score()
     np.testing.assert_allclose(np.delete(score.r, 3), alone.r, atol=1e-12)
     assert np.isnan(score.r[3])
     assert (score.silent_source, score.silent_target) == (2, 1)
@@ -91,7 +90,7 @@ def test_silent_units_are_set_aside_and_counted():
 @pytest.mark.parametrize("how", ["pairwise", "barycentric"])
 def test_a_silent_source_predicts_nothing(how):
     y = np.random.default_rng(9).standard_normal((90, 3))
-    score = SoftMatching(how).fit(*views(np.ones((90, 5)), y)).score()
+    score = SoftMatching(how).fit(*folds_of(np.ones((90, 5)), y)).score()
     np.testing.assert_array_equal(score.r, 0)
     assert score.silent_source == 5
 

@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from cases import to_tensor
 from torch import nn
 
 from convergent import InputError, Network, Stimuli, Study, extract
 
 LAYERS = ["0", "2"]
-
-
-def to_tensor(image):
-    return torch.from_numpy(np.asarray(image, np.float32).transpose(2, 0, 1) / 255)
 
 
 def made(seed=0, preprocess=to_tensor):

@@ -1,6 +1,7 @@
 """Stores of layers: the same values as in memory, continued where they stopped, never stale."""
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import dask.array
@@ -9,6 +10,7 @@ import pytest
 import torch
 import xarray as xr
 import zarr
+from cases import to_tensor
 from torch import nn
 
 import convergent as cv
@@ -24,15 +26,13 @@ N = 80  # stimuli, in rows of chunks of HEIGHT: 16, 16, 16, 16, 16
 HEIGHT = 16
 LAYERS = ("0", "2", "4")
 
+halved = partial(to_tensor, offset=0.5)
+
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     monkeypatch.setattr(storage, "CHUNK_STIMULI", (2, HEIGHT))
     monkeypatch.setattr(storage, "CHUNK_ROW_BYTES", (40, 64))  # 16 units
-
-
-def to_tensor(image):
-    return torch.from_numpy(np.asarray(image, np.float32).transpose(2, 0, 1) / 255 - 0.5)
 
 
 def made(seed=0, **given):
@@ -45,7 +45,7 @@ def made(seed=0, **given):
             nn.Flatten(),
             nn.Linear(10, 7),
         )
-    return Network("toy", module, given.pop("preprocess", to_tensor), **given)
+    return Network("toy", module, given.pop("preprocess", halved), **given)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def interrupted(toy, stimuli, store, at, error=KeyboardInterrupt, layers=LAYERS,
         calls.append(image)
         if len(calls) == at + 2:  # one more is looked at before all
             raise error
-        return to_tensor(image)
+        return halved(image)
 
     stopping = Network(toy.name, toy.module, preprocess, about=toy.about)
     with pytest.raises(error):
@@ -376,7 +376,7 @@ def other_pixel(toy, images):
 
 
 def other_preprocessing(_toy, images):
-    return made(preprocess=lambda image: to_tensor(image) * 2), shown(images), {}
+    return made(preprocess=lambda image: halved(image) * 2), shown(images), {}
 
 
 def other_names(_toy, images):
@@ -432,7 +432,7 @@ def test_what_the_store_has_not_seen_may_change(toy, images, stimuli, store):
 
 def test_notes_about_a_network_are_those_of_the_call(toy, stimuli, store):
     extract(toy, stimuli, ["0"], store=store)
-    renamed = Network("other", toy.module, to_tensor, about={"weights": "same, by another name"})
+    renamed = Network("other", toy.module, halved, about={"weights": "same, by another name"})
     found = extract(renamed, stimuli, ["0"], store=store)
     assert_same(found, extract(renamed, stimuli, ["0"]))
 
@@ -564,7 +564,7 @@ def test_names_of_layers_do_not_lead_out_of_the_store(stimuli, store):
     for name in names:
         if "." not in name:
             module[name] = Echo()
-    network = Network("odd", module, to_tensor)
+    network = Network("odd", module, halved)
     known = list(network.layers)
     found = extract(network, stimuli, known, store=store)
     assert list(open_layers(store)) == list(found) == known
@@ -588,7 +588,7 @@ def test_a_record_cannot_lead_out_of_the_store(store, name):
 def test_fingerprint_tells_of_weights_and_architecture(toy):
     base = toy.fingerprint()
     assert made().fingerprint() == base
-    assert Network("other name", toy.module, to_tensor).fingerprint() == base
+    assert Network("other name", toy.module, halved).fingerprint() == base
     assert made(seed=1).fingerprint() != base
     other = copy.deepcopy(toy)
     other.module[1] = nn.ELU()
@@ -598,7 +598,7 @@ def test_fingerprint_tells_of_weights_and_architecture(toy):
     class Sequential(nn.Sequential):
         pass
 
-    assert Network("toy", Sequential(*toy.module), to_tensor).fingerprint() != base
+    assert Network("toy", Sequential(*toy.module), halved).fingerprint() != base
 
 
 def test_fingerprint_tells_of_functions_and_settings():
@@ -612,7 +612,7 @@ def test_fingerprint_tells_of_functions_and_settings():
 
     nets = [Net(torch.relu, 1.0), Net(torch.tanh, 1.0), Net(torch.relu, 2.0)]
     nets += [Net(lambda x: x + 1, 1.0), Net(lambda x: x * x, 1.0)]
-    assert len({Network("net", net, to_tensor).fingerprint() for net in nets}) == len(nets)
+    assert len({Network("net", net, halved).fingerprint() for net in nets}) == len(nets)
 
 
 def test_fingerprint_does_not_tell_of_places_in_memory():
@@ -625,7 +625,7 @@ def test_fingerprint_does_not_tell_of_places_in_memory():
             return repr(self.marker)
 
     assert " at 0x" in repr(Function())
-    kept = [Network("f", Function(), to_tensor) for _ in range(3)]
+    kept = [Network("f", Function(), halved) for _ in range(3)]
     assert len({repr(network.module) for network in kept}) == 3
     assert len({network.fingerprint() for network in kept}) == 1
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cases import to_tensor
 from PIL import Image
 from torch import nn
 
@@ -64,10 +65,6 @@ class Toy(nn.Module):
 
 LAYERS = ("stem", "norm", "body.0", "body", "tokens", "head", "head.linear")
 MAPS = LAYERS[:4]
-
-
-def to_tensor(image):
-    return torch.from_numpy(np.asarray(image, np.float32).transpose(2, 0, 1) / 255)
 
 
 @pytest.fixture

@@ -1,31 +1,18 @@
 """Figures of scores show the numbers of the table, and say what they are of."""
 
+from functools import partial
+
 import matplotlib.colors
 import numpy as np
 import pytest
+from cases import recording
 
 import convergent as cv
 from convergent import Folds, plot
 
 STIMULI = [f"{i:02d}.png" for i in range(40)]
 
-
-def assembly(units, repeats=0, seed=0, noise=0.7, **labels):
-    """Random weights on a few shared signals; with noise where there are repeats."""
-    rng = np.random.default_rng(seed)
-    shared = np.random.default_rng(99).standard_normal((len(STIMULI), 4))
-    values = shared @ rng.standard_normal((4, units))
-    dims = ["stimulus", "unit"]
-    if repeats:
-        values = values[..., None] + noise * rng.standard_normal((*values.shape, repeats))
-        dims.append("repeat")
-    attrs = {"simulated": labels.pop("simulated", False)}
-    name = labels.pop("name", None)
-    return cv.Assembly.from_array(
-        values, dims=dims, stimuli=STIMULI, name=name, attrs=attrs, **labels
-    )
-
-
+assembly = partial(recording, stimuli=STIMULI)
 SOURCES = {"early": assembly(6, seed=1), "late": assembly(8, seed=2)}
 TARGETS = {"A": assembly(5, 4, seed=3), "B": assembly(7, 4, seed=4, noise=1.5)}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import image_names, labelled
 
 import convergent as cv
 from convergent import Population
@@ -11,7 +12,7 @@ from convergent.statistics.aggregation import over_units
 
 N = 62  # two folds have a stimulus more than the others
 SPLITS = cv.Folds(5).split(N)
-NAMES = [f"image{i:03d}" for i in range(N)]
+NAMES = image_names(N)
 PHOTO = np.repeat([f"photo{i:02d}" for i in range(20)], 3)
 
 
@@ -195,11 +196,6 @@ def test_groups_of_unequal_sizes_cannot_change_places():
 
 
 # Scores, by hand
-
-
-def labelled(values, name, **coords):
-    dims = ("stimulus", "unit", "repeat")[: values.ndim]
-    return cv.Assembly.from_array(values, stimuli=NAMES, dims=dims, name=name, **coords)
 
 
 @pytest.fixture(scope="module")

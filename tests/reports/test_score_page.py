@@ -3,28 +3,16 @@
 import html
 import json
 import re
+from functools import partial
 
-import numpy as np
 import pytest
+from cases import recording
 
 import convergent as cv
 
 STIMULI = [f"{i:02d}.png" for i in range(40)]
 
-
-def assembly(units, repeats=0, seed=0, simulated=False, name=None):
-    """Random weights on a few shared signals; with noise if there are repeats."""
-    rng = np.random.default_rng(seed)
-    shared = np.random.default_rng(99).standard_normal((len(STIMULI), 4))
-    values = shared @ rng.standard_normal((4, units))
-    dims = ["stimulus", "unit"]
-    if repeats:
-        values = values[..., None] + 0.7 * rng.standard_normal((*values.shape, repeats))
-        dims.append("repeat")
-    attrs = {"simulated": simulated}
-    return cv.Assembly.from_array(values, dims=dims, stimuli=STIMULI, name=name, attrs=attrs)
-
-
+assembly = partial(recording, stimuli=STIMULI)
 SOURCES = {"early": assembly(6, seed=1), "late": assembly(8, seed=2)}
 TARGETS = {"A": assembly(5, 4, seed=3)}
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from cases import labelled
 from sklearn.model_selection import KFold
 
 import convergent as cv
@@ -18,13 +19,6 @@ METRICS = [
     *("procrustes-angle", "procrustes-angle-cv", "procrustes-distance"),
     *("soft-matching-distance", "soft-matching-distance-cv"),
 ]
-
-
-def labelled(values, name=None, **coords):
-    """Assembly whose stimulus names sort in order."""
-    stimuli = [f"image{i:03d}.png" for i in range(len(values))]
-    dims = ("stimulus", "unit", "repeat")[: values.ndim]
-    return cv.Assembly.from_array(values, stimuli=stimuli, dims=dims, name=name, **coords)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from cases import image_names, labelled
 from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group
 
@@ -11,12 +12,7 @@ import convergent as cv
 from convergent import rotated
 
 N, UNITS = 80, 15
-NAMES = [f"image{i:03d}" for i in range(N)]
-
-
-def labelled(values, name=None):
-    dims = ("stimulus", "unit", "repeat")[: values.ndim]
-    return cv.Assembly.from_array(values, stimuli=NAMES, dims=dims, name=name)
+NAMES = image_names(N)
 
 
 @pytest.fixture(scope="module")

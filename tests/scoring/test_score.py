@@ -5,19 +5,14 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from cases import image_names, labelled
 from sklearn.model_selection import KFold
 
 import convergent as cv
 from convergent import Population
 
 N = 60
-NAMES = [f"image{i:03d}.png" for i in range(N)]
-
-
-def labelled(values, name=None, **coords):
-    """Assembly of (stimulus, unit[, repeat])."""
-    dims = ("stimulus", "unit", "repeat")[: values.ndim]
-    return cv.Assembly.from_array(values, stimuli=NAMES, dims=dims, name=name, **coords)
+NAMES = image_names(N)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from cases import labelled
 from scipy import stats
 
 import convergent as cv
@@ -14,16 +15,9 @@ from convergent.statistics.inference import (
 )
 
 N, FOLDS = 60, 5
-NAMES = [f"image{i:03d}" for i in range(N)]
 LABELS = ["metric", "source", "target"]
 METRICS = ["procrustes", "soft-matching"]
 INTERVALS = ["r_low", "r_high", "normalized_low", "normalized_high"]
-
-
-def labelled(values, name=None, **coords):
-    """Assembly of (stimulus, unit[, repeat])."""
-    dims = ("stimulus", "unit", "repeat")[: values.ndim]
-    return cv.Assembly.from_array(values, stimuli=NAMES, dims=dims, name=name, **coords)
 
 
 @pytest.fixture(scope="module")

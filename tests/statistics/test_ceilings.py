@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from cases import labelled
 from scipy.stats import ortho_group
 
 import convergent as cv
@@ -18,13 +19,6 @@ METRICS = tuple(cv.METRICS)
 def few_simulations(monkeypatch):
     """Enough where nothing hangs on their number."""
     monkeypatch.setattr("convergent.statistics.ceilings.SIMULATIONS", 4)
-
-
-def labelled(values, name=None, **coords):
-    """Assembly of (stimulus, unit[, repeat])."""
-    names = [f"image{i:03d}" for i in range(len(values))]
-    dims = ("stimulus", "unit", "repeat")[: values.ndim]
-    return cv.Assembly.from_array(values, stimuli=names, dims=dims, name=name, **coords)
 
 
 def recorded(signal, noise, repeats, seed=0):
