@@ -95,13 +95,20 @@ def check_pair(source: PopulationFold, target: PopulationFold) -> None:
     Raises
     ------
     InputError
-        If they are no folds of populations, or the numbers of their stimuli differ.
+        If they are no folds of populations, or have other stimuli than these, or the numbers of
+        their stimuli differ.
     """
     for name, side in (("source", source), ("target", target)):
         if not isinstance(side, PopulationFold):
             raise InputError(
                 f"{name} is a {type(side).__name__}: a metric is fitted to a fold of a population, "
                 "Population(values).fold(train, test). For whole data sets use convergent.score."
+            )
+        last = max(int(side.train.max()), int(side.test.max()))
+        if last >= side.population.n_stimuli:
+            raise InputError(
+                f"the fold of the {name} has a stimulus at position {last}, and there are "
+                f"{side.population.n_stimuli}: split as many stimuli as the population has."
             )
     counts = [side.population.n_stimuli for side in (source, target)]
     if counts[0] != counts[1]:

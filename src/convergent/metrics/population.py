@@ -150,10 +150,11 @@ class Population:
         Raises
         ------
         InputError
-            If these are not positions of stimuli.
+            If these are not arrays of positions. Positions beyond the last stimulus are noticed
+            when a metric is fitted.
         """
         for name, part in (("train", train), ("test", test)):
-            _check_positions(name, part, self.n_stimuli)
+            _check_positions(name, part)
         return PopulationFold(self, train, test)
 
     def whole(self) -> PopulationFold:
@@ -476,13 +477,13 @@ def _check_kind(values: Any) -> None:
         )
 
 
-def _check_positions(name: str, part: Any, n_stimuli: int) -> None:
-    """Make sure that part of a split consists of positions of stimuli."""
+def _check_positions(name: str, part: Any) -> None:
+    """Make sure that part of a split is an array of positions."""
     known = isinstance(part, np.ndarray) and part.ndim == 1 and part.dtype.kind in "iu"
-    if not known or not len(part) or part.min() < 0 or part.max() >= n_stimuli:
+    if not known or not len(part) or part.min() < 0:
         raise InputError(
             f"{name} is {part!r}: give positions of stimuli, an array of one or more whole numbers "
-            f"from 0 to {n_stimuli - 1}, such as Folds(5).split({n_stimuli}) makes."
+            "from 0 up, such as Folds(5).split(n_stimuli) makes."
         )
 
 
