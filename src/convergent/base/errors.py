@@ -21,8 +21,8 @@ class InputError(ValueError):
 def examples(names: Iterable[object], most: int = 3) -> str:
     """List the first few names for a message: ``'a', 'b', 'c' and 637 more``."""
     names = names if isinstance(names, Collection) else list(names)
-    shown = ", ".join(repr(str(name)) for name in islice(names, most))
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    first = ", ".join(repr(str(name)) for name in islice(names, most))
+    return first + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def unknown(kind: str, name: object, known: Collection[str]) -> InputError:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,13 +17,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, warn
 from .files import write_whole
 
-__all__ = ["DAMAGE", "FORMAT", "Study", "as_study"]
+__all__ = ["Study", "as_study"]
 
-FORMAT = 1  # of the files; files of another format are not read
-DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_FORMAT = 1  # version of the files; files of other versions are not read
+# what reading a damaged file raises
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Study:
                 arrays = {name: file[name] for name in file.files}
             if str(arrays.pop("recipe")) != text:
                 raise ValueError("it belongs to another recipe")
-        except DAMAGE as error:
+        except _DAMAGE as error:
             _warn_of_damage(path, error)
             return None
         return arrays
@@ -141,7 +141,7 @@ class Study:
                 if kept.attrs.pop("recipe") != text:
                     raise ValueError("it belongs to another recipe")
                 return kept
-            except DAMAGE as error:
+            except _DAMAGE as error:
                 _warn_of_damage(path, error)
         result = make()
         described = result.assign_attrs(recipe=text)
@@ -173,9 +173,7 @@ class Study:
 
 
 def _warn_of_damage(path: Path, error: Exception) -> None:
-    warnings.warn(
-        f"{path} is damaged or cut short ({error}): its result is computed again.", stacklevel=3
-    )
+    warn(f"{path} is damaged or cut short ({error}): its result is computed again.")
 
 
 @overload
@@ -197,7 +195,7 @@ def as_study(given: Study | str | os.PathLike[str] | None) -> Study | None:
 
 def _as_text(recipe: Mapping[str, Any]) -> str:
     try:
-        return json.dumps({"format": FORMAT} | dict(recipe), sort_keys=True)
+        return json.dumps({"format": _FORMAT} | dict(recipe), sort_keys=True)
     except TypeError as error:
         raise InputError(
             f"a study cannot store what decides a result ({error}): use metrics whose parameters "

@@ -163,20 +163,19 @@ def _missing(
     asked: set[Hashable] = set()
     for number, tile in enumerate(tiles):
         of_tile: dict[Hashable, Task] = {}  # by source
-
         for target in dict.fromkeys(pair.target for pair in tile if work.ceiling):
-            kept = study and study.recall(recipes.ceiling(target))
-            if kept:
-                found.ceilings[target] = Ceiling(kept["r"], kept.get("resampled"))
+            cached = study and study.recall(recipes.ceiling(target))
+            if cached:
+                found.ceilings[target] = Ceiling(cached["r"], cached.get("resampled"))
             elif target not in asked:
                 of_tile.setdefault(None, Task(None, number)).missing[target, ""] = []
             asked.add(target)
         for source, target, name in tile:
             for metric in work.metrics_of(name):
                 key = Key(metric, source, target, name)
-                kept = study and study.recall(recipes.pair(key))
-                if kept:
-                    found.pairs[key] = PairScores.from_arrays(kept)
+                cached = study and study.recall(recipes.pair(key))
+                if cached:
+                    found.pairs[key] = PairScores.from_arrays(cached)
                 else:
                     task = of_tile.setdefault(source, Task(source, number))
                     task.missing[target, name].append(metric)

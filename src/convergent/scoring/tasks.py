@@ -65,13 +65,10 @@ class Work:
         """Names of the metrics that are scored in a design."""
         return self.designs[design].metrics or tuple(self.metrics)
 
-    def folds(self, population: Population) -> dict[str, list[PopulationFold]]:
-        """Folds of a population in each design; designs with the same folds share them."""
-        known: dict[int, list[PopulationFold]] = {}
-        for design in self.designs.values():
-            if id(design.splits) not in known:
-                known[id(design.splits)] = [population.fold(*split) for split in design.splits]
-        return {name: known[id(design.splits)] for name, design in self.designs.items()}
+    def same_folds(self, design: str) -> str:
+        """Name of the first design that has the same folds as a design."""
+        splits = self.designs[design].splits
+        return next(name for name, other in self.designs.items() if other.splits is splits)
 
 
 @dataclass(eq=False)
@@ -79,21 +76,27 @@ class Tile:
     """Targets whose geometry is held while one source after the other is scored against them."""
 
     targets: Mapping[Hashable, Target]
-    _folds: dict[Hashable, dict[str, list[PopulationFold]]] = field(default_factory=dict)
+    _populations: dict[Hashable, Population] = field(default_factory=dict)
+    _folds: dict[tuple[Hashable, str], list[PopulationFold]] = field(default_factory=dict)
 
-    def folds(self, target: Hashable, work: Work) -> dict[str, list[PopulationFold]]:
-        """Folds of a target in each design; their geometry is computed when it is first used."""
-        if target not in self._folds:
-            population = Population(self.targets[target].values, work.device)
-            self._folds[target] = work.folds(population)
-        return self._folds[target]
+    def folds(self, target: Hashable, design: str, work: Work) -> list[PopulationFold]:
+        """Folds of a target in a design; their geometry is computed when it is first used."""
+        if target not in self._populations:
+            self._populations[target] = Population(self.targets[target].values, work.device)
+        key = target, work.same_folds(design)
+        if key not in self._folds:
+            population = self._populations[target]
+            self._folds[key] = [population.fold(*split) for split in work.designs[design].splits]
+        return self._folds[key]
 
     def forget(self) -> None:
         """Free the geometry, after the last source."""
+        self._populations.clear()
         self._folds.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"targets": self.targets, "_folds": {}}  # workers compute the geometry themselves
+        # workers compute the geometry themselves
+        return {"targets": self.targets, "_populations": {}, "_folds": {}}
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def do_task(
         for (target, design), metrics in task.missing.items()
         for metric in metrics
     }
-    folds = {target: tile.folds(target, work) for target, _ in task.missing}
+    folds = {key: tile.folds(*key, work) for key in task.missing}
     left = task.rounds(work)
     for _ in _fit(running, work, population, folds, is_last):
         left -= 1
@@ -210,22 +213,18 @@ def _fit(
     running: Mapping[Key, RunningPairScores],
     work: Work,
     source: Population,
-    targets: Mapping[Hashable, dict[str, list[PopulationFold]]],
+    targets: Mapping[tuple[Hashable, str], list[PopulationFold]],
     is_last: bool = False,
 ) -> Iterator[None]:
     """Fit every metric in every fold and shuffle; yields after each fold of each shuffle."""
     for name in dict.fromkeys(key.design for key in running):
         design, keys = work.designs[name], [key for key in running if key.design == name]
+        folds = {key.target: targets[key.target, name] for key in keys}
         for k, split in enumerate(design.splits):
-            own = next(
-                (f[name][k] for f in targets.values() if f[name][k].population is source), None
-            )
+            own = next((each[k] for each in folds.values() if each[k].population is source), None)
             fold = own or source.fold(*split)  # the geometry of the source is held for one fold
             for i, order in enumerate(design.orders, -1):
-                others = {
-                    target: exchanged(targets[target][name][k], order)
-                    for target in dict.fromkeys(key.target for key in keys)
-                }
+                others = {target: exchanged(each[k], order) for target, each in folds.items()}
                 for key in keys:
                     fitted = work.metrics[key.metric].fit(fold, others[key.target])
                     if order is None:
@@ -233,9 +232,8 @@ def _fit(
                     else:
                         running[key].add_shuffled(i, fitted)
                 yield
-            for target in targets if is_last else ():
-                folds = targets[target][name]
-                folds[k] = folds[k].population.fold(*split)
+            for each in folds.values() if is_last else ():
+                each[k] = each[k].population.fold(*split)
 
 
 def exchanged(fold: PopulationFold, order: Integers | None) -> PopulationFold:
@@ -266,19 +264,18 @@ def exchanged(fold: PopulationFold, order: Integers | None) -> PopulationFold:
 
 def _ceiling(tile: Tile, key: Hashable, work: Work) -> Ceiling:
     """Ceiling of the scored units of a target."""
-    target, folds = tile.targets[key], tile.folds(key, work)
-    name = next(iter(work.designs))
+    target, name = tile.targets[key], next(iter(work.designs))
+    folds = tile.folds(key, name, work)
     counts, scored = work.designs[name].resamples.counts, target.scored
     own = Reliability(*(values[scored] for values in vars(target.reliability).values()))
     resampled = None
     if target.trials is not None and counts is not None:
         estimate = RELIABILITIES.get(work.ceiling or "", RELIABILITIES["split-half"])
         resampled = estimate(target.trials, weights=counts)
-    population = folds[name][0].population
     recorded = Recorded(
-        population, target.trials, own, resampled, target.subjects, len(work.metrics)
+        folds[0].population, target.trials, own, resampled, target.subjects, len(work.metrics)
     )
-    return CEILINGS[work.ceiling or ""](recorded, _scorer(work, name, folds[name]))
+    return CEILINGS[work.ceiling or ""](recorded, _scorer(work, name, folds))
 
 
 def _scorer(work: Work, name: str, known: list[PopulationFold]) -> Scorer:
@@ -288,7 +285,9 @@ def _scorer(work: Work, name: str, known: list[PopulationFold]) -> Scorer:
     def score(source: Population, target: Population, resample: bool = True) -> Scores:
         drawn = replace(design, resamples=replace(design.resamples, orders=None))
         alone = replace(work, designs={name: drawn if resample else drawn.alone()})
-        folds = known if target is known[0].population else alone.folds(target)[name]
+        folds = known
+        if target is not known[0].population:
+            folds = [target.fold(*split) for split in design.splits]
         units = np.arange(target.n_units)
         running = {
             Key(metric, "", "", name): RunningPairScores(
@@ -296,7 +295,7 @@ def _scorer(work: Work, name: str, known: list[PopulationFold]) -> Scorer:
             )
             for metric in work.metrics
         }
-        for _ in _fit(running, alone, source, {"": {name: folds}}):
+        for _ in _fit(running, alone, source, {("", name): folds}):
             pass
         found = [scores.done() for scores in running.values()]
         draws = [scores.held_out for scores in found if scores.held_out is not None]
