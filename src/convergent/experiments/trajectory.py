@@ -73,8 +73,8 @@ def trajectory(
         Step at which the share of the final alignment is computed: the end of the first epoch.
     controls : dict of dict of dict of dict of Assembly, optional
         Runs that are scored in place of the runs that are mapped, by name of the control, to see
-        what chance gives: `shuffled` or `rotated` of the runs. (Untrained networks are scored
-        anyway: they are the first step.)
+        what chance gives: `shuffled` or `rotated` of the runs. Untrained networks are scored
+        anyway, as the first step.
     accuracy : dict of dict of float, optional
         Share of stimuli that are classified correctly, by network (run) and step (see `accuracy`).
     level : float
