@@ -55,7 +55,7 @@ def test_called_again_only_what_is_missing_is_done(score, tmp_path, monkeypatch)
         raise AssertionError("done again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("convergent.scoring.tasks.fit_rounds", never)
+        patch.setattr("convergent.scoring.engine.do_task", never)
         patch.setattr("torch.nn.Sequential.forward", never)
         assert score("--json", out=tmp_path / "out", metrics="linear").rows() == first
     more = score("--json", out=tmp_path / "out", metrics="linear,procrustes").rows()

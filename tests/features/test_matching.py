@@ -1,11 +1,10 @@
 """Matched units: partners of training stimuli, correlations on others, chance and intervals."""
 
-from functools import partial
 from itertools import permutations
 
 import numpy as np
 import pytest
-from cases import labelled
+from cases import image_names, labelled
 from scipy.optimize import linear_sum_assignment
 from sklearn.model_selection import KFold
 
@@ -14,14 +13,12 @@ from convergent import features
 from convergent.features._assignment import bipartite, partners, semi
 from convergent.features._cross_moments import CrossMoments
 
-assembly = partial(labelled, name="units")
-
 
 def random_pair(n=200, p=12, q=9, shared=6, noise=0.5, seed=0):
     rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((n, p)), rng.standard_normal((n, q))
     y[:, :shared] = x[:, :shared] + noise * rng.standard_normal((n, shared))
-    return assembly(x, "A"), assembly(y, "B")
+    return labelled(x, "A"), labelled(y, "B")
 
 
 # assignment
@@ -141,7 +138,7 @@ def test_units_that_compete_have_a_gap():
     rng = np.random.default_rng(5)
     x = rng.standard_normal((300, 2))
     twins = x[:, [0, 0]] + 0.3 * rng.standard_normal((300, 2))
-    table = features.unit_table(features.match_units(assembly(twins), assembly(x)))
+    table = features.unit_table(features.match_units(labelled(twins), labelled(x)))
     source = table[table["side"] == "source"]
     assert source["partner"].nunique() == 1
     assert source["rivals"].tolist() == [1, 1]
@@ -165,7 +162,7 @@ def test_information_finds_what_is_not_linear():
     rng = np.random.default_rng(6)
     x = rng.standard_normal((600, 3))
     y = x**2 + 0.1 * rng.standard_normal((600, 3))
-    a, b = assembly(x), assembly(y)
+    a, b = labelled(x), labelled(y)
     by_bits = features.match_units(a, b, measure="mutual-information", shuffle=None, bootstrap=None)
     assert (by_bits["partner"].sel(matching="semi").values[:3] == b.units).all()
     assert float(by_bits["information"].min()) > 0.8  # bits, on test stimuli
@@ -183,7 +180,7 @@ def test_intervals_hold_the_truth():
     for _ in range(5):
         x = rng.standard_normal((n, p))
         y = rho * x + (1 - rho**2) ** 0.5 * rng.standard_normal((n, p))
-        found = features.match_units(assembly(x), assembly(y), shuffle=None)
+        found = features.match_units(labelled(x), labelled(y), shuffle=None)
         low, high = (found[f"r_{end}"].sel(matching="bipartite")[:p] for end in ("low", "high"))
         held.append((low < rho) & (rho < high))
     assert 0.91 < np.mean(held) < 0.985
@@ -197,10 +194,10 @@ def test_noise_differs_from_lack_of_a_counterpart():
     recording = cv.Assembly.from_array(
         trials,
         dims=("stimulus", "unit", "repeat"),
-        stimuli=[f"s{i:04d}" for i in range(300)],
+        stimuli=image_names(300),
         units=list("abcd"),
     )
-    found = features.match_units(assembly(x), recording)
+    found = features.match_units(labelled(x), recording)
     table = features.unit_table(found)
     target = table[table["side"] == "target"].set_index("unit")
     expected = 1 / np.sqrt(1 + sd**2 / 8)
@@ -212,14 +209,14 @@ def test_noise_differs_from_lack_of_a_counterpart():
 def test_rectangular_matchings_have_p_for_whoever_has_a_partner():
     rng = np.random.default_rng(11)
     x = rng.standard_normal((150, 30))
-    found = features.match_units(assembly(x), assembly(x[:, :10]))
+    found = features.match_units(labelled(x), labelled(x[:, :10]))
     one = found.sel(matching="bipartite")
     known = np.isfinite(one["r"].mean("fold"))
     assert np.isfinite(one["p"].values[:10]).all()
     assert (one["p"].values[:10] < 0.01).all()
     assert not np.isfinite(one["p"].values[~known.values]).any()
     assert np.isnan(one["same_partner"].values[:30][~known.values[:30]]).all()
-    loose = features.match_units(assembly(x[:, 10:]), assembly(x[:, :10]))
+    loose = features.match_units(labelled(x[:, 10:]), labelled(x[:, :10]))
     assert np.isfinite(features.agreement(loose, loose)["r_one"]).all()
 
 
@@ -231,7 +228,7 @@ def test_intervals_are_of_the_folds_that_count():
     y = x + 0.5 * rng.standard_normal((100, 1))
     y[order[:40]] = 0.0  # all of two folds
     other = rng.standard_normal((100, 1))
-    one, two = assembly(np.hstack([x, other])), assembly(np.hstack([y, other]))
+    one, two = labelled(np.hstack([x, other])), labelled(np.hstack([y, other]))
     found = features.match_units(one, two, shuffle=None)
     part = found.sel(matching="bipartite")
     width = (part["r_high"] - part["r_low"]).values
@@ -243,7 +240,7 @@ def test_silent_units_have_no_partner():
     a, b = random_pair()
     values = a.data.values.copy()
     values[:, 3] = 1.5
-    found = features.match_units(assembly(values, "A"), b)
+    found = features.match_units(labelled(values, "A"), b)
     table = features.unit_table(found)
     silent = table.iloc[3]
     assert silent["class"] == "silent"
@@ -264,7 +261,7 @@ def test_positions_of_an_image_stay_together():
         column=("unit", np.tile(np.arange(3), 9)),
     )
     one = cv.by_position(flat)
-    alone = assembly(rng.standard_normal((images, 3)).repeat(places, 0), stimuli=one.stimuli)
+    alone = labelled(rng.standard_normal((images, 3)).repeat(places, 0), stimuli=one.stimuli)
     found = features.match_units(one, alone)
     # a unit that only tells images apart has no counterpart, however many positions there are
     assert (features.unit_table(found)["class"] == "unique").mean() > 0.7
@@ -288,11 +285,11 @@ def test_bad_options_are_refused(options, message):
 def test_bad_populations_are_refused():
     a, b = random_pair()
     with pytest.raises(cv.InputError, match="all 12 units of the source 'A' respond alike"):
-        features.match_units(assembly(np.ones((200, 12)), "A"), b)
+        features.match_units(labelled(np.ones((200, 12)), "A"), b)
     holes = b.data.values.copy()
     holes[3, 2] = np.nan
     with pytest.raises(cv.InputError, match="target 'B' has NaN in 1 of 9 units"):
-        features.match_units(a, assembly(holes, "B"))
+        features.match_units(a, labelled(holes, "B"))
     with pytest.raises(cv.InputError, match="resample stimuli alone"):
         features.match_units(a, b, bootstrap=cv.Bootstrap(20, over=("units",)))
     with pytest.raises(cv.InputError, match="give one Assembly on either side"):
@@ -311,7 +308,7 @@ def test_fewer_stimuli_than_units():
     rng = np.random.default_rng(10)
     x = rng.standard_normal((30, 80))
     y = x[:, ::-1] + 0.2 * rng.standard_normal((30, 80))
-    found = features.match_units(assembly(x), assembly(y))
+    found = features.match_units(labelled(x), labelled(y))
     right = found["partner"].sel(matching="bipartite").values[:80] == [
         f"unit{79 - i:02d}" for i in range(80)
     ]

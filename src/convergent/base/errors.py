@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 import warnings
 from collections.abc import Collection, Iterable
@@ -40,7 +41,7 @@ def check_numbers(**numbers: int) -> None:
             raise InputError(f"{key}={value!r}: give a whole number from {least} up.")
 
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 def warn(message: str) -> None:

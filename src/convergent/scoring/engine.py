@@ -97,7 +97,9 @@ def score_pairs(
         else on_workers(client, work, sources, tiles, tasks)
     )
     total = sum(task.rounds(work) for task in tasks)
-    with dask.config.set(scheduler="threads"):  # this process reads stores with threads, not workers
+    with dask.config.set(
+        scheduler="threads"
+    ):  # this process reads stores with threads, not workers
         for finished in track(rounds, "scoring", total, compute.progress):
             _keep(finished, recipes, compute.study, found)
     ordered = {

@@ -198,7 +198,9 @@ def scored(
     populations = [*targets.values(), *sources.values()]
     n = len(populations[0].stimuli)
     design = design_of(protocol, populations)
-    with dask.config.set(scheduler="threads"):  # this process reads stores with threads, not workers
+    with dask.config.set(
+        scheduler="threads"
+    ):  # this process reads stores with threads, not workers
         for name, assembly in sources.items():
             check_complete(name, assembly)
         hashes = hashes_of(sources=sources, targets=targets)
