@@ -99,7 +99,7 @@ def score_pairs(
     total = sum(task.rounds(work) for task in tasks)
     with dask.config.set(
         scheduler="threads"
-    ):  # this process reads stores with threads, not workers
+    ):  # this process reads stores by threads
         for finished in track(rounds, "scoring", total, compute.progress):
             _keep(finished, recipes, compute.study, found)
     ordered = {

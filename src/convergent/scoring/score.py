@@ -200,7 +200,7 @@ def scored(
     design = design_of(protocol, populations)
     with dask.config.set(
         scheduler="threads"
-    ):  # this process reads stores with threads, not workers
+    ):  # this process reads stores by threads
         for name, assembly in sources.items():
             check_complete(name, assembly)
         hashes = hashes_of(sources=sources, targets=targets)
