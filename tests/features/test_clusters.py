@@ -1,7 +1,5 @@
 """Clusters of units: the graph against scikit-learn's, the spans against direct formulas."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from cases import labelled
@@ -16,8 +14,6 @@ from convergent.features._bipartite_graph import Graph, from_largest
 from convergent.features._cross_moments import CrossMoments
 from convergent.features._subspaces import canonical_correlations, dimension, groups
 
-assembly = partial(labelled, name="units")
-
 
 def blocks(n=400, sizes=(5, 4, 3), noise=0.3, seed=0):
     """Both networks see the same few features in each block, mixed at random."""
@@ -29,7 +25,7 @@ def blocks(n=400, sizes=(5, 4, 3), noise=0.3, seed=0):
             mixed = shared @ np.abs(rng.standard_normal((size, size)))
             side.append(mixed / mixed.std(0) + noise * rng.standard_normal((n, size)))
     truth = np.repeat(np.arange(len(sizes)), sizes)
-    return *(assembly(np.concatenate(side, 1)) for side in sides), np.tile(truth, 2)
+    return *(labelled(np.concatenate(side, 1)) for side in sides), np.tile(truth, 2)
 
 
 def test_clusters_are_those_of_the_whole_graph():
@@ -77,7 +73,7 @@ def test_blocks_are_found_and_scored():
 def test_positive_edges_part_what_goes_opposite_ways():
     rng = np.random.default_rng(2)
     x = rng.standard_normal((300, 2))[:, [0, 0, 1, 1]] * [1, -1, 1, -1]
-    a, b = (assembly(x + 0.3 * rng.standard_normal(x.shape)) for _ in range(2))
+    a, b = (labelled(x + 0.3 * rng.standard_normal(x.shape)) for _ in range(2))
     assert features.clusters(a, b, k=2)["label"].values[:4].tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
     apart = features.clusters(a, b, edges="positive")
     assert apart.attrs["k"] == 4
@@ -117,7 +113,7 @@ def test_a_graph_that_falls_apart():
 def test_negative_correlations_alone_make_no_positive_graph():
     x = np.random.default_rng(4).standard_normal((200, 1))
     a, b = (
-        assembly(sign * x + 0.1 * noise)
+        labelled(sign * x + 0.1 * noise)
         for sign, noise in (
             (1, np.random.default_rng(5).standard_normal((200, 3))),
             (-1, np.random.default_rng(6).standard_normal((200, 3))),
@@ -136,7 +132,7 @@ def test_independent_populations_score_nothing_on_held_out_stimuli():
     scores = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        a, b = (assembly(rng.standard_normal((80, 60))) for _ in range(2))
+        a, b = (labelled(rng.standard_normal((80, 60))) for _ in range(2))
         found = features.clusters(a, b, floor=0.2, k=5, halves=0, rotations=1)
         names = ("canonical", "matched", "matched_rotated", "predicted")
         scores.append([float(found[f"{name}_held_out"].mean()) for name in names])
@@ -146,7 +142,7 @@ def test_independent_populations_score_nothing_on_held_out_stimuli():
 def test_units_silent_on_some_folds_do_no_harm():
     rng = np.random.default_rng(7)
     shared = np.maximum(rng.standard_normal((60, 12)) - 1.6, 0)
-    a, b = (assembly(shared + 0.01 * shared.any(1)[:, None]) for _ in range(2))
+    a, b = (labelled(shared + 0.01 * shared.any(1)[:, None]) for _ in range(2))
     found = features.clusters(a, b, floor=0.2, rotations=1)
     for name in ("matched", "predicted", "canonical_mean"):
         known = found[name].dropna("cluster").values
@@ -202,6 +198,6 @@ def test_silent_units_and_few_stimuli():
     a, b, _ = blocks(n=30, sizes=(20, 20))
     values = a.data.values.copy()
     values[:, 0] = 1.0
-    found = features.clusters(assembly(values), b)
+    found = features.clusters(labelled(values), b)
     assert found["label"].values[0] == -1
     assert found.attrs["k"] >= 2

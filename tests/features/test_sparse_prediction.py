@@ -1,7 +1,5 @@
 """Sparse prediction against scikit-learn done directly."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from cases import labelled
@@ -13,8 +11,6 @@ from convergent import Linear, features
 
 PENALTIES = (0.8, 0.3, 0.1, 0.03)
 
-assembly = partial(labelled, name="units")
-
 
 def sparse_pair(n=150, p=10, noise=0.5, seed=0):
     """Targets of one, two and all source units, and one of none."""
@@ -22,7 +18,7 @@ def sparse_pair(n=150, p=10, noise=0.5, seed=0):
     x = rng.standard_normal((n, p)) @ (np.eye(p) + 0.1 * rng.standard_normal((p, p)))
     y = np.stack([x[:, 0], x[:, 1] - x[:, 2], x.sum(1) / 3, rng.standard_normal(n)], axis=1)
     y = y + noise * rng.standard_normal(y.shape)
-    return assembly(3 + 2 * x, "A"), assembly(5 - 0.5 * y, "B")
+    return labelled(3 + 2 * x, "A"), labelled(5 - 0.5 * y, "B")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +111,7 @@ def test_fewer_stimuli_than_units_and_silent_targets():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((40, 100))
     y = np.stack([x[:, 7] + 0.1 * rng.standard_normal(40), np.ones(40)], axis=1)
-    found = features.sparse_prediction(assembly(x), assembly(y))
+    found = features.sparse_prediction(labelled(x), labelled(y))
     assert float(found["r"].sel(model="lasso").mean("fold")[0]) > 0.95
     assert found["selected"].values[:, 0].argmax() == 7
     assert np.isnan(found["r"][..., 1]).all()
@@ -129,7 +125,7 @@ def test_targets_that_are_seldom_active_are_predicted_too():
     y = x[:, :3] * 2
     tests = [test for _, test in KFold(5, shuffle=True, random_state=0).split(x)]
     x[tests[1], 1] = y[tests[1], 1] = 0
-    found = features.sparse_prediction(assembly(x), assembly(y))
+    found = features.sparse_prediction(labelled(x), labelled(y))
     for name in ("r", "error_of"):
         missing = np.isnan(found[name]).values
         assert (missing == missing[:, :1]).all()
@@ -153,5 +149,5 @@ def test_a_warning_says_how_many_solutions_are_not_converged():
     y = x[:, :1] - x[:, 1:2]
     with pytest.warns(UserWarning, match=r"12 of 12 sparse solutions are not converged"):
         features.sparse_prediction(
-            assembly(x), assembly(y / y.std()), penalties=(1e-4, 1e-6), folds=cv.Folds(3)
+            labelled(x), labelled(y / y.std()), penalties=(1e-4, 1e-6), folds=cv.Folds(3)
         )

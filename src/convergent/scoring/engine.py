@@ -97,9 +97,7 @@ def score_pairs(
         else on_workers(client, work, sources, tiles, tasks)
     )
     total = sum(task.rounds(work) for task in tasks)
-    with dask.config.set(
-        scheduler="threads"
-    ):  # this process reads stores by threads
+    with dask.config.set(scheduler="threads"):  # this process reads stores by threads
         for finished in track(rounds, "scoring", total, compute.progress):
             _keep(finished, recipes, compute.study, found)
     ordered = {

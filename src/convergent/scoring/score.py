@@ -198,9 +198,7 @@ def scored(
     populations = [*targets.values(), *sources.values()]
     n = len(populations[0].stimuli)
     design = design_of(protocol, populations)
-    with dask.config.set(
-        scheduler="threads"
-    ):  # this process reads stores by threads
+    with dask.config.set(scheduler="threads"):  # this process reads stores by threads
         for name, assembly in sources.items():
             check_complete(name, assembly)
         hashes = hashes_of(sources=sources, targets=targets)
