@@ -20,7 +20,7 @@ def labelled(values, name=None, **coords):
     return cv.Assembly.from_array(values, stimuli=stimuli, dims=dims, name=name, **coords)
 
 
-def recording(units, stimuli, repeats=0, seed=0, noise=0.7, **labels):
+def recording(units, repeats=0, seed=0, noise=0.7, *, stimuli, **labels):
     """Random weights on a few signals that all recordings share; noisy if there are repeats."""
     rng = np.random.default_rng(seed)
     shared = np.random.default_rng(99).standard_normal((len(stimuli), 4))
