@@ -77,13 +77,13 @@ def test_settings_are_keywords_or_a_protocol(pair):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("match_units", {"ceiling": "self"}, "ceiling='self' means nothing"),
-        ("match_units", {"metrics": "linear"}, "metrics=.* means nothing"),
-        ("clusters", {"bootstrap": cv.Bootstrap(9)}, "bootstrap=.* means nothing"),
-        ("sparse_prediction", {"shuffle": cv.Shuffle(9)}, "shuffle=.* means nothing"),
-        ("correlations", {"folds": FOLDS}, "folds=.* means nothing"),
-        ("mutual_information", {"min_reliability": 0.5}, "min_reliability=0.5 means nothing"),
-        ("overview", {"min_reliability": 0.5}, "min_reliability=0.5 means nothing"),
+        ("match_units", {"ceiling": "self"}, "ceiling='self' is not used"),
+        ("match_units", {"metrics": "linear"}, "metrics=.* is not used"),
+        ("clusters", {"bootstrap": cv.Bootstrap(9)}, "bootstrap=.* is not used"),
+        ("sparse_prediction", {"shuffle": cv.Shuffle(9)}, "shuffle=.* is not used"),
+        ("correlations", {"folds": FOLDS}, "folds=.* is not used"),
+        ("mutual_information", {"min_reliability": 0.5}, "min_reliability=0.5 is not used"),
+        ("overview", {"min_reliability": 0.5}, "min_reliability=0.5 is not used"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(pair, kind, options, message):

@@ -140,7 +140,7 @@ def test_settings_are_one_value_or_single_keywords():
         cv.hierarchy(one, other, fold=FOLDS)
     with pytest.raises(cv.InputError, match="protocol is 3: give Protocol"):
         cv.hierarchy(one, other, protocol=3)
-    with pytest.raises(cv.InputError, match=r"shuffle=.* means nothing for this question"):
+    with pytest.raises(cv.InputError, match=r"shuffle=.* is not used by this function"):
         cv.trajectory({"a": {0.0: one, 1.0: other}}, shuffle=cv.Shuffle(3), pairs=[("a", "a")])
 
 

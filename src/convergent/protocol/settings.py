@@ -189,7 +189,7 @@ def settle(
     for name in without:
         if getattr(protocol, name) != getattr(usual, name):
             raise InputError(
-                f"{name}={getattr(protocol, name)!r} means nothing for this question: leave it out."
+                f"{name}={getattr(protocol, name)!r} is not used by this function: leave it out."
             )
     return protocol, compute
 
