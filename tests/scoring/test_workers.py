@@ -78,8 +78,16 @@ def cluster(tmp_path):
     """A scheduler and two workers; gives the file that says where the scheduler is."""
     where = tmp_path / "scheduler.json"
     common = ("--scheduler-file", where, "--no-dashboard")
+    ports = ("--dashboard-address", ":0")  # others run clusters at the same time
     scheduler = start(
-        "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *common
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        *ports,
+        *common,
     )
     while not where.exists():
         assert scheduler.poll() is None
