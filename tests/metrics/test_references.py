@@ -281,3 +281,15 @@ def test_missing_values_are_noticed(name, kind):
     x[3, 7] = np.nan
     with pytest.raises(InputError, match="NaN or infinite"):
         measure(name, KINDS[kind](x), KINDS[kind](draw(1)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_distances_that_tie_share_a_rank(kind):
+    """Distances of binary responses are whole numbers, of which many are equal."""
+    x, y = (np.random.default_rng(k).integers(0, 2, (N, 8)).astype(float) for k in range(2))
+    exact = [np.round(pdist(z, "sqeuclidean")) for z in (x, y)]
+    found = rsa(*(Population(KINDS[kind](z)) for z in (x, y)), rdm="euclidean", compare="spearman")
+    assert found == pytest.approx(spearmanr(*exact).statistic, abs=1e-9)
+    order = np.random.default_rng(2).permutation(8)
+    again = rsa(Population(x[:, order]), Population(y), rdm="euclidean", compare="spearman")
+    assert again == pytest.approx(found, abs=1e-9)
