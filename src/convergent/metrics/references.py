@@ -257,10 +257,13 @@ def _pearson(a: Floats, b: Floats) -> float:
 
 def _spearman(a: Floats, b: Floats) -> float:
     """Spearman correlation; pairs that tie, rounding apart, share a rank."""
-    # equal distances differ in their last digits, as they come from sums over units
-    scales = (np.abs(z).max(initial=0.0) or 1.0 for z in (a, b))
-    a, b = (np.round(z / scale, 10) for z, scale in zip((a, b), scales, strict=True))
-    return _pearson(rankdata(a), rankdata(b))
+    return _pearson(_ranks(a), _ranks(b))
+
+
+def _ranks(distances: Floats) -> Floats:
+    """Ranks; equal distances differ in their last digits, as they come from sums over units."""
+    scale = float(np.abs(distances).max(initial=0.0)) or 1.0
+    return np.asarray(rankdata(np.round(distances / scale, 10)))
 
 
 _COMPARISONS: dict[str, Callable[[Floats, Floats], float]] = {
