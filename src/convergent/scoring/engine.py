@@ -166,7 +166,7 @@ def _missing(
         for target in dict.fromkeys(pair.target for pair in tile if work.ceiling):
             cached = study and study.recall(recipes.ceiling(target))
             if cached:
-                found.ceilings[target] = Ceiling(cached["r"], cached.get("resampled"))
+                found.ceilings[target] = Ceiling.from_arrays(cached)
             elif target not in asked:
                 of_tile.setdefault(None, Task(None, number)).missing[target, ""] = []
             asked.add(target)
@@ -205,8 +205,7 @@ def _keep(finished: Finished, recipes: _Recipes, study: Study | None, found: Pai
     for target, ceiling in finished.ceilings:
         found.ceilings[target] = ceiling
         if study:
-            arrays = {k: v for k, v in vars(ceiling).items() if v is not None}
-            study.keep(recipes.ceiling(target), arrays)
+            study.keep(recipes.ceiling(target), ceiling.arrays())
 
 
 def _sha256(positions: Integers) -> str:

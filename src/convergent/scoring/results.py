@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import warn
-from ..statistics.aggregation import FoldMean, median
+from ..statistics.aggregation import FoldMean, median, ratio, signed_square
 from ..statistics.ceilings import Ceiling
 from .pair_scores import Key, PairResults, PairScores
 from .targets import Target
@@ -20,6 +21,7 @@ __all__ = ["aggregate", "included_units", "label", "with_long_names"]
 
 _BY_UNIT = ("metric", "source", "fold", "unit")
 _BY_PAIR_UNIT = ("metric", "source", "unit")
+_OF_UNIT = ("metric", "unit")
 
 
 def label(
@@ -51,8 +53,17 @@ def label(
     first = next(iter(results.pairs.values()))
     by_unit = _Units(metrics, sources, targets)
     r = by_unit.collect(lambda key: np.stack([fold.r for fold in results.pairs[key].folds]))
-    ceiling = by_unit.collect_ceilings({k: each.r[None] for k, each in ceilings.items()})[0]
+    ceiling, expected, weight = (
+        by_unit.collect_ceilings({k: select(each)[None] for k, each in ceilings.items()})[0]
+        for select in (
+            lambda each: each.r,
+            lambda each: each.expected,
+            lambda each: np.broadcast_to(each.weight, each.r.shape),
+        )
+    )
     variables = _scores(r.transpose(1, 2, 0, 3), ceiling)
+    variables["expected_ceiling"] = (_OF_UNIT, expected)
+    variables["weight"] = ("unit", weight[0])
     variables |= _of_pairs(results, metrics, sources, list(targets))
     of_units: dict[str, list[NDArray[Any]]] = {
         "reliability": [target.reliability.full for target in targets.values()],
@@ -76,9 +87,12 @@ def _scores(r: NDArray[np.float64], ceiling: NDArray[np.float64]) -> dict[str, A
     divisor = ceiling[:, None, None]
     return {
         "r": (_BY_UNIT, r),
-        "ceiling": (("metric", "unit"), ceiling),
+        "ceiling": (_OF_UNIT, ceiling),
         "normalized": (_BY_UNIT, r / divisor),
-        "explained_variance": (_BY_UNIT, np.sign(r) * r**2 / divisor**2),
+        "explained_variance": (
+            _BY_PAIR_UNIT,
+            signed_square(FoldMean.of(np.moveaxis(r, 2, 0)) / divisor[:, 0]),
+        ),
     }
 
 
@@ -108,19 +122,23 @@ def _of_folds(scores: PairScores, name: str) -> list[Any]:
 
 
 def _positive(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -> Ceiling:
-    """Replace ceilings that are not above 0 by NaN, with a warning; all are NaN without any."""
+    """Replace ceilings of units that are not above 0 by NaN; all are NaN without any ceiling.
+
+    Warns where there is no normalized score.
+    """
     if ceiling is None:
-        return Ceiling(np.full((len(metrics), len(target.scored)), np.nan), None)
-    r = np.where(ceiling.r > 0, ceiling.r, np.nan)
-    lacking = np.isnan(r[:, target.included]).sum(1)
-    if lacking.any():
-        counts = ", ".join(f"{lacking[i]} ({m})" for i, m in enumerate(metrics) if lacking[i])
+        unknown = np.full((len(metrics), len(target.scored)), np.nan)
+        return Ceiling(unknown, unknown, unknown[0], None)
+    known = np.isfinite(ceiling.expected) & np.isfinite(ceiling.weight)
+    total = np.where(known, ceiling.weight * ceiling.expected, 0.0).sum(axis=1)
+    lacking = [metric for metric, sum_ in zip(metrics, total, strict=True) if not sum_ > 0]
+    if lacking:
         warn(
-            f"of {len(target.included)} units of target {target.name!r}, the ceiling is not above "
-            f"0, or not known, in {counts}: these have no normalized score."
+            f"target {target.name!r} has no normalized score ({', '.join(lacking)}): the mean "
+            "ceiling of its units is not above its error, so that scores cannot be divided by it. "
+            "More repeats or more stimuli are needed."
         )
-    draws = ceiling.resampled
-    return Ceiling(r, None if draws is None else np.where(draws > 0, draws, np.nan))
+    return replace(ceiling, r=np.where(ceiling.r > 0, ceiling.r, np.nan))
 
 
 def _resampled(
@@ -193,11 +211,11 @@ class _Units:
         return filled
 
     def collect_counts(self) -> NDArray[np.int32]:
-        """How often each unit is drawn, (draw, unit); 0 for units that are left out."""
+        """How often each unit is drawn, (draw, unit); 0 for units that are not scored."""
         positions, parts = [], []
         for name, target in self._targets.items():
             assert target.unit_counts is not None
-            positions.append(self._positions[name][target.included])
+            positions.append(self._positions[name])
             parts.append(target.unit_counts)
         filled = np.zeros((len(parts[0]), self._n), dtype=np.int32)
         filled[:, np.concatenate(positions)] = np.concatenate(parts, axis=1)
@@ -218,6 +236,8 @@ def _unit_labels(targets: Mapping[str, Target]) -> dict[str, Any]:
 _LONG_NAMES = {
     "r": "score: Pearson r of prediction and response",
     "ceiling": "noise ceiling: the r that noise leaves possible",
+    "expected_ceiling": "noise ceiling, given the responses of all units",
+    "weight": "weight of the unit in the normalized score of the target",
     "normalized": "score divided by its ceiling",
     "explained_variance": "share of the explainable variance that is explained",
     "reliability": "reliability of the mean over repeats",
@@ -235,6 +255,7 @@ _LONG_NAMES = {
     "factor": "what resamples draw: stimuli, units or subjects",
     "n_units": "number of units in the aggregate",
     "n_units_excluded": "number of units left out of the aggregate",
+    "n_units_normalized": "number of units in the normalized aggregate",
     "metric": "metric",
     "source": "population that is mapped",
     "target": "population that is predicted",
@@ -300,7 +321,12 @@ def included_units(scores: xr.Dataset) -> dict[str, NDArray[np.intp]]:
 
 
 def aggregate(scores: xr.Dataset) -> xr.Dataset:
-    """Take the mean over folds, then the median over the included units of each target.
+    r"""Aggregate scores over folds and units.
+
+    ``r`` is the mean over folds, then the median over the included units of each target.
+    ``normalized`` is a ratio of aggregates, over all units that are scored:
+    :math:`N = \sum_u w_u r_u / \sum_u w_u k_u`, with the weights w and the expected ceilings k.
+    ``explained_variance`` is its square, with its sign.
 
     Parameters
     ----------
@@ -312,27 +338,39 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         ``r``, ``normalized``, ``explained_variance`` (metric, source, target), ``ceiling``
         (metric, target), and ``reliability``, ``split_half_r``, ``n_repeated_stimuli``,
-        ``n_units``, ``n_units_excluded`` (target), beside the variables that have no ``unit``.
+        ``n_units``, ``n_units_excluded``, ``n_units_normalized`` (target), beside the variables
+        that have no ``unit``.
     """
     if "unit" not in scores.dims:
         return scores
     names = scores["target_population"].values
     included = list(included_units(scores).values())
-    totals = np.array([(scores["target"].values == name).sum() for name in names])
+    of_target = [np.flatnonzero(scores["target"].values == name) for name in names]
 
-    def over_units(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.stack([median(values[..., units]) for units in included], axis=-1)
 
-    data: dict[str, Any] = {}
-    for name in ("r", "normalized", "explained_variance"):
-        over_folds = FoldMean.of(scores[name].transpose("fold", *_BY_PAIR_UNIT).values)
-        data[name] = (("metric", "source", "target"), over_units(over_folds))
-    ceiling = scores["ceiling"].transpose("metric", "unit").values
-    data["ceiling"] = (("metric", "target"), over_units(ceiling))
+    r = FoldMean.of(scores["r"].transpose("fold", *_BY_PAIR_UNIT).values)
+    expected = scores["expected_ceiling"].transpose("metric", "unit").values
+    weight = scores["weight"].values
+    normalized = np.stack(
+        [ratio(r[..., u], expected[:, None, u], weight[u]) for u in of_target], axis=-1
+    )
+    over_all = ("metric", "source", "target")
+    data: dict[str, Any] = {
+        "r": (over_all, medians(r)),
+        "normalized": (over_all, normalized),
+        "explained_variance": (over_all, signed_square(normalized)),
+        "ceiling": (("metric", "target"), medians(scores["ceiling"].transpose(*_OF_UNIT).values)),
+    }
     for name in ("reliability", "split_half_r", "n_repeated_stimuli"):
-        data[name] = ("target", over_units(scores[name].values))
-    n_units = np.array([len(units) for units in included])
-    data |= {"n_units": ("target", n_units), "n_units_excluded": ("target", totals - n_units)}
+        data[name] = ("target", medians(scores[name].values))
+    counts = {
+        "n_units": [len(units) for units in included],
+        "n_units_excluded": [len(u) - len(i) for u, i in zip(of_target, included, strict=True)],
+        "n_units_normalized": [np.isfinite(weight[units]).sum() for units in of_target],
+    }
+    data |= {name: ("target", np.array(values)) for name, values in counts.items()}
     resampled = [name for name in ("n_drawn", "factor") if name in scores.variables]
     of_units = [str(k) for k, v in scores.variables.items() if "unit" in v.dims]
     rest = scores.drop_vars([*of_units, *resampled])

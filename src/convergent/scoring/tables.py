@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, Literal
@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
+from ..base.arrays import Floats
 from ..base.errors import InputError, unknown
-from ..statistics.aggregation import FoldMean, over_units
+from ..statistics.aggregation import FoldMean, over_units, ratio, weighted_sum
 from ..statistics.inference import (
     Factors,
     Kind,
@@ -30,12 +30,10 @@ __all__ = ["against", "best", "differences", "summary"]
 _LABELS = ("metric", "source", "target")
 _VALUES = ("r", "normalized")
 _Value = Literal["r", "normalized"]
-# scores of units (B, q) or (1, q), and how often each unit is drawn (B, q), if units are drawn
-_Draws = tuple[NDArray[np.floating], NDArray[np.float64] | None]
 
 
 def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
-    """Summarize scores in a table: mean over folds, then median over units.
+    r"""Summarize scores in a table: aggregates over folds and units.
 
     Parameters
     ----------
@@ -50,14 +48,31 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
         One row per (metric, source, target), with these columns:
 
         - ``metric``, ``source``, ``target``: names;
-        - ``r``, ``ceiling``, ``normalized``, ``explained_variance``, ``reliability``: aggregates;
+        - ``r``, ``ceiling``, ``reliability``: mean over folds, then median over units;
+        - ``normalized``: ratio of aggregates over all units that are scored,
+          :math:`\sum_u w_u r_u / \sum_u w_u k_u` (see Notes); NaN where the mean reliability is
+          not above its standard error;
+        - ``explained_variance``: sign(normalized) normalized^2, the share of the explainable
+          variance that is explained;
         - ``n_stimuli``: number of stimuli;
-        - ``n_units``: number of units in the aggregate;
-        - ``n_units_excluded``: number of units that are left out of it;
+        - ``n_units``: number of units in the medians;
+        - ``n_units_excluded``: number of units that are left out of them;
+        - ``n_units_normalized``: number of units in the ratio;
         - ``r_low``, ``r_high``, ``normalized_low``, ``normalized_high``: ends of the confidence
           intervals, if the scores were bootstrapped;
         - ``p_shuffle``: (1 + number of shuffles that score at least as high) / (1 + number of
           shuffles), if the scores were shuffled.
+
+    Notes
+    -----
+    A unit's own r / ceiling is wrong in one direction where its reliability is low: the estimate
+    that chooses the unit also divides it. The ratio of aggregates leaves out no unit for its
+    reliability. With ceilings from repeats, the weight :math:`w_u` is the :math:`\sqrt{c_u}` that
+    is expected of unit u given the repeats of all units, and :math:`k_u` the same, times
+    :math:`1 - (1 - c_u) / (2 (m - 1))` for test folds of m stimuli; with ``"attainable"``,
+    :math:`k_u` is the simulated score of a perfect model. The ratio is then the slope of the
+    scores of units against their ceilings. With other ceilings, all units weigh the same. A
+    perfect model gives 1 at any reliability.
 
     Examples
     --------
@@ -106,11 +121,8 @@ def differences(
 ) -> pd.DataFrame:
     """Compare sources (or metrics, or targets) in pairs, with intervals and p-values.
 
-    Two sources, or two metrics, are compared on the same units: the difference is taken for each
-    unit, and then the median over units. Units differ much more from each other than two sources
-    differ on the same unit, so this is far more precise than the difference of the two medians; the
-    two need not be equal. Two targets have different units, so for targets it is the difference of
-    the two medians. Both members of a pair are scored in the same resamples.
+    The difference is that of the aggregates that `summary` gives. Both members of a pair are
+    scored in the same resamples.
 
     Parameters
     ----------
@@ -211,8 +223,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
 
         - ``metric``, ``source``, ``target``: names;
         - ``r`` or ``normalized``: the score;
-        - ``behind``: how much higher the source with the highest score is: the difference of the
-          two for each unit, then the median over units (0 for that source itself);
+        - ``behind``: how much higher the highest score is (0 for that source itself);
         - ``p``: p-value of the hypothesis that no other source is better, corrected for the number
           of sources;
         - ``among_best``: whether ``p`` is above 1 - `level`, so that the source is not
@@ -253,12 +264,11 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     for metric, target in product(*(resampled.labels[dim] for dim in ("metric", "target"))):
         pairs = [{"metric": metric, "source": name, "target": target} for name in sources]
         estimates = np.array([resampled.estimate(value, pair) for pair in pairs])
-        ahead, draws, spread_of = resampled.all_differences(value, pairs)
-        p = p_best(ahead, draws, spread_of)
-        top = int(np.nanargmax(estimates)) if np.isfinite(estimates).any() else 0
+        p = p_best(*resampled.all_differences(value, pairs))
+        highest = np.nanmax(estimates) if np.isfinite(estimates).any() else np.nan
         rows += [
             pairs[i]
-            | {value: float(estimates[i]), "behind": float(ahead[top, i])}
+            | {value: float(estimates[i]), "behind": float(highest - estimates[i])}
             | {"p": float(p[i]), "among_best": bool(p[i] > 1 - level)}
             for i in range(len(sources))
         ]
@@ -345,24 +355,8 @@ def _all_labels(scores: xr.Dataset) -> Iterator[dict[str, Any]]:
         yield {dim: str(label) for dim, label in zip(_LABELS, labels, strict=True)}
 
 
-@dataclass(frozen=True, eq=False)
-class _UnitScores:
-    """Scores of the units that count in the aggregate, of one (metric, source, target).
-
-    Attributes
-    ----------
-    found : tuple
-        Scores from the data.
-    draws : dict of tuple
-        Scores in resamples, by what was drawn.
-    """
-
-    found: _Draws
-    draws: Mapping[Factors, _Draws]
-
-
 class _Resampled:
-    """Scores in resamples, and the spread of aggregates and differences that follows from them."""
+    """Aggregate scores in resamples, and the spread of these and of differences between them."""
 
     def __init__(self, scores: xr.Dataset) -> None:
         if "n_drawn" not in scores:
@@ -377,95 +371,115 @@ class _Resampled:
             "source": [str(name) for name in scores["source"].values],
             "target": list(self._included),
         }
-        self._known: dict[tuple[str, str, str, str], _UnitScores] = {}
+        self._known: dict[tuple[str, ...], _Aggregates] = {}
 
     def estimate(self, value: str, pair: Mapping[str, str]) -> float:
-        """Median over units of a score."""
-        return float(over_units(self._units(value, pair).found[0])[0])
+        """Aggregate score."""
+        return self._aggregates(value, pair).found
 
     def spread(self, value: str, pair: Mapping[str, str]) -> Spread:
-        """Spread of the median over units."""
-        draws = {
-            factors: over_units(*drawn) for factors, drawn in self._units(value, pair).draws.items()
-        }
-        return spread(draws, self._n_drawn(pair["target"]), self._n_folds)
+        """Spread of an aggregate score."""
+        aggregates = self._aggregates(value, pair)
+        return spread(aggregates.draws, self._n_drawn(pair["target"]), self._n_folds)
 
     def difference(
         self, value: str, one: Mapping[str, str], other: Mapping[str, str]
     ) -> tuple[float, Spread]:
-        """Median over units of the difference; of two targets, difference of the medians."""
-        first, second = (self._units(value, pair) for pair in (one, other))
-        paired = one["target"] == other["target"]
-
-        def subtract(a: _Draws, b: _Draws) -> NDArray[np.float64]:
-            return over_units(a[0] - b[0], a[1]) if paired else over_units(*a) - over_units(*b)
-
-        draws = {
-            factors: subtract(drawn, second.draws[factors])
-            for factors, drawn in first.draws.items()
-        }
+        """Difference of two aggregate scores, and its spread."""
+        first, second = (self._aggregates(value, pair) for pair in (one, other))
+        draws = {factors: drawn - second.draws[factors] for factors, drawn in first.draws.items()}
         n_drawn = self._n_drawn(one["target"])
         for name, number in self._n_drawn(other["target"]).items():
             n_drawn[name] = min(number, n_drawn[name])
-        kind: Kind = "difference" if paired else "score"
-        found = spread(draws, n_drawn, self._n_folds, kind)
-        return float(subtract(first.found, second.found)[0]), found
+        kind: Kind = "difference" if one["target"] == other["target"] else "score"
+        return first.found - second.found, spread(draws, n_drawn, self._n_folds, kind)
 
     def all_differences(
         self, value: str, pairs: Sequence[Mapping[str, str]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Spread]:
+    ) -> tuple[Floats, Floats, Spread]:
         """Differences (k, k) of k sources, the same in joint resamples (B, k, k), their spread."""
-        units = [self._units(value, pair) for pair in pairs]
-
-        def ahead(select: Callable[[_UnitScores], _Draws]) -> NDArray[np.float64]:
-            several = [select(one) for one in units]
-            values, counts = several[0]
-            length = len(values) if counts is None else len(counts)
-            found = np.zeros((length, len(pairs), len(pairs)))
-            for i, j in combinations(range(len(pairs)), 2):
-                found[:, i, j] = over_units(several[i][0] - several[j][0], counts)
-                found[:, j, i] = -found[:, i, j]
-            return found
-
-        draws = {
-            factors: ahead(lambda one, factors=factors: one.draws[factors])  # type: ignore[misc]
-            for factors in units[0].draws
-        }
-        found = spread(draws, self._n_drawn(pairs[0]["target"]), self._n_folds, "difference")
+        several = [self._aggregates(value, pair) for pair in pairs]
+        found = np.array([one.found for one in several])
+        draws = {}
+        for factors in several[0].draws:
+            drawn = np.stack([one.draws[factors] for one in several], axis=1)
+            draws[factors] = drawn[:, :, None] - drawn[:, None, :]
+        n_drawn = self._n_drawn(pairs[0]["target"])
         joint = max((factors for factors in draws if "refit" not in factors), key=len)
-        return ahead(lambda one: one.found)[0], draws[joint], found
+        return (
+            found[:, None] - found,
+            draws[joint],
+            spread(draws, n_drawn, self._n_folds, "difference"),
+        )
 
     def _n_drawn(self, target: str) -> dict[str, float]:
         """How many stimuli, units or subjects the resamples draw from."""
         drawn = self._scores["n_drawn"].sel(target_population=target)
         return {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
 
-    def _units(self, value: str, pair: Mapping[str, str]) -> _UnitScores:
+    def _aggregates(self, value: str, pair: Mapping[str, str]) -> _Aggregates:
         key = (value, pair["metric"], pair["source"], pair["target"])
         if key not in self._known:
-            self._known[key] = self._read(value, pair)
+            self._known[key] = (self._of_r if value == "r" else self._of_normalized)(pair)
         return self._known[key]
 
-    def _read(self, value: str, pair: Mapping[str, str]) -> _UnitScores:
-        part = self._scores.isel(unit=self._included[pair["target"]])
-        part = part.sel(metric=pair["metric"])
-        ceiling = part["ceiling"].values if value == "normalized" else np.ones(1)
-        ceilings = ceiling  # in resamples
-        if value == "normalized" and "ceiling_draws" in part:
+    def _of_r(self, pair: Mapping[str, str]) -> _Aggregates:
+        """Median over units."""
+        part = self._part(pair).isel(unit=self._included[pair["target"]])
+        return _Aggregates(
+            float(over_units(_r_of_units(part))[0]),
+            {factors: over_units(values, counts) for factors, values, counts in _resamples(part)},
+        )
+
+    def _of_normalized(self, pair: Mapping[str, str]) -> _Aggregates:
+        """Ratio of sums over units; in resamples, what it would be to first order."""
+        whole = self._part(pair)
+        part = whole.isel(unit=np.flatnonzero(whole["target"].values == pair["target"]))
+        weight, ceiling = part["weight"].values, part["expected_ceiling"].values
+        r = _r_of_units(part)
+        found = float(ratio(r, ceiling, weight)[0])
+        known = np.isfinite(r[0]) & np.isfinite(ceiling)
+        below = weighted_sum(np.where(known, ceiling, np.nan), weight)
+        ceilings = ceiling[None]  # in resamples
+        if "ceiling_draws" in part:
             ceilings = part["ceiling_draws"].transpose("draw", "unit").values
-        part = part.sel(source=pair["source"])
-        found = FoldMean.of(part["r"].transpose("fold", "unit").values)[None] / ceiling
-        draws: dict[Factors, _Draws] = {}
-        if "r_draws" in part:
-            held_out = part["r_draws"].transpose("draw", "unit").values
-            refits = part["r_refits"].transpose("refit", "unit").values
-            first = ceilings[: len(refits)] if ceilings.ndim == 2 else ceilings
-            draws["stimuli",] = held_out / ceilings, None
-            draws["refit",] = refits / first, None
-        if "unit_draws" in part:
-            counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
-            name = str(part["factor"].values[-1])
-            for (factor,), (values, _) in list(draws.items()):
-                draws[factor, name] = values, counts[: len(values)]
-            draws[name,] = found, counts
-        return _UnitScores((found, None), draws)
+        draws = {}
+        for factors, values, counts in _resamples(part):
+            drawn = np.where(known, weight if counts is None else counts * weight, np.nan)
+            stimuli = {"stimuli", "refit"} & set(factors)
+            moved = ceilings[: len(values)] if stimuli else ceiling[None]
+            lead = weighted_sum(values, drawn) - found * weighted_sum(moved, drawn)
+            draws[factors] = found + lead / below
+        return _Aggregates(found, draws)
+
+    def _part(self, pair: Mapping[str, str]) -> xr.Dataset:
+        return self._scores.sel(metric=pair["metric"], source=pair["source"])
+
+
+@dataclass(frozen=True, eq=False)
+class _Aggregates:
+    """Aggregate score of one (metric, source, target): of the data, and in resamples."""
+
+    found: float
+    draws: Mapping[Factors, Floats]
+
+
+def _r_of_units(part: xr.Dataset) -> Floats:
+    """Scores (1, q) of units, mean over folds."""
+    return FoldMean.of(part["r"].transpose("fold", "unit").values)[None]
+
+
+def _resamples(part: xr.Dataset) -> Iterator[tuple[Factors, Floats, Floats | None]]:
+    """What was drawn, scores of units (B, q) or (1, q), and how often each unit counts (B, q)."""
+    drawn: dict[Factors, Floats] = {}
+    if "r_draws" in part:
+        drawn["stimuli",] = part["r_draws"].transpose("draw", "unit").values
+        drawn["refit",] = part["r_refits"].transpose("refit", "unit").values
+    for factors, values in drawn.items():
+        yield factors, values, None
+    if "unit_draws" in part:
+        counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
+        name = str(part["factor"].values[-1])
+        for (factor,), values in drawn.items():
+            yield (factor, name), values, counts[: len(values)]
+        yield (name,), _r_of_units(part), counts

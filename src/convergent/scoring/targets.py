@@ -50,8 +50,8 @@ class Target:
         Single trials of the scored units, if the ceiling needs them.
     subjects : array (k,) or None
         Subject of each scored unit, if known.
-    unit_counts : float array (B, included) or None
-        How often each included unit is drawn in each resample; None if units are not drawn.
+    unit_counts : float array (B, k) or None
+        How often each scored unit is drawn in each resample; None if units are not drawn.
     drawn : dict of str to int
         Number of stimuli (or groups of them), units or subjects that are drawn from.
     """
@@ -124,8 +124,7 @@ def target_of(
         repeated = (np.isfinite(trials).sum(-1) >= 2).sum(0)
     _warn_of_few_repeats(str(name), reliability, repeated[excluded == ""], len(values))
     subjects = _subjects(first, scored)
-    included = np.flatnonzero(excluded[scored] == "")
-    counts, drawn = _drawn(str(name), protocol, design, included, subjects)
+    counts, drawn = _drawn(str(name), protocol, design, len(scored), subjects)
     in_order = np.array_equal(scored, np.arange(len(first.units)))
     needs_trials = trials is not None and protocol.ceiling in NEED_REPEATS
     return Target(
@@ -221,16 +220,14 @@ def _drawn(
     name: str,
     protocol: Protocol,
     design: Design,
-    included: Integers,
+    n_units: int,
     subjects: NDArray[Any] | None,
 ) -> tuple[Floats | None, dict[str, int]]:
-    """How often each included unit is drawn, and how many stimuli, units or subjects there are."""
+    """How often each scored unit is drawn, and how many stimuli, units or subjects there are."""
     resamples, bootstrap = design.resamples, protocol.bootstrap
     drawn = {"stimuli": resamples.n_drawn} if resamples.counts is not None else {}
     if bootstrap is None or bootstrap.over == ("stimuli",):
         return None, drawn
-    whose = None
-    if "subjects" in bootstrap.over and subjects is not None:
-        whose = subjects[included]
-    drawn[bootstrap.over[-1]] = len(included) if whose is None else len(np.unique(whose))
-    return unit_counts(bootstrap, name, len(included), whose), drawn
+    whose = subjects if "subjects" in bootstrap.over else None
+    drawn[bootstrap.over[-1]] = n_units if whose is None else len(np.unique(whose))
+    return unit_counts(bootstrap, name, n_units, whose), drawn

@@ -14,7 +14,7 @@ from ..metrics.base import Metric
 from ..metrics.population import Population, PopulationFold
 from ..protocol.design import Design
 from ..statistics.ceilings import CEILINGS, Ceiling, Recorded, Scorer, Scores
-from ..statistics.reliability import RELIABILITIES, Reliability
+from ..statistics.reliability import Reliability
 from .inputs import Source
 from .pair_scores import Key, Pair, PairScores, RunningPairScores
 from .targets import Target
@@ -266,14 +266,15 @@ def _ceiling(tile: Tile, key: Hashable, work: Work) -> Ceiling:
     """Ceiling of the scored units of a target."""
     target, name = tile.targets[key], next(iter(work.designs))
     folds = tile.folds(key, name, work)
-    counts, scored = work.designs[name].resamples.counts, target.scored
-    own = Reliability(*(values[scored] for values in vars(target.reliability).values()))
-    resampled = None
-    if target.trials is not None and counts is not None:
-        estimate = RELIABILITIES.get(work.ceiling or "", RELIABILITIES["split-half"])
-        resampled = estimate(target.trials, weights=counts)
+    own = Reliability(*(values[target.scored] for values in vars(target.reliability).values()))
     recorded = Recorded(
-        folds[0].population, target.trials, own, resampled, target.subjects, len(work.metrics)
+        population=folds[0].population,
+        trials=target.trials,
+        reliability=own,
+        counts=work.designs[name].resamples.counts,
+        subjects=target.subjects,
+        n_metrics=len(work.metrics),
+        n_test=len(target.values) / len(folds),
     )
     return CEILINGS[work.ceiling or ""](recorded, _scorer(work, name, folds))
 

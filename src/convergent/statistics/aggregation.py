@@ -1,4 +1,4 @@
-"""Means over folds and medians over units."""
+"""Means over folds, medians over units, and ratios of sums over units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FoldMean", "median", "over_units"]
+__all__ = ["FoldMean", "median", "over_units", "ratio", "signed_square", "weighted_sum"]
 
 
 class FoldMean:
@@ -115,3 +115,67 @@ def median(values: NDArray[np.floating]) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "(All-NaN slice|Mean of empty slice)", RuntimeWarning)
         return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)
+
+
+def ratio(
+    scores: NDArray[np.floating],
+    ceilings: NDArray[np.floating],
+    weights: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    r"""Divide scores by ceilings, after both were summed over units.
+
+    .. math:: N = \frac{\sum_u w_u r_u}{\sum_u w_u k_u}
+
+    With :math:`w_u = k_u` this is the slope of the least-squares line through the origin, of scores
+    against ceilings.
+
+    Parameters
+    ----------
+    scores, ceilings : float array (..., q)
+        r and k of units.
+    weights : float array (..., q)
+        w of units.
+
+    Returns
+    -------
+    float array (...)
+        NaN where no unit has all three, or the ceilings do not sum to more than 0.
+    """
+    known = np.isfinite(scores) & np.isfinite(ceilings)
+    above, below = (weighted_sum(np.where(known, x, np.nan), weights) for x in (scores, ceilings))
+    unknown = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    return np.asarray(np.divide(above, below, out=unknown, where=below > 0))
+
+
+def weighted_sum(
+    values: NDArray[np.floating], weights: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Sum over units.
+
+    Parameters
+    ----------
+    values, weights : float array (..., q)
+        Units that have NaN in either are left out.
+
+    Returns
+    -------
+    float array (...)
+        0 where no unit has a value.
+    """
+    return np.asarray(np.nansum(values * weights, axis=-1), dtype=np.float64)
+
+
+def signed_square(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    r"""Square values and keep their sign, :math:`\operatorname{sign}(x) \, x^2`.
+
+    Parameters
+    ----------
+    values : float array
+        Of any shape.
+
+    Returns
+    -------
+    float array
+        Of the same shape.
+    """
+    return np.asarray(np.sign(values) * values**2, dtype=np.float64)

@@ -1,13 +1,13 @@
 """Noise ceilings: the score that noise and sample size leave possible, in the metric's own units.
 
 Each ceiling is a function of a target as it was recorded, and of a `Scorer` that scores any two
-populations as the question does. It gives one r for each metric and unit: what a score is divided
-by.
+populations as the question does. It gives one r for each metric and unit, by which the score of
+that unit is divided, and what the aggregate over units is divided by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import InputError
 from ..metrics.population import Population
+from .pooled_reliability import pooled
 from .reliability import RELIABILITIES, Reliability
 from .signal_noise import signal_and_noise
 
@@ -58,42 +59,63 @@ class Recorded:
         Single trials of the same units; None where there are no repeats.
     reliability : Reliability
         Of the same units; NaN where there are no repeats.
-    resampled : Reliability or None
-        The same for each of the bootstrap's resamples of the stimuli.
+    counts : float array (B, n) or None
+        How often each stimulus counts, in each of the bootstrap's resamples.
     subjects : array (q,) or None
         Subject of each unit.
     n_metrics : int
         How many metrics are scored.
+    n_test : float
+        Number of test stimuli in a fold, on average.
     """
 
     population: Population
     trials: NDArray[np.floating] | None
     reliability: Reliability
-    resampled: Reliability | None
+    counts: NDArray[np.float64] | None
     subjects: NDArray[Any] | None
     n_metrics: int
+    n_test: float
 
 
 @dataclass(frozen=True, eq=False)
 class Ceiling:
-    """What a score is divided by.
+    """What scores are divided by.
 
     Attributes
     ----------
     r : float array (metrics, q)
-        The score that is possible; NaN where it is not known.
+        The score that is possible for each unit; NaN where it is not known.
+    expected : float array (metrics, q)
+        The same, given the responses of all units: what the aggregate is divided by.
+    weight : float array (q,)
+        Weight of each unit in the aggregate; NaN where the unit has none.
     resampled : float array (metrics, B, q) or None
-        The same for each of the bootstrap's resamples of the stimuli.
+        ``expected`` in each of the bootstrap's resamples of the stimuli.
     """
 
     r: NDArray[np.float64]
-    resampled: NDArray[np.float64] | None
+    expected: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    resampled: NDArray[np.float64] | None = None
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Convert to plain arrays, which a study can keep."""
+        return {name: array for name, array in vars(self).items() if array is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float64]]) -> Ceiling:
+        """Convert back from what `Ceiling.arrays` returned."""
+        return cls(**arrays)
 
 
 def from_reliability(target: Recorded, _score: Scorer) -> Ceiling:
     r"""R of a model that knows the noiseless responses: :math:`\sqrt c`, for every metric.
 
-    It knows the noise of the recording, but not what it costs to fit a map on few stimuli.
+    It knows the noise of the recording, but not what it costs to fit a map on few stimuli. The
+    aggregate is divided by what is expected of such a model on m test stimuli, where Pearson's r
+    is a little too small on average (Hotelling 1953):
+    :math:`\sqrt c \, (1 - (1 - c) / (2 (m - 1)))`.
 
     Parameters
     ----------
@@ -102,13 +124,19 @@ def from_reliability(target: Recorded, _score: Scorer) -> Ceiling:
     _score : Scorer
         Not needed: the same for every metric.
     """
-    r = _root(target.reliability.full)
-    resampled = None if target.resampled is None else _root(target.resampled.full)
+    assert target.trials is not None
+    units = pooled(target.trials, target.counts)
+    few = 1 - (1 - units.expected) / (2 * max(target.n_test - 1, 1))
+    resampled = None if units.moved is None else units.moved[:, None] * (units.root * few)
+
+    def of_metrics(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.broadcast_to(values, (target.n_metrics, *values.shape))
+
     return Ceiling(
-        np.broadcast_to(r, (target.n_metrics, *r.shape)),
-        None
-        if resampled is None
-        else np.broadcast_to(resampled, (target.n_metrics, *resampled.shape)),
+        of_metrics(_root(target.reliability.full)),
+        of_metrics(units.root * few),
+        units.root,
+        None if resampled is None else of_metrics(resampled),
     )
 
 
@@ -150,7 +178,7 @@ def inter_subject(target: Recorded, score: Scorer) -> Ceiling:
             if resampled is None:
                 resampled = np.full((len(r), draws.shape[1], r.shape[1]), np.nan)
             resampled[:, :, own] = draws
-    return Ceiling(r, resampled)
+    return Ceiling(r, r, np.ones(r.shape[1]), resampled)
 
 
 def self_match(target: Recorded, score: Scorer) -> Ceiling:
@@ -167,7 +195,8 @@ def self_match(target: Recorded, score: Scorer) -> Ceiling:
     score : Scorer
         Scores two populations as the question does.
     """
-    return Ceiling(*score(target.population, target.population))
+    r, resampled = score(target.population, target.population)
+    return Ceiling(r, r, np.ones(r.shape[1]), resampled)
 
 
 def attainable(target: Recorded, score: Scorer) -> Ceiling:
@@ -194,44 +223,16 @@ def attainable(target: Recorded, score: Scorer) -> Ceiling:
         Scores two populations as the question does.
     """
     assert target.trials is not None
-    reliability = target.reliability.full
-    if np.isnan(reliability).all():
-        return from_reliability(target, score)  # nothing is known
-    trust = _trust(target.trials, reliability)
-    model = signal_and_noise(target.trials, _towards_mean(reliability, trust))
+    units = pooled(target.trials, target.counts)
+    model = signal_and_noise(target.trials, units.expected)
     rng = np.random.default_rng(0)
-    total = np.zeros((target.n_metrics, len(reliability)))
+    total = np.zeros((target.n_metrics, len(units.root)))
     for _ in range(SIMULATIONS):
         perfect, recorded = map(Population, model.draw(rng))
         total += score(perfect, recorded, resample=False)[0] / SIMULATIONS
-    total = np.where(np.isnan(reliability), np.nan, total)
-    if target.resampled is None:
-        return Ceiling(total, None)
-    moved = _root(_towards_mean(target.resampled.full, trust))
-    return Ceiling(total, total[:, None] * (moved / _root(_towards_mean(reliability, trust))))
-
-
-def _trust(trials: NDArray[np.floating], reliability: NDArray[np.float64]) -> float:
-    r"""Share of the spread of reliability over units that is not chance.
-
-    For Gaussian signal and noise, :math:`1 - c` is the inverse of an F ratio, and its logarithm has
-    the variance :math:`2 / (n - 1) + 2 / \sum_s (k_s - 1)` by chance.
-    """
-    count = (~np.isnan(trials)).sum(-1)
-    chance = 2 / (len(trials) - 1) + 2 / np.maximum(count - 1, 0).sum(0).mean()
-    known = reliability[~np.isnan(reliability)]
-    spread = np.log(np.maximum(1 - known, 1e-12)).var(ddof=1) if len(known) > 1 else 0.0
-    return float(max(0.0, 1 - chance / spread)) if spread > 0 else 1.0
-
-
-def _towards_mean(reliability: NDArray[np.float64], trust: float) -> NDArray[np.float64]:
-    """Reliability (..., q) with that share of each unit's deviation from the mean over units."""
-    noise = np.log(np.maximum(1 - reliability, 1e-12))
-    known = ~np.isnan(noise)
-    mean = np.where(known, noise, 0.0).sum(-1, keepdims=True) / np.maximum(
-        known.sum(-1, keepdims=True), 1
-    )
-    return np.asarray(1 - np.exp(mean + trust * (noise - mean)))
+    total = np.where(np.isnan(units.root), np.nan, total)
+    resampled = None if units.moved is None else total[:, None] * units.moved[:, None]
+    return Ceiling(total, total, units.root, resampled)
 
 
 CEILINGS: dict[str, Callable[[Recorded, Scorer], Ceiling]] = {
