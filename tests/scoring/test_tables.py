@@ -56,22 +56,11 @@ def scored(sides):
     }
 
 
-def units_of(scores, labels, value):
-    """Scores (q,), in resamples (B, q) and refits (b, q) of stimuli, and counts of units (B, q)."""
+def units_of(scores, labels):
+    """The units of a target that count, of one source by one metric."""
     metric, source, target = labels
     part = scores.sel(metric=metric, source=source)
-    part = part.isel(unit=(part["target"] == target).values & (part["excluded"] == "").values)
-    found = part["r"].mean("fold").values
-    draws, refits = (
-        part[name].values if name in part else None for name in ("r_draws", "r_refits")
-    )
-    if value == "normalized":
-        found = found / part["ceiling"].values
-        if draws is not None:
-            moved = part["ceiling_draws"].values
-            draws, refits = draws / moved, refits / moved[: len(refits)]
-    counts = part["unit_draws"].values if "unit_draws" in part else None
-    return found, draws, refits, counts
+    return part.isel(unit=(part["target"] == target).values & (part["excluded"] == "").values)
 
 
 def median_of(values, counts=None):
@@ -82,33 +71,56 @@ def median_of(values, counts=None):
     return np.array([np.median(np.repeat(*row)) for row in zip(values, counts, strict=True)])
 
 
-def by_hand(kind, found, draws, refits, counts, share="score"):
-    """The aggregate and its spread, with what is random."""
+def aggregates_by_hand(scores, labels, value):
+    """The aggregate, and the same in resamples by what was drawn."""
+    part = units_of(scores, labels)
+    found = part["r"].mean("fold").values
+    weight, ceiling = part["weight"].values, part["expected_ceiling"].values
+
+    def aggregate(r, counts=None, moved=ceiling):
+        if value == "r":
+            return median_of(r, counts)
+        drawn = weight if counts is None else weight * counts
+        return (drawn * r).sum(-1), (drawn * moved).sum(-1)
+
     resampled = {}
-    name = "subjects" if kind == "subjects" else "units"
-    if draws is not None:
-        resampled |= {("stimuli",): median_of(draws), ("refit",): median_of(refits)}
+    counts = part["unit_draws"].values if "unit_draws" in part else None
+    name = str(part["factor"].values[-1])
+    if "r_draws" in part:
+        moved = part["ceiling_draws"].values
+        for factor, draws in (("stimuli", part["r_draws"]), ("refit", part["r_refits"])):
+            k = len(draws)
+            resampled[factor,] = aggregate(draws.values, None, moved[:k])
+            if counts is not None:
+                resampled[factor, name] = aggregate(draws.values, counts[:k], moved[:k])
     if counts is not None:
-        resampled[name,] = median_of(found, counts)
-    if draws is not None and counts is not None:
-        resampled["stimuli", name] = median_of(draws, counts)
-        resampled["refit", name] = median_of(refits, counts[: len(refits)])
-    drawn = {"stimuli": N, "units": len(found), "subjects": 2}
-    return median_of(found), spread(resampled, drawn, FOLDS, share)
+        resampled[name,] = aggregate(found, counts)
+    estimate = aggregate(found)
+    if value == "normalized":  # the ratio, and what it is to first order
+        above, below = estimate
+        estimate = above / below
+        resampled = {k: estimate + (a - estimate * b) / below for k, (a, b) in resampled.items()}
+    return estimate, resampled
+
+
+def spread_of(resampled, n_units, share="score"):
+    """Spread of an estimate, from its values in resamples."""
+    return spread(resampled, {"stimuli": N, "units": n_units, "subjects": 2}, FOLDS, share)
 
 
 # Summary
 
 
 @pytest.mark.parametrize("kind", OVER)
-def test_intervals_are_those_of_medians_over_units(scored, kind):
+def test_intervals_are_those_of_the_aggregates(scored, kind):
     scores = scored[kind]
     table = cv.summary(scores)
     assert len(table) == 2 * 3 * 2
     for row in table.to_dict("records"):
         for value in ("r", "normalized"):
-            units = units_of(scores, [row[dim] for dim in LABELS], value)
-            estimate, found = by_hand(kind, *units)
+            labels = [row[dim] for dim in LABELS]
+            estimate, resampled = aggregates_by_hand(scores, labels, value)
+            found = spread_of(resampled, len(units_of(scores, labels)["unit"]))
             assert row[value] == pytest.approx(estimate, rel=1e-9)
             interval = row[f"{value}_low"], row[f"{value}_high"]
             assert interval == pytest.approx(found.interval(estimate, 0.95), abs=1e-6)
@@ -203,17 +215,9 @@ def test_the_order_of_stimuli_and_units_does_not_matter(sides, scored):
 # Differences
 
 
-def difference_by_hand(scores, kind, one, other, value):
-    """Difference of two scores of one target, and its spread."""
-    pair = zip(*(units_of(scores, labels, value) for labels in (one, other)), strict=True)
-    found, draws, refits, _ = (None if a is None else a - b for a, b in pair)
-    counts = units_of(scores, one, value)[3]
-    return by_hand(kind, found, draws, refits, counts, "difference")
-
-
 @pytest.mark.parametrize("value", ["r", "normalized"])
 @pytest.mark.parametrize("kind", OVER)
-def test_differences_are_medians_over_units_of_paired_differences(scored, kind, value):
+def test_differences_are_those_of_the_aggregates(scored, kind, value):
     scores = scored[kind]
     for between in ("source", "metric"):
         table = cv.differences(scores, between, value=value)
@@ -222,15 +226,18 @@ def test_differences_are_medians_over_units_of_paired_differences(scored, kind, 
         ]
         assert len(table) == (2 * 2 * 3 if between == "source" else 3 * 2)
         for row in table.iloc[::3].to_dict("records"):
-            labels = (
+            labels = [
                 [row[which] if dim == between else row[dim] for dim in LABELS]
                 for which in ("first", "second")
-            )
-            estimate, found = difference_by_hand(scores, kind, *labels, value)
-            assert row["difference"] == pytest.approx(estimate, abs=1e-9)
-            interval = found.interval(estimate, 0.95)
+            ]
+            (a, of_a), (b, of_b) = (aggregates_by_hand(scores, one, value) for one in labels)
+            assert row["difference"] == pytest.approx(a - b, abs=1e-9)
+            resampled = {factors: of_a[factors] - of_b[factors] for factors in of_a}
+            n_units = len(units_of(scores, labels[0])["unit"])
+            found = spread_of(resampled, n_units, "difference")
+            interval = found.interval(a - b, 0.95)
             assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)
-            assert row["p"] == pytest.approx(found.p(estimate), abs=1e-5)
+            assert row["p"] == pytest.approx(found.p(a - b), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", OVER)
@@ -239,16 +246,13 @@ def test_targets_differ_by_their_medians(scored, kind):
     table = cv.differences(scores, "target", level=0.9)
     assert len(table) == 6
     for row in table.to_dict("records"):
-        a, b = (
-            units_of(scores, (row["metric"], row["source"], name), "r")
+        (a, of_a), (b, of_b) = (
+            aggregates_by_hand(scores, (row["metric"], row["source"], name), "r")
             for name in (row["first"], row["second"])
         )
-        assert row["difference"] == pytest.approx(np.median(a[0]) - np.median(b[0]), abs=1e-9)
+        assert row["difference"] == pytest.approx(a - b, abs=1e-9)
         if kind == "stimuli":
-            draws = {
-                name: median_of(a[i]) - median_of(b[i])
-                for name, i in ((("stimuli",), 1), (("refit",), 2))
-            }
+            draws = {factors: of_a[factors] - of_b[factors] for factors in of_a}
             found = spread(draws, {"stimuli": N}, FOLDS)
             interval = found.interval(row["difference"], 0.9)
             assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)

@@ -122,23 +122,27 @@ def _of_folds(scores: PairScores, name: str) -> list[Any]:
 
 
 def _positive(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -> Ceiling:
-    """Replace ceilings of units that are not above 0 by NaN; all are NaN without any ceiling.
-
-    Warns where there is no normalized score.
-    """
+    """Replace ceilings that are not above 0 by NaN, with a warning; all are NaN without any."""
     if ceiling is None:
         unknown = np.full((len(metrics), len(target.scored)), np.nan)
         return Ceiling(unknown, unknown, unknown[0], None)
-    known = np.isfinite(ceiling.expected) & np.isfinite(ceiling.weight)
-    total = np.where(known, ceiling.weight * ceiling.expected, 0.0).sum(axis=1)
-    lacking = [metric for metric, sum_ in zip(metrics, total, strict=True) if not sum_ > 0]
-    if lacking:
+    r = np.where(ceiling.r > 0, ceiling.r, np.nan)
+    lacking = np.isnan(r[:, target.included]).sum(axis=1)
+    if lacking.any():
+        counts = ", ".join(f"{lacking[i]} ({m})" for i, m in enumerate(metrics) if lacking[i])
         warn(
-            f"target {target.name!r} has no normalized score ({', '.join(lacking)}): the mean "
-            "ceiling of its units is not above its error, so that scores cannot be divided by it. "
-            "More repeats or more stimuli are needed."
+            f"of {len(target.included)} units of target {target.name!r}, the ceiling is not above "
+            f"0, or not known, in {counts}: these have no normalized score of their own."
         )
-    return replace(ceiling, r=np.where(ceiling.r > 0, ceiling.r, np.nan))
+    whole = ratio(ceiling.expected, ceiling.expected, ceiling.weight)
+    without = [metric for metric, one in zip(metrics, whole, strict=True) if np.isnan(one)]
+    if without and len(target.included) and not lacking.all():
+        warn(
+            f"target {target.name!r} has no normalized score ({', '.join(without)}): the mean "
+            "reliability of its units is not above its standard error, so that scores cannot be "
+            "divided by the ceiling. More repeats or more stimuli would be needed."
+        )
+    return replace(ceiling, r=r)
 
 
 def _resampled(

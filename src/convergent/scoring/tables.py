@@ -30,6 +30,7 @@ __all__ = ["against", "best", "differences", "summary"]
 _LABELS = ("metric", "source", "target")
 _VALUES = ("r", "normalized")
 _Value = Literal["r", "normalized"]
+_COUNTS = ("n_units", "n_units_excluded", "n_units_normalized")
 
 
 def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
@@ -99,7 +100,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
             for name in ("r", "ceiling", "normalized", "explained_variance", "reliability")
         }
         row = labels | numbers | {"n_stimuli": int(scores.attrs["n_stimuli"])}
-        row |= {name: int(part[name]) for name in ("n_units", "n_units_excluded")}
+        row |= {name: int(part[name]) for name in _COUNTS}
         if resampled is not None:
             for name in _VALUES:
                 estimate = np.asarray(numbers[name])
@@ -438,18 +439,18 @@ class _Resampled:
         weight, ceiling = part["weight"].values, part["expected_ceiling"].values
         r = _r_of_units(part)
         found = float(ratio(r, ceiling, weight)[0])
-        known = np.isfinite(r[0]) & np.isfinite(ceiling)
-        below = weighted_sum(np.where(known, ceiling, np.nan), weight)
+        weight = np.where(np.isfinite(r[0] * ceiling), weight, np.nan)
         ceilings = ceiling[None]  # in resamples
         if "ceiling_draws" in part:
             ceilings = part["ceiling_draws"].transpose("draw", "unit").values
+        below = weighted_sum(ceiling, weight) if np.isfinite(found) else np.nan
         draws = {}
         for factors, values, counts in _resamples(part):
-            drawn = np.where(known, weight if counts is None else counts * weight, np.nan)
-            stimuli = {"stimuli", "refit"} & set(factors)
-            moved = ceilings[: len(values)] if stimuli else ceiling[None]
-            lead = weighted_sum(values, drawn) - found * weighted_sum(moved, drawn)
-            draws[factors] = found + lead / below
+            of_stimuli = {"stimuli", "refit"} & set(factors)
+            away = values - found * (ceilings[: len(values)] if of_stimuli else ceiling)
+            drawn = weight if counts is None else counts * weight
+            moved = weighted_sum(away, drawn) / below
+            draws[factors] = found + np.where(np.isnan(away * drawn).all(axis=1), np.nan, moved)
         return _Aggregates(found, draws)
 
     def _part(self, pair: Mapping[str, str]) -> xr.Dataset:

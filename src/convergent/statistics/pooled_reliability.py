@@ -92,8 +92,8 @@ def pooled(trials: NDArray[np.floating], counts: Floats | None = None) -> Pooled
         root[known], expected[known] = _expectations(own, left, mean)
     moved = None
     if counts is not None:
-        draws = repeat_variance(trials[:, known], counts).full
-        shift = np.nanmean(draws, axis=1) - (1 - own.mean())
+        draws = repeat_variance(trials[:, known], counts).full  # NaN where no repeat is drawn
+        shift = draws.mean(axis=1) - (1 - own.mean())
         # sqrt(c) moves by half of what c moves by, as a share of it
         moved = 1 + shift * known.sum() / (2 * np.nansum(root**2))
     return PooledReliability(root, expected, float(mean), error, moved)
