@@ -1,5 +1,7 @@
 """Reliability from all units together, and the aggregate that is divided by it: known answers."""
 
+import itertools
+
 import numpy as np
 import pytest
 from cases import labelled
@@ -76,7 +78,7 @@ def test_expectations_are_calibrated_where_units_differ():
     true = np.random.default_rng(2).beta(1, 3, 3000)
     units = pooled(recording(true, 100)[1])
     edges = np.quantile(units.expected, np.linspace(0, 1, 6))
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         those = (units.expected >= low) & (units.expected <= high)
         assert units.expected[those].mean() == pytest.approx(true[those].mean(), abs=0.03)
         assert units.root[those].mean() == pytest.approx(np.sqrt(true[those]).mean(), abs=0.03)
@@ -131,7 +133,9 @@ def test_the_order_of_units_does_not_matter():
 
 def test_resamples_move_as_the_mean_reliability_does():
     trials = recording(np.full(200, 0.4), 150)[1]
-    counts = np.vstack([np.ones(150), np.random.default_rng(7).multinomial(150, [1 / 150] * 150, 5)])
+    counts = np.vstack(
+        [np.ones(150), np.random.default_rng(7).multinomial(150, [1 / 150] * 150, 5)]
+    )
     moved = pooled(trials, counts.astype(float)).moved
     assert moved[0] == pytest.approx(1)
     means = cv.repeat_variance(trials, counts.astype(float)).full.mean(1)

@@ -14,14 +14,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.draws import first_half
 from ..base.errors import InputError
 from ..metrics.population import Population
+from .aggregation import ratio
 from .pooled_reliability import pooled
 from .reliability import RELIABILITIES, Reliability
-from .signal_noise import signal_and_noise
+from .signal_noise import SignalNoise, signal_and_noise
 
 __all__ = [
     "CEILINGS",
+    "MOST_CORRECTION",
     "NEED_REPEATS",
     "SIMULATIONS",
     "Ceiling",
@@ -34,7 +37,8 @@ __all__ = [
     "self_match",
 ]
 
-SIMULATIONS = 20
+SIMULATIONS = 12
+MOST_CORRECTION = 1.25
 
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64] | None]
@@ -200,20 +204,24 @@ def self_match(target: Recorded, score: Scorer) -> Ceiling:
 
 
 def attainable(target: Recorded, score: Scorer) -> Ceiling:
-    """What a perfect model would score with these stimuli, units, repeats and this noise.
+    r"""What a perfect model would score with these stimuli, units, repeats and this noise.
 
-    Signal and noise covariances over units are estimated from the repeats, and recordings are
-    simulated from them: Gaussian over stimuli, as many stimuli, units and repeats as there are.
-    The perfect model is the noiseless responses of the very same units; it is scored on the
-    simulated recording with the same metric and folds, so that the cost of fitting the map is in
-    the ceiling. The mean over simulations is given. A model with more dimensions than the target
-    pays more than this. With more units than stimuli the covariances are hardly known, and the
-    ceiling is rough: in simulations it was up to a tenth too low for signals of few dimensions,
-    and too high by more where all units were independent. Where units differ in reliability by
-    little more than chance, each is taken to be like the others, as far as the differences are
-    chance.
+    Noiseless responses and noise are estimated from the repeats, and recordings of the same
+    stimuli are simulated from them, with the data's own distributions
+    (`signal_noise.signal_and_noise`). The perfect model is the noiseless responses of the very
+    same units; it is scored on the simulated recordings with the same metric and folds, so that
+    the cost of fitting the map is in the ceiling. The mean over simulations is given.
 
-    Under the bootstrap it moves as the square root of that reliability does.
+    The simulation is then held against what the recording itself shows: how well one half of the
+    repeats predicts the other. Where that score, :math:`h`, is another than in simulated
+    recordings, :math:`h'`, the ceiling is multiplied by :math:`\sqrt{h / h'}`, a factor between
+    0.8 and 1.25. The root is taken because both halves have noise, and the model has none. It is
+    left out where some stimuli were not repeated.
+
+    A model with more dimensions than the target pays more than the ceiling. How far off it is, by
+    kind of response and number of units and stimuli, says the table of calibration.
+
+    Under the bootstrap it moves as the square root of the reliability does.
 
     Parameters
     ----------
@@ -224,15 +232,58 @@ def attainable(target: Recorded, score: Scorer) -> Ceiling:
     """
     assert target.trials is not None
     units = pooled(target.trials, target.counts)
-    model = signal_and_noise(target.trials, units.expected)
-    rng = np.random.default_rng(0)
-    total = np.zeros((target.n_metrics, len(units.root)))
-    for _ in range(SIMULATIONS):
-        perfect, recorded = map(Population, model.draw(rng))
-        total += score(perfect, recorded, resample=False)[0] / SIMULATIONS
-    total = np.where(np.isnan(units.root), np.nan, total)
+    total = np.full((target.n_metrics, len(units.root)), np.nan)
+    if np.isfinite(units.root).any():
+        model = signal_and_noise(target.trials, units.expected)
+        perfect, halves = _simulated(model, score)
+        known = np.isfinite(units.root)
+        total[:, known] = perfect[:, known]
+        count = (~np.isnan(target.trials)).sum(-1)
+        if count.min() >= 2:
+            total *= _factor(_between_halves(target.trials, score), halves, units.root)
     resampled = None if units.moved is None else total[:, None] * units.moved[:, None]
     return Ceiling(total, total, units.root, resampled)
+
+
+def _simulated(
+    model: SignalNoise, score: Scorer
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores (metrics, q) in simulated recordings: of a perfect model, and of half the repeats."""
+    rng = np.random.default_rng(0)
+    perfect, first = Population(model.signal), model.repeats // 2
+    shares = (first / model.repeats)[:, None]
+    found = []
+    for _ in range(SIMULATIONS):
+        one, other = model.draw([first, model.repeats - first], rng)
+        recorded = Population(shares * one + (1 - shares) * other)
+        pairs = ((perfect, recorded), (Population(one), Population(other)))
+        found.append([score(source, target, False)[0] for source, target in pairs])
+    of_perfect, of_halves = np.mean(found, axis=0)
+    return of_perfect, of_halves
+
+
+def _between_halves(trials: NDArray[np.floating], score: Scorer) -> NDArray[np.float64]:
+    """Scores (metrics, q) of half the repeats against the others, mean over random halves."""
+    rng, recorded = np.random.default_rng(0), ~np.isnan(trials)
+    filled = np.where(recorded, trials, 0.0).astype(np.float64)
+    found = []
+    for _ in range(max(SIMULATIONS // 2, 1)):
+        first = first_half(recorded, rng)
+        one, other = (
+            Population((filled * half).sum(-1) / half.sum(-1))
+            for half in (first, recorded & ~first)
+        )
+        found.append(score(one, other, False)[0])
+    return np.asarray(np.mean(found, axis=0))
+
+
+def _factor(
+    halves: NDArray[np.float64], simulated: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Factor (metrics, 1) of the ceiling, from scores between halves and the same simulated."""
+    both = ratio(halves, simulated, weight)
+    root = np.sqrt(np.where(both > 0, both, 1.0))
+    return np.clip(root, 1 / MOST_CORRECTION, MOST_CORRECTION)[:, None]
 
 
 CEILINGS: dict[str, Callable[[Recorded, Scorer], Ceiling]] = {
