@@ -214,7 +214,7 @@ def test_clusters_of_noise_are_not_stable(kind):
             x, y = np.maximum(x - 1, 0), np.maximum(y - 1, 0)
         found = features.clusters(labelled(x), labelled(y), rotations=0)
         assert 0 <= (found["label"].values >= 0).sum() < 30
-        stable.append(found["stability"].values)
+        stable += found["stability"].values.tolist()
         of_starts += [found["stability_of_starts"].item(), found["agreement_of_tree"].item()]
     assert abs(np.nanmean(stable)) < 0.03
     assert np.nanmax(stable) < 0.4
