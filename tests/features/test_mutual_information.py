@@ -156,6 +156,6 @@ def test_silent_units_have_no_information_and_bad_numbers_are_refused():
         features.mutual_information(labelled(x), labelled(y), estimator="knn")
     with pytest.raises(cv.InputError, match="bins=1: give a whole number from 2"):
         features.mutual_information(labelled(x), labelled(y), bins=1)
+    nearest = {"estimator": "nearest-neighbours", "neighbours": 300}
     with pytest.raises(cv.InputError, match="neighbours=300: there are 300 stimuli"):
-        nearest = {"estimator": "nearest-neighbours", "neighbours": 300}
         features.mutual_information(labelled(x), labelled(y), **nearest)

@@ -79,8 +79,8 @@ def mutual_information(
     -------
     xarray.DataArray
         (source_unit, target_unit), in bits; 0 on average, so below 0 as often as above, for
-        independent units, 0 for silent ones. Attrs: ``units``, ``estimator``, ``n_stimuli``, ``source``,
-        ``target``, ``provenance``.
+        independent units, 0 for silent ones. Attrs: ``units``, ``estimator``, ``n_stimuli``,
+        ``source``, ``target``, ``provenance``.
 
     Raises
     ------
@@ -182,8 +182,9 @@ def binned_information(
     n_bins = bins or int(np.clip(round(fewest ** (1 / 3)), _FEWEST_BINS, _MOST_BINS))
     one, other = _binned(x, test_x, n_bins), _binned(y, test_y, n_bins)
     n, p, q = len(one), one.shape[1], other.shape[1]
-    sizes = [_counts(side, n_bins + 1) for side in (one, other)]
-    (x_entropy, y_entropy), joint = (_entropy(each, n, axis=1) for each in sizes), np.empty((p, q))
+    x_sizes, y_sizes = (_counts(side, n_bins + 1) for side in (one, other))
+    x_entropy, y_entropy = (_entropy(sizes, n, axis=1) for sizes in (x_sizes, y_sizes))
+    joint = np.empty((p, q))
     for rows in _blocks(p, n_bins + 1, n):
         left = _indicators(one[:, rows], n_bins + 1)
         for columns in _blocks(q, n_bins + 1, n):
@@ -191,12 +192,12 @@ def binned_information(
             counts = counts.reshape(-1, n_bins + 1, columns.stop - columns.start, n_bins + 1)
             joint[rows, columns] = _entropy(counts, n, axis=(1, 3))
     plain = x_entropy[:, None] + y_entropy - joint
-    return _above_chance(plain, *sizes, np.minimum(x_entropy[:, None], y_entropy)) / np.log(2)
+    chance, most = expected_information(x_sizes, y_sizes), np.minimum(x_entropy[:, None], y_entropy)
+    return _above_chance(plain, chance, most) / float(np.log(2))
 
 
-def _above_chance(plain: Floats, x: Integers, y: Integers, most: Floats) -> Floats:
+def _above_chance(plain: Floats, chance: Floats, most: Floats) -> Floats:
     """Information less its mean by chance, so scaled that the most that is possible stays."""
-    chance = expected_information(x, y)
     room = most - chance
     known = room > _ROUNDING
     scale = np.divide(most, room, out=np.zeros_like(most), where=known)
