@@ -353,7 +353,7 @@ def _participation(values: Floats) -> Floats:
     squares = (values - values.mean(0)) ** 2
     fourth = np.sum(squares**2, axis=0)
     whole = np.sum(squares, axis=0) ** 2
-    return np.divide(whole, fourth, out=np.zeros(len(whole)), where=fourth > 0)
+    return np.asarray(np.divide(whole, fourth, out=np.zeros(len(whole)), where=fourth > 0))
 
 
 def _means(values: Floats, sides: NDArray[np.str_]) -> Floats:
