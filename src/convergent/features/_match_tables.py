@@ -8,8 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
-from ._assignment import MATCHINGS
-from ._matching import LEAST_EFFECTIVE
+from ._assignment import LEAST_EFFECTIVE, MATCHINGS
 from ._two_populations import SIDES
 
 __all__ = ["SHARED", "agreement", "match_summary", "unit_table"]

@@ -25,15 +25,13 @@ from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples
 from ..protocol.settings import Protocol, Settings, settle
 from ..statistics.aggregation import FoldMean
 from ..statistics.inference import Spread, spread
-from ._assignment import MATCHINGS, NO_PARTNER, partners
+from ._assignment import LEAST_EFFECTIVE, MATCHINGS, NO_PARTNER, partners
 from ._cross_moments import correlation, covariance
 from ._mutual_information import binned_information
 from ._results import OF_SCORES, result, used
 from ._two_populations import SIDES, TwoPopulations, prepare
 
-__all__ = ["LEAST_EFFECTIVE", "match_units", "matches_of"]
-
-LEAST_EFFECTIVE = 5  # test stimuli: a correlation over fewer has no interval and no p
+__all__ = ["match_units", "matches_of"]
 
 
 def match_units(
