@@ -28,7 +28,7 @@ import convergent as cv
 from convergent import Population
 from convergent.base.arrays import to_numpy
 from convergent.metrics.column_generation import optimal_plan
-from convergent.metrics.procrustes import rotation
+from convergent.metrics.procrustes import nuclear_norm
 from convergent.protocol.resampling import draw_resamples
 
 Data = dict[str, Any]  # arrays by the names of their files, and "folder" and "device"
@@ -218,7 +218,7 @@ def procrustes_ours(data: Data) -> Found:
 
     def nuclear() -> float:
         a, b = (side.fold(*every[0]).coordinates.train for side in (x, y))
-        return rotation(a.T @ b)[1]
+        return nuclear_norm(a.T @ b)
 
     return {"r": np.array(scores[:1]), "nuclear": nuclear}
 

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import convergent as cv
 from convergent import features
-from convergent.features._bipartite_graph import Graph, from_largest
+from convergent.features._bipartite_graph import Graph, from_largest, rand_index
 from convergent.features._cross_moments import CrossMoments
 from convergent.features._subspaces import canonical_correlations, dimension, groups
 
@@ -201,3 +201,46 @@ def test_silent_units_and_few_stimuli():
     found = features.clusters(labelled(values), b)
     assert found["label"].values[0] == -1
     assert found.attrs["k"] >= 2
+
+
+@pytest.mark.filterwarnings("ignore:no correlation")
+@pytest.mark.parametrize("kind", ["gaussian", "sparse"])
+def test_clusters_of_noise_are_not_stable(kind):
+    """A few units get a cluster by chance; those of two halves are others."""
+    stable, of_starts = [], []
+    for seed in range(8):
+        x, y = np.random.default_rng(seed).standard_normal((2, 100, 40))
+        if kind == "sparse":
+            x, y = np.maximum(x - 1, 0), np.maximum(y - 1, 0)
+        found = features.clusters(labelled(x), labelled(y), rotations=0)
+        assert 0 <= (found["label"].values >= 0).sum() < 30
+        stable += found["stability"].values.tolist()
+        of_starts += [found["stability_of_starts"].item(), found["agreement_of_tree"].item()]
+    assert abs(np.nanmean(stable)) < 0.03
+    assert np.nanmax(stable) < 0.4
+    assert np.isnan(of_starts).all()
+
+
+@pytest.mark.parametrize("private", [0, 14])
+def test_planted_clusters_are_stable(private):
+    """Also where most units are in none."""
+    a, b, truth = blocks(n=1000, sizes=(5, 4, 3))
+    rng = np.random.default_rng(1)
+    sides = [np.hstack([one.data.values, rng.standard_normal((1000, private))]) for one in (a, b)]
+    found = features.clusters(*map(labelled, sides), k=3, floor=0.2, rotations=0)
+    assert found["stability"].values.tolist() == [1, 1, 1]
+    found = features.clusters(*map(labelled, sides), rotations=0)
+    assert float(found["stability"].mean()) > 0.7
+    assert found["stability_of_starts"].item() > 0.7
+    assert found["agreement_of_tree"].item() > 0.7
+    labels = found["label"].values.reshape(2, -1)[:, :12].ravel()
+    assert adjusted_rand_score(labels, truth) == 1
+
+
+def test_units_without_a_cluster_are_clusters_of_their_own():
+    one, none = np.array([0, 0, 1, 1, -1, -1]), np.full(6, -1)
+    assert rand_index(one, one) == 1
+    assert rand_index(one, none) == 0
+    assert np.isnan(rand_index(none, none))
+    expected = adjusted_rand_score([0, 0, 1, 1, 2, 3], [0, 1, 2, 3, 4, 4])
+    assert rand_index(one, np.array([-1, -1, -1, -1, 0, 0])) == expected

@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from cases import image_names, labelled
 from scipy.optimize import linear_sum_assignment
@@ -140,7 +141,7 @@ def test_units_that_compete_have_a_gap():
     twins = x[:, [0, 0]] + 0.3 * rng.standard_normal((300, 2))
     table = features.unit_table(features.match_units(labelled(twins), labelled(x)))
     source = table[table["side"] == "source"]
-    assert source["partner"].nunique() == 1
+    assert len(set(source["partner"])) == 1
     assert source["rivals"].tolist() == [1, 1]
     assert source["one_to_one"].nunique() == 2
     assert source["gap"].max() > 0.5
@@ -332,3 +333,64 @@ def test_correlations_are_numpys_and_partners_stand_on_the_diagonal():
     diagonal = np.diagonal(r[:12, 12:][np.ix_(*orders)])
     assert (np.diff(diagonal) <= 0).all()
     assert diagonal.sum() == pytest.approx(r[:12, 12:][linear_sum_assignment(-r[:12, 12:])].sum())
+
+
+REGIMES = {
+    "gaussian": lambda z: z,
+    "rectified": lambda z: np.maximum(z, 0),
+    "sparse": lambda z: np.maximum(z - 1, 0),
+    "2 of 100": lambda z: np.maximum(z - 2.05, 0),
+    "2 of 100, on a weak background": lambda z: np.where(z > 2.05, 10 + z, 0.001 * z),
+    "heavy-tailed": lambda z: z**3,
+}
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_independent_units_are_shared_at_the_rate_that_is_set(regime):
+    tables = []
+    for seed in range(4):
+        x, y = (
+            REGIMES[regime](z) for z in np.random.default_rng(seed).standard_normal((2, 100, 40))
+        )
+        few = cv.Bootstrap(100)
+        tables.append(
+            features.unit_table(features.match_units(labelled(x), labelled(y), bootstrap=few))
+        )
+    table = pd.concat(tables)
+    assert not (table["class"] == "shared").any()
+    assert not (table["r_low"] > 0.6).any()
+    found = (table["class"] == "partly shared").sum()
+    assert found <= 0.05 * len(table) + 4 * (0.05 * len(table)) ** 0.5
+    few = table["class"] == "few responses"
+    assert few.mean() > 0.8 if regime == "2 of 100" else few.mean() < 0.15
+    assert table.loc[few, ["p", "r_low", "r_high"]].isna().all(axis=None)
+    assert (table.loc[few, "n_effective"] < 5).all()
+
+
+def test_the_effective_number_is_that_of_the_direct_formula():
+    a, b = random_pair(n=60)
+    found = features.match_units(a, b, shuffle=None, bootstrap=None)
+    r = [a.data.values, b.data.values]
+    expected = np.zeros(12)
+    for train, test in KFold(5, shuffle=True, random_state=0).split(r[0]):
+        partner = np.corrcoef(r[0][train].T, r[1][train].T)[:12, 12:].argmax(1)
+        sides = []
+        for values in (r[0][test], r[1][test][:, partner]):
+            z = values - values.mean(0)
+            sides.append((z**2).sum(0) ** 2 / (z**4).sum(0))
+        expected += np.minimum(*sides)
+    np.testing.assert_allclose(found["n_effective"].sel(matching="semi")[:12], expected)
+
+
+def test_sparse_units_that_are_alike_are_shared_if_they_respond_often_enough():
+    shared = np.maximum(np.random.default_rng(0).standard_normal((300, 20)) - 1, 0)
+    noise = 0.1 * np.random.default_rng(1).random((2, 300, 20))
+    a, b = (labelled(shared * (1 + one)) for one in noise)
+    table = features.unit_table(features.match_units(a, b))
+    assert (table["class"] == "shared").all()
+    seldom = np.zeros((300, 20))
+    seldom[np.arange(40), np.arange(40) % 20] = 1.0  # twice each
+    table = features.unit_table(features.match_units(labelled(seldom), labelled(seldom)))
+    summary = features.match_summary(features.match_units(labelled(seldom), labelled(seldom)))
+    assert set(table["class"]) == {"few responses"}
+    assert summary["few_responses"].tolist() == [1, 1]

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from cases import labelled
 from scipy.stats import multivariate_normal, norm
+from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
 import convergent as cv
 from convergent import features
-from convergent.features._mutual_information import binned_information
+from convergent.features._mutual_information import (
+    _by_neighbours,
+    binned_information,
+    expected_information,
+)
 
 
 def gaussian(rho, n=4000, units=8, seed=0):
@@ -43,21 +48,73 @@ def test_gaussian_by_nearest_neighbours(rho):
     assert np.diagonal(found).mean() == pytest.approx(-0.5 * np.log2(1 - rho**2), abs=0.05)
 
 
-@pytest.mark.parametrize("n", [100, 1000])
-def test_independent_units_have_none(n):
-    """Without its correction the estimate would be (b - 1)^2 / 2n nats too high."""
-    x, y = gaussian(0.0, n, 30)
-    bins = max(4, round(n ** (1 / 3)))
-    error = (bins - 1) / n / np.log(2)  # of one pair, about
-    assert abs(binned_information(x, y).mean()) < 0.1 * error + 4 * error / 30
+KINDS = {
+    "gaussian": lambda z: z,
+    "rectified": lambda z: np.maximum(z, 0),
+    "sparse": lambda z: np.maximum(z - 1.3, 0),
+    "few responses": lambda z: np.maximum(z - 2, 0),
+    "counts": np.round,
+    "heavy-tailed": lambda z: z**3,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [60, 100, 300, 1000])
+def test_independent_units_have_none(kind, n):
+    x, y = (KINDS[kind](z) for z in np.random.default_rng(n).standard_normal((2, n, 60)))
+    for found in (binned_information(x, y), binned_information(x, y, x[: n // 5], y[: n // 5])):
+        error = 4 * found.std() / 60  # pairs of a unit are not independent, but nearly
+        assert abs(found.mean()) < max(0.01, error)
+    assert abs(binned_information(x, y).mean()) < 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_independent_units_have_none_by_nearest_neighbours(kind):
+    x, y = (KINDS[kind](z) for z in np.random.default_rng(1).standard_normal((2, 100, 16)))
+    found = features.mutual_information(
+        labelled(x), labelled(y), estimator="nearest-neighbours", progress=False
+    )
+    # as the docstring says, units that respond to few stimuli come out slightly too high
+    assert abs(found.mean()) < (0.04 if kind == "few responses" else 0.025)
+
+
+@pytest.mark.parametrize("n", [7, 60, 300, 20_000])
+def test_chance_is_scikit_learns(n):
+    rng = np.random.default_rng(n)
+    for _ in range(4):
+        labels = [np.minimum(rng.geometric(rng.uniform(0.1, 0.9), n), 8) for _ in range(2)]
+        table = contingency_matrix(*labels, sparse=True).astype(np.int64)
+        sizes = [np.bincount(one, minlength=9)[None] for one in labels]
+        expected = expected_mutual_information(table, n)
+        assert expected_information(*sizes).item() == pytest.approx(expected, rel=1e-5, abs=1e-12)
+
+
+def test_dependent_sparse_units_are_found():
+    rng = np.random.default_rng(2)
+    shared = np.maximum(rng.standard_normal((300, 20)) - 1.3, 0)
+    x, y = (shared * (1 + 0.3 * rng.random((300, 20))) for _ in range(2))
+    found = binned_information(x, y)
+    assert (np.diagonal(found) > 0.25).all()
+    assert found[~np.eye(20, dtype=bool)].mean() < 0.01
 
 
 @pytest.mark.parametrize("bins", [4, 10])
 def test_a_unit_shares_all_information_with_itself(bins):
     x, _ = gaussian(0.0, 2000, 3)
     found = np.diagonal(binned_information(x, np.exp(x), bins=bins))  # any monotone function
-    # log2 of the bins, and the correction: (b + b - b - 1) / 2n nats
-    np.testing.assert_allclose(found, np.log2(bins) + (bins - 1) / 4000 / np.log(2), atol=1e-6)
+    np.testing.assert_allclose(found, np.log2(bins), atol=1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6])
+@pytest.mark.parametrize("n", [60, 300])
+def test_few_stimuli_are_enough_for_gaussian_pairs(rho, n):
+    """Bins lose little of it at these correlations; nearest neighbours lose nothing."""
+    x, y = gaussian(rho, n, 120)
+    truth = -0.5 * np.log2(1 - rho**2)
+    found = [binned_information(x[:, [i]], y[:, [i]]).item() for i in range(120)]
+    assert np.mean(found) == pytest.approx(truth, abs=0.09)
+    own = [_by_neighbours(x[:, i], y[:, i], 3) for i in range(120)]
+    assert np.mean(own) == pytest.approx(truth, abs=0.04)
 
 
 def test_zeros_have_a_bin_of_their_own():
@@ -100,3 +157,6 @@ def test_silent_units_have_no_information_and_bad_numbers_are_refused():
         features.mutual_information(labelled(x), labelled(y), estimator="knn")
     with pytest.raises(cv.InputError, match="bins=1: give a whole number from 2"):
         features.mutual_information(labelled(x), labelled(y), bins=1)
+    nearest = {"estimator": "nearest-neighbours", "neighbours": 300}
+    with pytest.raises(cv.InputError, match="neighbours=300: there are 300 stimuli"):
+        features.mutual_information(labelled(x), labelled(y), **nearest)

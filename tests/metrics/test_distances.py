@@ -197,7 +197,7 @@ def test_many_units_bring_independent_populations_close():
 def test_a_silent_population_has_no_shape(name):
     x, silent = draw(0), np.ones((N, P))
     found = between(EVERY[name], x, silent)
-    expected = {"euclidean": np.linalg.norm(x - x.mean(0)), "soft-matching": np.sqrt(2)}
+    expected = {"euclidean": np.linalg.norm(x - x.mean(0))}
     np.testing.assert_allclose(found, expected.get(name, np.nan), rtol=1e-9)
 
 
@@ -218,3 +218,19 @@ def test_alpha_is_checked(alpha):
 def test_a_permutation_needs_as_many_units():
     with pytest.raises(InputError, match=r"12 units cannot be a permutation of 11.*soft_matching"):
         between(permutation, draw(0), draw(1, p=11))
+
+
+@pytest.mark.parametrize("name", set(EVERY) - {"euclidean"})
+@pytest.mark.parametrize("value", [0.0, 0.1])
+def test_silent_populations_have_no_distance(name, value):
+    silent = np.full((N, P), value)
+    for sides in ((silent, silent), (silent, draw(0)), (draw(0), silent)):
+        assert np.isnan(between(EVERY[name], *sides))
+
+
+@pytest.mark.parametrize("name", set(EVERY) - {"euclidean", "half whitened"})
+@pytest.mark.parametrize("factor", [1e-10, 1e10])
+def test_the_scale_of_a_population_changes_no_distance(name, factor):
+    expected = between(EVERY[name], draw(0), draw(1))
+    found = between(EVERY[name], factor * draw(0), draw(1))
+    assert found == pytest.approx(expected, abs=1e-7)

@@ -33,6 +33,11 @@ SHAPES = {
     "constant units": lambda rng: np.hstack([rng.standard_normal((90, 150)), np.ones((90, 50))]),
     "far from zero": lambda rng: rng.standard_normal((90, 200)) + 1e3,
     "one unit": lambda rng: rng.standard_normal((90, 1)),
+    "unequal scales, few units": lambda rng: rng.standard_normal((90, 20)) * np.logspace(-4, 4, 20),
+    "unequal scales": lambda rng: rng.standard_normal((90, 55)) * np.logspace(-4, 4, 55),
+    "unequal scales, many units": lambda rng: (
+        rng.standard_normal((90, 300)) * np.logspace(-4, 4, 300)
+    ),
 }
 
 

@@ -2,15 +2,19 @@
 
 from functools import partial
 
+import dask.array
+import mpmath
 import numpy as np
 import pytest
+import torch
 from cases import folded
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 from sklearn.model_selection import KFold
 
 from convergent import Population, Procrustes
-from convergent.metrics.procrustes import rotation
+from convergent.base.arrays import correlate
+from convergent.metrics.procrustes import nuclear_norm
 
 TRAIN, TEST = np.arange(60), np.arange(60, 90)
 folds_of = partial(folded, train=TRAIN, test=TEST)
@@ -37,8 +41,87 @@ def test_predictions_are_those_of_scipy(p, q):
     expected, nuclear = scipy_prediction(x, y)
     predicted = Procrustes().fit(source, target).predict()
     np.testing.assert_allclose(predicted, expected, atol=1e-7 * np.abs(expected).max())
-    found = rotation(source.coordinates.train.T @ target.coordinates.train)[1]
+    found = nuclear_norm(source.coordinates.train.T @ target.coordinates.train)
     assert found == pytest.approx(nuclear, rel=1e-9)
+    assert Procrustes().fit(source, target).scale == pytest.approx(
+        nuclear / (x[TRAIN] - x[TRAIN].mean(0)).ravel().dot((x[TRAIN] - x[TRAIN].mean(0)).ravel())
+    )
+
+
+KINDS = {
+    "numpy": np.asarray,
+    "torch": torch.from_numpy,
+    "dask": lambda z: dask.array.from_array(z, chunks=(17, 23)),
+}
+
+
+def exact_prediction(x, y):
+    """Predictions with 50 digits; Newton's method makes X'Y orthogonal."""
+    mpmath.mp.dps = 50
+    centred = [mpmath.matrix(z.tolist()) for z in (x, y)]
+    for z in centred:
+        for j in range(z.cols):
+            mean = mpmath.fsum(z[int(i), j] for i in TRAIN) / len(TRAIN)
+            for i in range(z.rows):
+                z[i, j] -= mean
+    a, b = centred
+    q = a[: len(TRAIN), :].T * b[: len(TRAIN), :]
+    for _ in range(100):
+        inverse = (q**-1).T
+        scale = mpmath.sqrt(mpmath.mnorm(inverse, "f") / mpmath.mnorm(q, "f"))
+        q, last = (scale * q + inverse / scale) / 2, q
+        if mpmath.mnorm(q - last, "f") < 1e-40:
+            break
+    return np.array((a[len(TRAIN) :, :] * q).tolist(), dtype=float)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("same_scales", [True, False])
+def test_small_units_count_beside_large_ones(kind, same_scales):
+    """Deviations of units from 1e-4 to 1e4: a shuffled order, so that large ones are not first."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((90, 8))
+    y = x + 0.5 * rng.standard_normal((90, 8))
+    scales = rng.permutation(np.logspace(-4, 4, 8))
+    x, y = x * scales, y * (scales if same_scales else rng.permutation(scales))
+    source, target = folds_of(KINDS[kind](x), KINDS[kind](y))
+    fitted = Procrustes().fit(source, target)
+    expected = correlate(exact_prediction(x, y), y[TEST])
+    np.testing.assert_allclose(fitted.score().r, expected, atol=1e-10)
+    once = np.ones((1, 60))
+    np.testing.assert_allclose(fitted.resample(np.ones((1, 30)), once)[0], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("units", [8, 48])
+def test_as_many_units_as_stimuli_and_unequal_scales(kind, units):
+    """The target is the source, without any rounding, which small directions would show."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((90, units)) * np.logspace(-4, 4, units)
+    source, target = folds_of(KINDS[kind](x), KINDS[kind](4 * x[:, ::-1]))
+    np.testing.assert_allclose(Procrustes().fit(source, target).score().r, 1, atol=1e-9)
+    assert source.coordinates.singular.shape == (units,)
+
+
+@pytest.mark.parametrize("units", [20, 300])
+@pytest.mark.parametrize("factors", [(1e-10, 1.0), (1e10, 1.0), (1.0, 1e-10), (1e10, 1e-10)])
+def test_the_scale_of_a_population_changes_nothing(units, factors):
+    rng = np.random.default_rng(6)
+    x, y = rng.standard_normal((2, 90, units))
+    y += x
+    expected = Procrustes().fit(*folds_of(x, y)).score()
+    found = Procrustes().fit(*folds_of(x * factors[0], y * factors[1])).score()
+    np.testing.assert_allclose(found.r, expected.r, atol=1e-9)
+    assert found.similarity == pytest.approx(expected.similarity, abs=1e-9)
+
+
+def test_directions_that_the_other_population_lacks_are_left_out():
+    """Two targets that do not vary together with the source."""
+    sine = np.sin(2 * np.pi * np.outer(np.arange(60), [1, 2, 3, 4]) / 60)
+    x = np.concatenate([sine[:, :2], np.ones((30, 2))])
+    y = np.concatenate([sine[:, [0, 2, 3]], np.ones((30, 3))])
+    fitted = Procrustes().fit(*folds_of(x, y))
+    assert np.linalg.matrix_rank(fitted.rotation) == 1
 
 
 @pytest.mark.parametrize("units", [12, 300])

@@ -223,10 +223,89 @@ def test_geometry_is_derived_once_and_forgotten_with_its_population(name):
     assert gone() is None
 
 
-@pytest.mark.parametrize("name", REFERENCES)
-def test_a_silent_population_is_like_none(name):
-    found = measure(name, np.zeros((N, 4)), draw(0))
-    assert found == 0 if name == "mutual-knn" else np.isnan(found)
+SILENT = {
+    "zero": np.zeros((N, 4)),
+    "constant": np.tile([0.1, 3.0, -2.0, 1e5], (N, 1)),
+    "constant but for rounding": 0.1 * (1 + 2.0**-52 * (np.arange(4 * N).reshape(N, 4) % 3)),
+    "one unit": np.full((N, 1), 7.0),
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("silent", SILENT)
+def test_a_silent_population_is_like_none(name, kind, silent):
+    """Not even like another that is silent as well."""
+    x = KINDS[kind](SILENT[silent])
+    if name == "rsa-correlation" and silent != "constant":
+        with pytest.raises(InputError, match="have no correlation"):
+            MEASURES[name](Population(x), Population(KINDS[kind](draw(0))))
+        return
+    for other in (x, KINDS[kind](draw(0))):
+        for sides in ((x, other), (other, x)):
+            assert np.isnan(MEASURES[name](*map(Population, sides)))
+
+
+def test_stimuli_that_are_equally_far_apart_have_no_debiased_alignment():
+    x = np.eye(N)
+    assert np.isnan(measure("cka-debiased", x, draw(0)))
+    assert measure("cka", x, x) == pytest.approx(1)
+    for name in ("rsa-pearson", "rsa-spearman", "mutual-knn"):
+        assert np.isnan(measure(name, x, draw(0)))
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("factor", [1e-10, 1e10, 1e-90])
+def test_the_scale_of_a_population_changes_nothing(name, factor):
+    x, y = related()
+    found = MEASURES[name](Population(x * factor), Population(y))
+    assert found == pytest.approx(MEASURES[name](Population(x), Population(y)), abs=1e-9)
+
+
+def expected_overlap(x, y, k, rng, draws=4000):
+    """Mean over random ways to break ties, the direct way."""
+    total = 0.0
+    cosines = [np.round(z @ z.T / np.outer(*[np.linalg.norm(z, axis=1)] * 2), 9) for z in (x, y)]
+    n = len(x)
+    for _ in range(draws):
+        near = []
+        for c in cosines:
+            order = np.lexsort((rng.random((n, n)), -np.where(np.eye(n), -9, c)), axis=1)[:, :k]
+            near.append(np.isin(np.arange(n * n).reshape(n, n), order + n * np.arange(n)[:, None]))
+        total += (near[0] & near[1]).mean() * n / k
+    return total / draws
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neighbours_that_tie_are_averaged(kind):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 2, (2, 20, 4)) + 0.0
+    x[:, 0], y[:, 0] = 1, 1  # every stimulus has a response
+    expected = expected_overlap(x, y, 5, rng)
+    found = measure("mutual-knn", KINDS[kind](x), KINDS[kind](y), k=5)
+    assert found == pytest.approx(expected, abs=0.005)
+    for _ in range(5):
+        stimuli, units = rng.permutation(20), rng.permutation(4)
+        other = measure("mutual-knn", x[stimuli], y[stimuli][:, units], k=5)
+        assert other == pytest.approx(found, abs=1e-12)
+
+
+def test_a_unit_of_one_sign_has_no_neighbours():
+    x = np.abs(draw(0)[:, :1]) + 0.1
+    assert np.isnan(measure("mutual-knn", x, draw(1)))
+
+
+def test_rank_correlations_do_not_hang_on_the_order_of_stimuli():
+    """Distances of 1 / 2048 of the greatest, where rounding to ten digits would part them."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 3, (N, 6)) * 1.0
+    x[0] += 32 * np.array([1, 1, 0, 0, 0, 0])
+    y = rng.integers(0, 3, (N, 5)) * 1.0
+    found = {
+        round(measure("rsa-spearman", x[order][:, rng.permutation(6)], y[order]), 12)
+        for order in (rng.permutation(N) for _ in range(6))
+    }
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("name", REFERENCES)

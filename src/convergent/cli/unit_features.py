@@ -38,7 +38,17 @@ from .places import Files, result_folder
 
 __all__ = ["features"]
 
-_COLUMNS = ("layer", "side", "n_units", "semi", "bipartite", "agreement", "shared", "unique")
+_COLUMNS = (
+    "layer",
+    "side",
+    "n_units",
+    "semi",
+    "bipartite",
+    "agreement",
+    "shared",
+    "unique",
+    "few_responses",
+)
 
 
 def features(

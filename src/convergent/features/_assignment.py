@@ -7,10 +7,11 @@ from scipy.optimize import linear_sum_assignment
 
 from ..base.arrays import Floats, Integers
 
-__all__ = ["MATCHINGS", "NO_PARTNER", "bipartite", "partners", "semi"]
+__all__ = ["LEAST_EFFECTIVE", "MATCHINGS", "NO_PARTNER", "bipartite", "partners", "semi"]
 
 MATCHINGS = ("bipartite", "semi")
 NO_PARTNER = -1
+LEAST_EFFECTIVE = 5  # test stimuli: a correlation of partners over fewer has no interval and no p
 
 
 def bipartite(weights: Floats) -> tuple[Integers, Integers]:

@@ -19,7 +19,7 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     ----------
     assembly : Assembly
         (stimulus, unit); repeats are averaged. Where stimuli are positions of images, only the best
-        position of each image counts.
+        position of each image counts. Of equal responses that to the first name counts.
     k : int
         Number of stimuli for each unit.
 
@@ -56,9 +56,10 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= len(names):
         raise InputError(f"k={k!r}: there are {len(names)} images, so give from 1 to {len(names)}.")
     values = np.asarray(data.transpose("stimulus", "unit").values, dtype=np.float64)
+    by_name = np.argsort(np.argsort(assembly.stimuli))
     best = np.empty((values.shape[1], k), dtype=np.intp)
     for unit, column in enumerate(values.T):
-        order = np.lexsort((np.arange(len(column)), -column))  # puts NaN last
+        order = np.lexsort((by_name, -column))  # puts NaN last
         first = np.unique(member[order], return_index=True)[1]  # the best position of each image
         best[unit] = order[np.sort(first)[:k]]
     response = np.take_along_axis(values.T, best, axis=1)

@@ -13,10 +13,11 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
 from ..base.arrays import Floats, Integers
 
-__all__ = ["NO_CLUSTER", "Embedding", "Graph", "from_largest"]
+__all__ = ["NO_CLUSTER", "Embedding", "Graph", "from_largest", "rand_index"]
 
 NO_CLUSTER = -1
 _ROUNDING = 1e-7  # of a singular value
@@ -156,6 +157,20 @@ class Graph:
         return np.asarray(
             inner / np.sqrt(inner.sum(1, keepdims=True)) / np.sqrt(inner.sum(0, keepdims=True))
         )
+
+
+def rand_index(one: Integers, other: Integers) -> float:
+    """Adjusted Rand index of two clusterings of all units.
+
+    Each unit without a cluster is a cluster of its own, so that two clusterings of different units
+    do not agree. NaN if no unit has a cluster in either.
+    """
+    if (one < 0).all() and (other < 0).all():
+        return float("nan")
+    apart = -1 - np.arange(len(one))
+    return float(
+        adjusted_rand_score(*(np.where(labels < 0, apart, labels) for labels in (one, other)))
+    )
 
 
 def from_largest(labels: Integers) -> Integers:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from sklearn.metrics import adjusted_rand_score
 
 from ..base.arrays import Floats, Integers
 from ..base.draws import random_rotation
-from ._bipartite_graph import NO_CLUSTER, Graph
+from ._bipartite_graph import NO_CLUSTER, Graph, rand_index
 from ._cross_moments import CrossMoments
 from ._graph_edges import GraphEdges, correlate_all
 from ._subspaces import canonical_correlations, dimension, groups, matched, predicted
@@ -121,14 +120,15 @@ def halves_agree(
         graphs = [
             rule.graph(r, int(part.sum())) for r, part in zip(both, (half, ~half), strict=True)
         ]
-        if any(graph.empty for graph in graphs):  # with half the stimuli, or with rotated axes
-            yield float("nan"), float("nan")
-            continue
-        one, other = (graph.embedding(_within(k, graph)).clusters() for graph in graphs)
-        in_both = (one != NO_CLUSTER) & (other != NO_CLUSTER)
-        nothing = not in_both.any()
-        index = float("nan") if nothing else adjusted_rand_score(one[in_both], other[in_both])
-        yield index, _contrast(one, np.abs(both[1]))
+        one, other = (_labels(k, graph, sum(both[0].shape)) for graph in graphs)
+        yield rand_index(one, other), _contrast(one, np.abs(both[1]))
+
+
+def _labels(k: int, graph: Graph, n: int) -> Integers:
+    """Cluster of each of n units; -1 for none, as with half the stimuli, or with rotated axes."""
+    if graph.empty:
+        return np.full(n, NO_CLUSTER, dtype=np.intp)
+    return graph.embedding(_within(k, graph)).clusters()
 
 
 def _paired(

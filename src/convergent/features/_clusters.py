@@ -15,14 +15,13 @@ from typing import Any, Literal, Unpack
 import numpy as np
 import pandas as pd
 import xarray as xr
-from sklearn.metrics import adjusted_rand_score
 
 from ..base.compute import Compute
 from ..base.errors import InputError, unknown, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle
-from ._bipartite_graph import NO_CLUSTER, Graph, from_largest
+from ._bipartite_graph import NO_CLUSTER, Graph, from_largest, rand_index
 from ._cluster_scores import PAIRED, halves_agree, held_out_scores, scores_of_each
 from ._graph_edges import KINDS, GraphEdges, chance_floor
 from ._results import OF_SCORES, result, used
@@ -130,14 +129,19 @@ def clusters(
         and ``predicted_held_out`` (fold) are not: they are means, weighted by the number of units,
         over clusters that are found on the training stimuli of each fold.
 
-        On the reliability of the clusters:
+        On the reliability of the clusters, over all units; a unit in no cluster is a cluster of
+        its own:
 
-        - ``stability`` (half): adjusted Rand index of the clusters of two halves of the stimuli.
+        - ``stability`` (half): adjusted Rand index of the clusters of two halves of the stimuli;
+          about 0 if they are chance, NaN if neither half has a cluster.
         - ``contrast`` (half): within less across, for clusters of one half on the other half.
         - ``stability_rotated``, ``contrast_rotated`` (rotation): the same when the source is
           randomly rotated.
         - ``stability_of_starts``: mean adjusted Rand index with k-means from five random starts.
-        - ``agreement_of_tree``: adjusted Rand index with the branches of the tree.
+        - ``agreement_of_tree``: adjusted Rand index with the branches of the tree. Both are of the
+          same stimuli, so where clusters are chance they say nothing: they are NaN if, with the
+          default floor, no more units are in a cluster than by chance (more than five standard
+          errors above 5%).
 
         ``between`` (source_unit, target_unit): correlations. ``singular_values`` (component).
         Attrs: ``k``, ``edges``, ``floor``, ``n_stimuli``, ``source``, ``target``, ``provenance``.
@@ -199,7 +203,7 @@ def _clusters(pair: TwoPopulations, options: ClusterOptions, progress: bool | No
         options = replace(options, halves=0, rotations=0)
     else:
         k = _number(options.k, graph, pair)
-        found = _labelled(graph, k, options.seed)
+        found = _labelled(graph, k, options.seed, rule.above_chance(graph))
     labels = found["label"].values
     found = found.assign(between=(("source_unit", "target_unit"), r)).assign_coords(
         {"source_unit": pair.source.units, "target_unit": pair.target.units} | pair.unit_coords
@@ -245,14 +249,13 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
     return table[first + [name for name in table if name not in first]]
 
 
-def _labelled(graph: Graph, k: int, seed: int) -> xr.Dataset:
+def _labelled(graph: Graph, k: int, seed: int, above_chance: bool) -> xr.Dataset:
     """Clusters of all units, and how far they depend on the starting point of k-means."""
     embedding = graph.embedding(k)
     labels, branches = from_largest(embedding.clusters()), embedding.branches
     starts = [embedding.clusters(seed + i) for i in range(_SEEDS)]
     *of_starts, of_tree = (
-        adjusted_rand_score(labels[embedding.connected], other[embedding.connected])
-        for other in (*starts, branches)
+        rand_index(labels, other) if above_chance else np.nan for other in (*starts, branches)
     )
     return xr.Dataset(
         {

@@ -16,6 +16,7 @@ __all__ = ["KINDS", "GraphEdges", "chance_floor", "correlate_all"]
 KINDS = ("absolute", "positive")
 _CHANCE = 0.95  # share of units without a counterpart that have no edge
 _EXCHANGES = 3  # of stimuli, to find how high correlations get by chance
+_ERRORS = 5  # standard errors of a share that is above chance
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class GraphEdges:
         """Graph from correlations (p, q) over this number of stimuli."""
         more = (self.n_stimuli / n_stimuli) ** 0.5 if self.n_stimuli else 1.0
         return Graph.of(r, self.kind, self.floor * more)
+
+    def above_chance(self, graph: Graph) -> bool:
+        """Whether more units have an edge than by chance; True for a constant floor.
+
+        By chance 5% have one, on average. An edge connects two units, and the floor is itself
+        estimated from few exchanges, so the variance of this share is larger than the binomial.
+        """
+        if self.n_stimuli is None:
+            return True
+        connected = np.concatenate(graph.connected)
+        variance = 2 * (1 + 1 / _EXCHANGES) * _CHANCE * (1 - _CHANCE) / len(connected)
+        return bool(connected.mean() > 1 - _CHANCE + _ERRORS * variance**0.5)
 
 
 def chance_floor(pair: TwoPopulations, kind: str, rng: np.random.Generator) -> float:

@@ -8,13 +8,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
-from ._assignment import MATCHINGS
+from ._assignment import LEAST_EFFECTIVE, MATCHINGS
 from ._two_populations import SIDES
 
 __all__ = ["SHARED", "agreement", "match_summary", "unit_table"]
 
 SHARED = 0.5**0.5  # correlation of two units of which one explains half of the other's variance
-_CLASSES = ("shared", "partly shared", "unique", "unreliable", "silent")
+_CLASSES = ("shared", "partly shared", "unique", "few responses", "unreliable", "silent")
 
 
 def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -> pd.DataFrame:
@@ -36,13 +36,16 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
     pandas.DataFrame
         ``side``, ``unit``; ``partner``, the best partner (semi-matching); ``r`` with it on test
         stimuli, ``r_low``, ``r_high``, its interval; ``ceiling``, the highest r that noise allows;
-        ``normalized``, r / ceiling; ``p``; ``same_partner``, share of folds with this partner;
+        ``normalized``, r / ceiling; ``n_effective``, effective number of test stimuli that r rests
+        on (see `match_units`); ``p``; ``same_partner``, share of folds with this partner;
         ``rivals``, number of other units of this side with the same best partner; ``one_to_one``,
         partner in the bipartite matching; ``r_one_to_one``, r with it; ``gap``, r less
         r_one_to_one; ``agree``, whether both partners are the same. ``class``: "shared" if the
         interval, divided by the ceiling, lies above `shared`; "unique" if p is above `alpha`;
-        "partly shared" in between; "unreliable" if the reliability is too low to decide; "silent"
-        if the unit responds alike to all stimuli.
+        "partly shared" in between; "few responses" if r rests on fewer than 5 effective test
+        stimuli, as of units that respond to 2 of 100, so that there is no interval and no p;
+        "unreliable" if the reliability is too low to decide; "silent" if the unit responds alike to
+        all stimuli. `match_summary` counts the classes.
 
     Raises
     ------
@@ -64,6 +67,7 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
     for name in ("r_low", "r_high", "ceiling"):
         table[name] = semi[name].values
     table["normalized"] = table["r"] / table["ceiling"]
+    table["n_effective"] = semi["n_effective"].values
     table["p"], table["same_partner"] = semi["p"].values, semi["same_partner"].values
     known = table["partner"] != ""
     rivals = table.groupby(["side", "partner"])["unit"].transform("size") - 1
@@ -80,6 +84,7 @@ def _classes(table: pd.DataFrame, alpha: float, shared: float) -> NDArray[np.str
     """Class of each unit; the first condition that holds decides."""
     conditions = {
         "silent": table["partner"] == "",
+        "few responses": table["n_effective"] < LEAST_EFFECTIVE,
         "unreliable": table["ceiling"].isna(),
         "unique": ~(table["p"] <= alpha),
         "shared": table["r_low"] / table["ceiling"] > shared,
@@ -107,8 +112,8 @@ def match_summary(
         on training stimuli (``_train``), and with stimuli exchanged (``_chance``,
         ``_train_chance``). ``agreement``: share of responsive units with the same partner in both
         matchings; ``gap``: mean r of their best partner less that of their one-to-one partner.
-        ``shared``, ``partly_shared``, ``unique``, ``unreliable``, ``silent``: share of units of
-        each class.
+        ``shared``, ``partly_shared``, ``unique``, ``few_responses``, ``unreliable``, ``silent``:
+        share of units of each class.
     """
     table = unit_table(matches, alpha=alpha, shared=shared)
     rows = []

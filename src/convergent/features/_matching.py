@@ -25,7 +25,7 @@ from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples
 from ..protocol.settings import Protocol, Settings, settle
 from ..statistics.aggregation import FoldMean
 from ..statistics.inference import Spread, spread
-from ._assignment import MATCHINGS, NO_PARTNER, partners
+from ._assignment import LEAST_EFFECTIVE, MATCHINGS, NO_PARTNER, partners
 from ._cross_moments import correlation, covariance
 from ._mutual_information import binned_information
 from ._results import OF_SCORES, result, used
@@ -76,12 +76,17 @@ def match_units(
         - ``same_partner`` (matching, unit): share of folds with this partner.
         - ``ceiling`` (matching, unit): highest r that noise allows with this partner, from the
           reliability of both units; 1 without repeats, NaN if a reliability is below 0.1.
+        - ``n_effective`` (matching, unit): effective number of test stimuli that r rests on,
+          :math:`(\sum z^2)^2 / \sum z^4` of the responses z less their mean, the smaller one of
+          the unit and its partner, summed over the folds in which both respond. It is about a
+          third of the stimuli for Gaussian responses, and 2 for two that respond to 2 stimuli.
         - ``mean`` (matching, population): mean of r over folds and units.
         - ``r_low``, ``r_high``, ``mean_low``, ``mean_high``: intervals of the mean of r over folds,
-          and of ``mean``.
+          and of ``mean``; NaN for units with ``n_effective`` below 5.
         - ``r_shuffled``, ``r_train_shuffled`` (shuffle, matching, unit): means over folds of r and
           r_train in each shuffle.
-        - ``p`` (matching, unit): one-sided p of r, if the unit had no counterpart.
+        - ``p`` (matching, unit): one-sided p of r, if the unit had no counterpart; NaN for units
+          with ``n_effective`` below 5.
         - ``information`` (matching, fold, unit): mutual information with the partner on test
           stimuli, in bits, for ``measure="mutual-information"``.
 
@@ -99,6 +104,11 @@ def match_units(
     such ratios, of all units in all shuffles (there each r is divided by the deviation over the
     other shuffles), that are at least as high. So few shuffles are enough for a small p, and units
     may have null distributions of different widths.
+
+    Two units that each respond to one stimulus of a fold correlate by 1 there if it is the same
+    one, and no resample of the stimuli shows how easily they might not have. So where a correlation
+    rests on fewer than 5 effective stimuli, it has no interval and no p. Other units are compared
+    with each other's chance alone.
 
     References
     ----------
@@ -157,6 +167,7 @@ def _matches(
     resamples = draw_resamples(protocol.bootstrap, protocol.shuffle, pair.splits, pair.groups)
     found = _matched(pair, rule)
     labelled = _labelled(pair, found)
+    labelled["n_effective"] = ("matching", "unit"), _effective(pair, found)
     if resamples.orders is not None:
         steps = track(resamples.orders, "matching by chance", len(resamples.orders), progress)
         _add_chance(labelled, [_matched(pair, rule, order) for order in steps])
@@ -323,6 +334,26 @@ def _labelled(pair: TwoPopulations, found: _Matched) -> xr.Dataset:
     return labelled
 
 
+def _effective(pair: TwoPopulations, found: _Matched) -> Floats:
+    """Effective number of test stimuli (matching, unit) that r with the partner rests on."""
+    p = len(pair.source.units)
+    total = np.zeros(found.partner.shape[1:])
+    for (_, test), partner, r in zip(pair.splits, found.partner, found.test, strict=True):
+        own, others = (_participation(side.values[test]) for side in pair.sides)
+        of_partner = np.concatenate([others[partner[:, :p]], own[partner[:, p:]]], axis=1)
+        each = np.minimum(np.concatenate([own, others]), of_partner)
+        total += np.where(np.isnan(r), 0.0, each)
+    return total
+
+
+def _participation(values: Floats) -> Floats:
+    """Effective number of stimuli of each unit: (sum z^2)^2 / sum z^4, z less its mean."""
+    squares = (values - values.mean(0)) ** 2
+    fourth = np.sum(squares**2, axis=0)
+    whole = np.sum(squares, axis=0) ** 2
+    return np.asarray(np.divide(whole, fourth, out=np.zeros(len(whole)), where=fourth > 0))
+
+
 def _means(values: Floats, sides: NDArray[np.str_]) -> Floats:
     """Mean over the units of each side (..., side), NaN left out."""
     return np.stack([np.nanmean(values[..., sides == side], axis=-1) for side in SIDES], axis=-1)
@@ -334,8 +365,10 @@ def _add_chance(labelled: xr.Dataset, shuffles: list[_Matched]) -> None:
     labelled["r_shuffled"] = dims, np.stack([FoldMean.of(one.test) for one in shuffles])
     labelled["r_train_shuffled"] = dims, np.stack([FoldMean.of(one.train) for one in shuffles])
     if len(shuffles) > 1:
-        r = labelled["r"].mean("fold").values
-        labelled["p"] = ("matching", "unit"), _p(r, labelled["r_shuffled"].values)
+        enough = labelled["n_effective"].values >= LEAST_EFFECTIVE
+        r = np.where(enough, labelled["r"].mean("fold").values, np.nan)
+        shuffled = np.where(enough, labelled["r_shuffled"].values, np.nan)
+        labelled["p"] = ("matching", "unit"), _p(r, shuffled)
 
 
 def _p(r: Floats, shuffled: Floats) -> Floats:
@@ -388,3 +421,6 @@ def _add_intervals(
         )
         for end, found in zip(("low", "high"), error.interval(estimate, level), strict=True):
             labelled[f"{name}_{end}"] = dims, found
+    enough = labelled["n_effective"] >= LEAST_EFFECTIVE
+    for end in ("low", "high"):
+        labelled[f"r_{end}"] = labelled[f"r_{end}"].where(enough)

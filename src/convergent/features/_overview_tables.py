@@ -26,8 +26,9 @@ class Overview:
     layers : xarray.Dataset
         Numbers along ``layer``: means of the results of the steps, on test stimuli.
         ``classified`` is the share of the units of both sides that are neither silent nor
-        unreliable; ``shared``, ``partly_shared``, ``unique`` and ``not_shared`` are shares of
-        these. ``target_layer`` is the layer of the target with which each is compared.
+        unreliable nor respond to too few test stimuli; ``shared``, ``partly_shared``, ``unique``
+        and ``not_shared`` are shares of these, NaN if there are none. ``target_layer`` is the layer
+        of the target with which each is compared.
         Attrs: ``n_stimuli``, ``provenance``.
     steps : dict of dict of xarray.Dataset
         Results by layer, then by step: "correlations", from `correlations`; "matches", from
@@ -105,7 +106,7 @@ def layer_numbers(of: Mapping[str, xr.Dataset]) -> xr.Dataset:
 def _of_matches(matches: xr.Dataset) -> dict[str, float]:
     summary, units = match_summary(matches), unit_table(matches)
     names = [f"{name}{of}" for of in ("", "_train", "_chance") for name in ("semi", "bipartite")]
-    classified = units[~units["class"].isin(["silent", "unreliable"])]
+    classified = units[~units["class"].isin(["silent", "unreliable", "few responses"])]
     numbers = {name: float(summary[name].mean()) for name in [*names, "agreement", "gap"]}
     numbers["classified"] = len(classified) / len(units)
     for kind in ("shared", "partly shared", "unique"):

@@ -60,7 +60,8 @@ def result(
     Returns
     -------
     xarray.Dataset
-        With the attrs ``n_stimuli``, ``source``, ``target`` and ``provenance``.
+        With the attrs ``n_stimuli``, ``source``, ``target`` and ``provenance``; units are in the
+        order in which they were given.
     """
     plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in settings.items()}
     one, other = pair.sides
@@ -73,7 +74,7 @@ def result(
             sources={one.name: one.given},
             targets={other.name: other.given},
         )
-        return make().assign_attrs(pair.attrs, **attrs)
+        return pair.as_given(make()).assign_attrs(pair.attrs, **attrs)
 
     if compute.study is None:
         return described()

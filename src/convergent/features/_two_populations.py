@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.arrays import Floats, is_silent
@@ -37,7 +38,8 @@ class Units:
     given : Assembly
         The population as it was given, with all of its stimuli and repeats.
     shared : Assembly
-        The same for the shared stimuli alone, sorted by name.
+        The same for the shared stimuli alone; stimuli and units are sorted by name, so that their
+        order decides nothing if units tie.
     values : float array (n, p)
         Mean responses over repeats, standardized over stimuli; 0 for silent units. Everything in
         this package ignores shift and positive scale, so this uses nothing of the test stimuli.
@@ -120,6 +122,16 @@ class TwoPopulations:
             "side": ("unit", np.repeat(SIDES, [len(side.units) for side in self.sides])),
         }
 
+    def as_given(self, found: xr.Dataset) -> xr.Dataset:
+        """A result with its units in the order in which they were given."""
+        source, target = (np.argsort(np.argsort(side.given.units)) for side in self.sides)
+        places = {
+            "unit": np.concatenate([source, len(source) + target]),
+            **{f"source_unit{end}": source for end in ("", "_2")},
+            **{f"target_unit{end}": target for end in ("", "_2")},
+        }
+        return found.isel({dim: places[dim] for dim in places if dim in found.dims})
+
     @property
     def attrs(self) -> dict[str, Any]:
         """Number of stimuli and names of the populations: attrs of every result."""
@@ -189,6 +201,7 @@ def prepare(
             "all pairs take too much memory. Average over positions (spatial='mean'), take "
             "positions as stimuli (spatial='positions-4'), or choose units."
         )
+    one, other = (Assembly(side.data.sortby("unit")) for side in (one, other))
     groups = group_labels(folds.group if folds else None, [other, one])
     splits = folds.split(len(one.stimuli), groups) if folds else []
     known = hashes or (None, None)

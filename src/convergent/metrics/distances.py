@@ -187,7 +187,8 @@ def soft_matching(x: Responses, y: Responses) -> float:
     Returns
     -------
     float
-        From 0 to 2; the square root of 2 for units without any correlation.
+        From 0 to 2; the square root of 2 for units without any correlation; NaN where a population
+        does not respond to any stimulus.
 
     Raises
     ------

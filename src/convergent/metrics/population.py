@@ -5,7 +5,8 @@ stimuli and p units, p > n, these are an n x n matrix G. The centred G of a fold
 stimuli, U S^2 U', gives the training responses in their principal axes, U S, and any test
 response x in the same axes, x V = (x X' U) / S, without V ever being formed. Where p <= n the
 axes come from the responses themselves. Either way the maths is exact, and the cost is that of the
-smaller of n and p.
+smaller of n and p. The eigenvalues of G are squares, so that half of the digits are lost: where
+units are of very unequal scale, and short axes matter, the axes come from the responses as well.
 """
 
 from __future__ import annotations
@@ -22,11 +23,18 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.allocator import return_freed_memory
-from ..base.arrays import Array, centre, double, is_silent_range, steady, take
+from ..base.arrays import Array, centre, double, is_silent_range, steady, take, to_numpy
 from ..base.devices import on_device
 from ..base.errors import InputError
 
-__all__ = ["BLOCK_BYTES", "SMALL_BYTES", "Coordinates", "Population", "PopulationFold"]
+__all__ = [
+    "BLOCK_BYTES",
+    "SMALL_BYTES",
+    "Coordinates",
+    "Population",
+    "PopulationFold",
+    "graded_svd",
+]
 
 BLOCK_BYTES = 16 * 2**20  # of float64 values converted in one go
 SMALL_BYTES = 64 * 2**20  # of float64 values that are handled whole
@@ -36,6 +44,8 @@ _SLAB_BYTES = 128 * 2**20  # read from disk at once, at the most
 # are squares, so half of the digits are lost there.
 _SHORTEST_FROM_GRAM = 1e-6
 _SHORTEST_FROM_UNITS = 1e-12
+_EXACT_FROM_GRAM = 1e-4  # longer axes have eight digits or more
+_UNEQUAL = 1e3  # the largest unit over the smallest, from where on short axes are those of units
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +198,12 @@ class Population:
                 "one number."
             )
         return total
+
+    @cached_property
+    def unequal(self) -> bool:
+        """Whether units are of very unequal scale; reads them once more."""
+        lengths = np.concatenate([to_numpy(centre(block)[2]) for block in self.blocks()])
+        return bool(lengths.max() > _UNEQUAL * lengths[lengths > 0].min(initial=np.inf))
 
     @cached_property
     def axes(self) -> tuple[Array, Array]:
@@ -399,6 +415,10 @@ class PopulationFold:
             return_freed_memory()
         squares, left = _eigh(inner)
         squares, left = xp.flip(squares, axis=0), xp.flip(left, axis=1)
+        last = min(len(self.train) - 1, self.population.n_units) - 1
+        short = last > 0 and squares[last] < squares[0] * _EXACT_FROM_GRAM**2
+        if short and self.small and self.population.unequal:
+            return self._from_units()
         rank = int(xp.sum(squares > squares[0] * _SHORTEST_FROM_GRAM**2)) if squares[0] > 0 else 0
         # products with a reversed view would copy it each time
         left, singular = xp.asarray(left[:, :rank], copy=True), xp.sqrt(squares[:rank])
@@ -427,11 +447,38 @@ class PopulationFold:
     def _from_units(self) -> Coordinates:
         train, test = self.responses
         xp = array_api.array_namespace(train)
+        # from the largest unit to the smallest: small ones then keep their digits
+        order = xp.argsort(-xp.linalg.vector_norm(train, axis=0), stable=True)
+        train, test = xp.take(train, order, axis=1), xp.take(test, order, axis=1)
         left, singular, right = xp.linalg.svd(train, full_matrices=False)
+        if singular[-1] < singular[0] * _EXACT_FROM_GRAM and self.population.unequal:
+            left, singular, right = graded_svd(train)
         rank = int(xp.sum(singular > singular[0] * _SHORTEST_FROM_UNITS)) if singular[0] > 0 else 0
         rank = min(rank, len(self.train) - 1)  # centred: the last axis can be rounding alone
         test_norm = float(xp.sum(test**2)) ** 0.5
         return Coordinates(left[:, :rank], singular[:rank], test @ right[:rank].T, test_norm)
+
+
+def graded_svd(values: Array) -> tuple[Array, Array, Array]:
+    """Singular value decomposition of a matrix whose columns (or rows and columns) fall in scale.
+
+    The usual method, divide and conquer, has the rounding error of the greatest singular value in
+    all of them; this one, by QR iteration, has it only to their own scale, and takes longer.
+
+    Parameters
+    ----------
+    values : array (n, p)
+        numpy or torch, on any device; computed on the processor.
+
+    Returns
+    -------
+    left, singular, right : arrays (n, r), (r,), (r, p)
+        Of the same kind, on the same device.
+    """
+    xp, device = array_api.array_namespace(values), array_api.device(values)
+    found = scipy.linalg.svd(to_numpy(values), full_matrices=False, lapack_driver="gesvd")
+    left, singular, right = (xp.asarray(part, device=device) for part in found)
+    return left, singular, right
 
 
 def _read_out(given: Array, rows: NDArray[np.intp] | None = None) -> Array:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Array, correlate, correlate_resampled
 from .base import FoldScore, check_pair
-from .population import PopulationFold
+from .population import PopulationFold, graded_svd
 
 __all__ = ["Procrustes", "ProcrustesMap", "nuclear_norm", "rotation"]
+
+_SHORT = 1e-13  # of the longest: a direction that may be rounding error
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Procrustes:
         """
         check_pair(source, target)
         x, y = source.coordinates, target.coordinates
-        turned, nuclear = rotation(x.singular[:, None] * (x.left.T @ y.left) * y.singular)
+        turned, nuclear = rotation(x.left.T @ y.left, x.singular, y.singular)
         power = float(array_api.array_namespace(turned).sum(x.singular**2))
         return ProcrustesMap(source, target, turned, nuclear / power if power else 0.0)
 
@@ -156,24 +158,28 @@ class ProcrustesMap:
         for tested, fitted in zip(test, train, strict=True):
             weights = xp.asarray(fitted, device=array_api.device(both[0]))[:, None]
             a, b = (z - xp.sum(weights * z, axis=0) / fitted.sum() for z in both)
-            turned, _ = rotation(a.T @ (weights * b))
+            inner = (a / x.singular).T @ (weights * (b / y.singular))
+            turned, _ = rotation(inner, x.singular, y.singular)
             predicted = self.target.expand(self.scale * x.test @ turned)
             scores.append(correlate_resampled(predicted, observed, tested[None]))
         return np.concatenate(scores)
 
 
-def rotation(inner: Array) -> tuple[Array, float]:
+def rotation(inner: Array, lengths: Array, others: Array) -> tuple[Array, float]:
     r"""Orthogonal map that brings centred responses X closest to Y.
 
     .. math:: Q = \arg\max_{Q} \operatorname{tr}(Q^\top X^\top Y) = A B^\top
-              \quad\text{with}\quad X^\top Y = A \Sigma B^\top,
+              \quad\text{with}\quad X^\top Y = S_x U_x^\top U_y S_y = A \Sigma B^\top,
 
-    over the directions with :math:`\Sigma > 0`.
+    over the directions with :math:`\Sigma > 0`. Directions in which both populations vary little
+    count as all others do; only directions that the other population lacks are left out.
 
     Parameters
     ----------
     inner : array (r, s)
-        :math:`X^\top Y`, of all directions of the source with all of the target.
+        :math:`U_x^\top U_y`, of all directions of the source with all of the target.
+    lengths, others : array (r,), (s,)
+        :math:`S_x` and :math:`S_y`, the lengths of the responses along these, longest first.
 
     Returns
     -------
@@ -190,8 +196,13 @@ def rotation(inner: Array) -> tuple[Array, float]:
     xp = array_api.array_namespace(inner)
     if 0 in inner.shape:
         return inner, 0.0
-    a, sigma, b = xp.linalg.svd(inner, full_matrices=False)
-    rank = int(xp.sum(sigma > 1e-13 * sigma[0]))
+    products = lengths[:, None] * inner * others
+    a, sigma, b = xp.linalg.svd(products, full_matrices=False)
+    rank = len(sigma)
+    if sigma[-1] <= _SHORT * sigma[0]:  # short, or none at all
+        a, sigma, b = graded_svd(products)
+        cosines = xp.linalg.svdvals(inner)
+        rank = int(xp.sum(cosines > _SHORT * cosines[0]))
     return a[:, :rank] @ b[:rank], float(xp.sum(sigma))
 
 

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import array_api_compat as array_api
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ..base.arrays import Array, Floats, centre, to_numpy
@@ -21,6 +20,9 @@ from .inputs import Responses, paired_populations
 from .population import Population
 
 __all__ = ["REFERENCES", "cka", "mutual_knn", "rsa"]
+
+_ROUNDING = 1e-12  # of cosines, and of a Gram matrix
+_SAME_DISTANCE = 1e-10  # of the greatest distance
 
 
 def cka(x: Responses, y: Responses, debiased: bool = False) -> float:
@@ -48,7 +50,8 @@ def cka(x: Responses, y: Responses, debiased: bool = False) -> float:
     Returns
     -------
     float
-        1 for populations of the same geometry; NaN where one does not respond to any stimulus.
+        1 for populations of the same geometry; NaN where one does not vary over stimuli, and, if
+        `debiased`, where all pairs of stimuli are equally far apart.
 
     Raises
     ------
@@ -79,8 +82,8 @@ def cka(x: Responses, y: Responses, debiased: bool = False) -> float:
     both = paired_populations(x, y, 4 if debiased else 3, what)
     a, b = (_unbiased(z.gram) if debiased else z.gram for z in both)
     xp = array_api.array_namespace(a, b)
-    lengths = float(xp.sum(a**2)) ** 0.5 * float(xp.sum(b**2)) ** 0.5
-    return float(xp.sum(a * b)) / lengths if lengths else float("nan")
+    lengths = [_length(part, z.gram) for part, z in zip((a, b), both, strict=True)]
+    return float(xp.sum(a / lengths[0] * (b / lengths[1]))) if all(lengths) else float("nan")
 
 
 def rsa(
@@ -157,6 +160,10 @@ def mutual_knn(x: Responses, y: Responses, k: int = 10) -> float:
     to stimulus i. As in the paper responses are not centred, so that shift is noticed; scale,
     rotation and reflection are ignored. The value expected by chance is k / (n - 1).
 
+    Where several stimuli tie for the last places among the k, the value is the exact mean over
+    all ways to choose among them, on each side independently of the other. So it does not depend
+    on the order of stimuli, and with ties a population has less than 1 with itself.
+
     Parameters
     ----------
     x, y : Assembly, Population, or float array (n, p) and (n, q)
@@ -168,7 +175,9 @@ def mutual_knn(x: Responses, y: Responses, k: int = 10) -> float:
     Returns
     -------
     float
-        Between 0 and 1. A stimulus without any response has no neighbours, and shares none.
+        Between 0 and 1. A stimulus without any response has no neighbours, and shares none. NaN
+        where all cosines of a population tie, as in one that does not vary over stimuli, or in a
+        single unit whose responses are all positive.
 
     Raises
     ------
@@ -196,8 +205,18 @@ def mutual_knn(x: Responses, y: Responses, k: int = 10) -> float:
             f"each of {n} stimuli has {n - 1} others, and {k} of them as its nearest say nothing: "
             f"use k of at most {n - 2}, more stimuli, or omit this measure."
         )
-    shared = _neighbours(to_numpy(one.cosines), k) & _neighbours(to_numpy(other.cosines), k)
-    return float(shared.sum() / (n * k))
+    near, also_near = (_neighbours(to_numpy(side.cosines), k) for side in (one, other))
+    return float(np.sum(near * also_near) / (n * k))
+
+
+def _length(part: Array, gram: Array) -> float:
+    """Norm of a Gram matrix, or of what centring leaves of it; 0 if that is rounding alone."""
+    xp = array_api.array_namespace(gram)
+    size = float(xp.max(xp.abs(gram)))  # squares of very small numbers cannot be represented
+    if not size:
+        return 0.0
+    length, whole = (float(xp.sum((each / size) ** 2)) ** 0.5 for each in (part, gram))
+    return length * size if length > _ROUNDING * whole else 0.0
 
 
 def _unbiased(gram: Array) -> Array:
@@ -210,15 +229,22 @@ def _unbiased(gram: Array) -> Array:
     return (gram - row / (n - 2) - row[:, None] / (n - 2) + shift) * others
 
 
-def _neighbours(cosines: Floats, k: int) -> NDArray[np.bool_]:
-    """Which stimuli (columns) are among the k nearest of each (row), (n, n)."""
-    silent = np.diagonal(cosines) == 0
-    cosines = np.where(silent | np.eye(len(cosines), dtype=bool), -np.inf, cosines)
-    nearest = np.argpartition(cosines, -k, axis=1)[:, -k:]
-    near = np.zeros(cosines.shape, dtype=bool)
-    np.put_along_axis(near, nearest, True, axis=1)
-    near[silent] = False
-    return near & np.isfinite(cosines)
+def _neighbours(cosines: Floats, k: int) -> Floats:
+    """Probability that a stimulus (column) is among the k nearest of another (row), (n, n).
+
+    1 or 0, except for stimuli that tie for the last places. NaN if all cosines tie.
+    """
+    some = np.diagonal(cosines) > 0
+    apart = some & some[:, None] & ~np.eye(len(cosines), dtype=bool)
+    known = cosines[apart]
+    if not known.size or np.ptp(known) <= _ROUNDING:
+        return np.full_like(cosines, np.nan)
+    cosines = np.where(apart, cosines, -np.inf)
+    last = np.partition(cosines, -k, axis=1)[:, -k, None]
+    if_few = np.where(np.isfinite(last), last, -2.0)  # fewer than k others respond: all are near
+    nearer, tied = cosines > if_few + _ROUNDING, np.abs(cosines - if_few) <= _ROUNDING
+    places = k - nearer.sum(1, keepdims=True)
+    return np.where(tied, places / np.maximum(tied.sum(1, keepdims=True), 1), nearer * 1.0)
 
 
 def _squared_distances(population: Population) -> Array:
@@ -239,13 +265,18 @@ def _correlation_distances(population: Population) -> Array:
             f"{flat[0]}) are the same in all of {population.n_units} units, so they have no "
             "correlation: omit these stimuli, or use rdm='euclidean'."
         )
-    return 1 - correlations
+    distances = 1 - correlations
+    xp = array_api.array_namespace(distances)
+    return xp.where(distances > _ROUNDING, distances, 0.0)
 
 
 def _cosine(a: Floats, b: Floats) -> float:
     """Cosine; NaN where a side is all 0."""
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / lengths if lengths else float("nan")
+    sizes = [float(np.abs(side).max()) for side in (a, b)]
+    if not all(sizes):
+        return float("nan")
+    a, b = a / sizes[0], b / sizes[1]  # squares of very small numbers cannot be represented
+    return float(a @ b) / float(np.linalg.norm(a) * np.linalg.norm(b))
 
 
 def _pearson(a: Floats, b: Floats) -> float:
@@ -262,8 +293,11 @@ def _spearman(a: Floats, b: Floats) -> float:
 
 def _ranks(distances: Floats) -> Floats:
     """Ranks; equal distances differ in their last digits, as they come from sums over units."""
-    scale = float(np.abs(distances).max(initial=0.0)) or 1.0
-    return np.asarray(rankdata(np.round(distances / scale, 10)))
+    order = np.argsort(distances)
+    gaps = np.diff(distances[order], prepend=distances[order[:1]])
+    level = np.empty(len(order), dtype=np.intp)
+    level[order] = np.cumsum(gaps > _SAME_DISTANCE * np.abs(distances).max(initial=0.0))
+    return np.asarray(rankdata(level))
 
 
 _COMPARISONS: dict[str, Callable[[Floats, Floats], float]] = {

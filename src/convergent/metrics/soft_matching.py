@@ -147,7 +147,8 @@ class SoftMatchingMap:
         Returns
         -------
         FoldScore
-            Unit scores; ``similarity`` is the plan's total correlation over the test stimuli.
+            Unit scores; ``similarity`` is the plan's total correlation over the test stimuli, NaN
+            where all units of a population are silent.
         """
         observed = self._observed()
         matched = np.zeros(observed.shape[1])
@@ -165,7 +166,7 @@ class SoftMatchingMap:
         scored &= ~is_silent(observed)
         return FoldScore(
             np.where(scored, r, np.nan),
-            similarity=float(matched.sum()),
+            similarity=float(matched.sum()) if len(self.plan.mass) else float("nan"),
             silent_source=self.source.fold.population.n_units - len(self.source.units),
             silent_target=self.target.fold.population.n_units - len(self.target.units),
         )

@@ -45,7 +45,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 
 # classes of units, and of those that the data do not classify
 CLASS_COLOURS = {"shared": COLOURS[0], "partly shared": COLOURS[5], "unique": COLOURS[1]}
-UNCLASSIFIED_COLOURS = {"unreliable": "0.7", "silent": "0.85"}
+UNCLASSIFIED_COLOURS = {"few responses": "0.6", "unreliable": "0.7", "silent": "0.85"}
 
 MODELS = {
     "single": ("one unit", COLOURS[1]),

@@ -137,8 +137,13 @@ def _rotated_together(
     seed: int | np.random.Generator,
     layer: str = "a population",
 ) -> dict[Hashable, Assembly]:
-    """Apply one rotation to several populations of the same units."""
-    averages = [assembly.average().data for assembly in assemblies.values()]
+    """Apply one rotation to several populations of the same units.
+
+    What is drawn at random goes to units and stimuli sorted by name, so that their order decides
+    nothing.
+    """
+    given = [assembly.average().data for assembly in assemblies.values()]
+    averages = [data.sortby(["stimulus", "unit"]) for data in given]
     counts = sorted({data.sizes["unit"] for data in averages})
     if len(counts) > 1:
         raise InputError(
@@ -150,8 +155,14 @@ def _rotated_together(
     units = [f"rotated{i}" for i in range(counts[0])]
     ends = np.cumsum([data.sizes["stimulus"] for data in averages])[:-1]
     return {
-        key: Assembly(data.copy(data=part.astype(data.dtype)).assign_coords(unit=units))
-        for key, data, part in zip(assemblies, averages, np.split(values, ends), strict=True)
+        key: Assembly(
+            data.copy(data=part.astype(data.dtype))
+            .assign_coords(unit=units)
+            .sel(stimulus=before["stimulus"].values)
+        )
+        for key, before, data, part in zip(
+            assemblies, given, averages, np.split(values, ends), strict=True
+        )
     }
 
 
