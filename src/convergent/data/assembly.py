@@ -18,7 +18,7 @@ from ..base.draws import first_half
 from ..base.errors import InputError, examples, unknown, warn
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
 from .number_types import as_array
-from .storage import read_array, write_array
+from .storage import read_file, write_array
 
 __all__ = ["Assembly", "align", "images_of", "open"]
 
@@ -410,31 +410,38 @@ class Assembly:
         )
 
 
-def open(path: str | os.PathLike[str]) -> Assembly:  # noqa: A001 (it is convergent.open)
-    """Open an assembly that `Assembly.save` wrote.
+def open(  # noqa: A001 (it is convergent.open)
+    path: str | os.PathLike[str],
+) -> Assembly | xr.Dataset:
+    """Open an assembly that `Assembly.save` wrote, or a result that was written as netCDF or zarr.
 
     Parameters
     ----------
     path : path
-        A ``.nc`` file, which is read completely, or a ``.zarr`` folder, whose values stay on disk
-        until they are needed.
+        A ``.nc`` file, which is read completely, or a ``.zarr`` folder, in which the values of an
+        assembly stay until they are needed.
 
     Returns
     -------
     Assembly
         With the values, labels and attributes that were saved.
+    xarray.Dataset
+        If the file is a result, such as the ``scores.nc`` of ``convergent score``, or what
+        ``.to_netcdf`` or ``.to_zarr`` of a result wrote: the result as it was computed.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not an assembly.
+        If there is no such file, or it is neither of the two.
 
     Examples
     --------
     >>> import convergent as cv
     >>> assembly = cv.open("recording.zarr")  # doctest: +SKIP
+    >>> cv.summary(cv.open("results/scores.nc"))  # doctest: +SKIP
     """
-    return Assembly(read_array(Path(path)))
+    found = read_file(Path(path))
+    return found if isinstance(found, xr.Dataset) else Assembly(found)
 
 
 def align(*assemblies: Assembly) -> tuple[Assembly, ...]:

@@ -35,6 +35,8 @@ __all__ = [
     "check_attrs",
     "chunk_sizes",
     "read_array",
+    "read_file",
+    "result_kind",
     "write_array",
     "write_zarr",
 ]
@@ -324,8 +326,41 @@ def chunk_sizes(n_stimuli: int, n_units: int, each: int = 4) -> tuple[int, int]:
     return min(stimuli, n_stimuli), min(max(row // each, 1), n_units)
 
 
+def read_file(path: Path) -> xr.DataArray | xr.Dataset:
+    """Read an assembly's array or a result, as `convergent.open` describes.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nc`` or ``.zarr``.
+
+    Returns
+    -------
+    xarray.DataArray
+        Of an assembly: in memory, or from ``.zarr`` on disk (dask).
+    xarray.Dataset
+        A result of a question, in memory.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is neither, or chunks are missing.
+    """
+    dataset = _read_dataset(path)
+    if result_kind(dataset) is not None:
+        return _as_result(dataset)
+    _check_kind(path, dataset)
+    if path.suffix == ".zarr":
+        _check_chunks(path)
+    attrs = json.loads(dataset.attrs["attrs"])
+    name = json.loads(dataset.attrs["name"])
+    values = dataset.variables[_VALUES]
+    # without a name, dask's own would be taken, so it is given afterwards
+    return xr.DataArray(values.data, _labels_of(dataset), values.dims, attrs=attrs).rename(name)
+
+
 def read_array(path: Path) -> xr.DataArray:
-    """Read the array of an assembly, as `convergent.open` describes.
+    """Read the array of an assembly.
 
     Parameters
     ----------
@@ -342,15 +377,31 @@ def read_array(path: Path) -> xr.DataArray:
     InputError
         If there is no such file, or it is not an assembly, or chunks are missing.
     """
-    dataset = _read_dataset(path)
-    _check_kind(path, dataset)
-    if path.suffix == ".zarr":
-        _check_chunks(path)
-    attrs = json.loads(dataset.attrs["attrs"])
-    name = json.loads(dataset.attrs["name"])
-    values = dataset.variables[_VALUES]
-    # without a name, dask's own would be taken, so it is given afterwards
-    return xr.DataArray(values.data, _labels_of(dataset), values.dims, attrs=attrs).rename(name)
+    found = read_file(path)
+    if isinstance(found, xr.Dataset):
+        raise InputError(f"{path} holds a result of {result_kind(found)}, and no responses.")
+    return found
+
+
+def result_kind(dataset: xr.Dataset) -> str | None:
+    """Name of the function that computed a result, by its provenance; None if it is no result."""
+    try:
+        return str(json.loads(dataset.attrs["provenance"])["kind"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _as_result(dataset: xr.Dataset) -> xr.Dataset:
+    """A result as it was computed: formats change the types of texts and of numbers in attrs."""
+    texts = {
+        key: variable.copy(data=np.array(variable.values.tolist(), dtype=str))
+        for key, variable in dataset.variables.items()
+        if variable.dtype.kind in "OT"
+    }
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in dataset.attrs.items()}
+    found = dataset.assign(texts).drop_encoding()
+    found.attrs = plain
+    return found
 
 
 def _labels_of(dataset: xr.Dataset) -> dict[str, xr.Variable]:
@@ -374,11 +425,14 @@ def _read_dataset(path: Path, values: bool = True) -> xr.Dataset:
     try:
         if path.suffix == ".zarr":
             lazy: xr.Dataset = xr.open_zarr(path, consolidated=False)
+            if result_kind(lazy) is not None:
+                return lazy.load()
             return lazy.assign_coords({key: lazy[key].load() for key in lazy.coords})
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             if not values:
                 return dataset.drop_vars(_VALUES).load()
-            return dataset.load() if "convergent_assembly" in dataset.attrs else dataset
+            ours = "convergent_assembly" in dataset.attrs or result_kind(dataset) is not None
+            return dataset.load() if ours else dataset
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{path} is not a readable {path.suffix} file ({error}): it is damaged or cut short, "
@@ -399,7 +453,8 @@ def _check_kind(path: Path, dataset: xr.Dataset) -> None:
         )
     if "convergent_assembly" not in dataset.attrs:
         raise InputError(
-            f"{path} was not written by Assembly.save: read it with xarray and wrap the array, "
+            f"{path} was not written by Assembly.save: it is no result of convergent either. Read "
+            "it with xarray and wrap the array, "
             "convergent.Assembly(xarray.open_dataset(path)['name'])."
         )
 
