@@ -53,7 +53,7 @@ def test_runs_that_give_all_that_was_there(kept, command, before, now):
         ("score", {}, {"layers": "stem"}, "--layers was stem,head, and is stem"),
         ("score", {}, {"layers": None}, "--layers was stem,head, and is not given"),
         ("score", {"layers": None}, {"layers": "stem"}, "--layers was not given, and is stem"),
-        ("score", {"metrics": "linear,cka"}, {}, "--metrics was linear,cka, and is linear"),
+        ("score", {"metrics": "a,b"}, {"metrics": "b"}, "--metrics was a,b, and is b"),
         ("score", {}, {"folds": 4, "by": "region"}, "--folds was 5, and is 4, --by was not given,"),
         ("score", {"bootstrap": 9}, {"bootstrap": 0}, "--bootstrap was 9, and is 0"),
         ("score", {"bootstrap": 9}, {"bootstrap": 99}, "--bootstrap was 9, and is 99"),
@@ -89,7 +89,7 @@ def contents(folder):
 
 def test_scores_of_another_run_are_left_unless_told(score, lab, tmp_path, monkeypatch):
     folder = tmp_path / "out"
-    assert score(out=folder, bootstrap=5, refits=2).code == 0
+    assert score(out=folder).code == 0
     before = contents(folder)
 
     def never(*_given):
@@ -99,16 +99,16 @@ def test_scores_of_another_run_are_left_unless_told(score, lab, tmp_path, monkey
         patch.setattr("torch.nn.Sequential.forward", never)
         for options, message in (
             ({"layers": "2"}, "--layers was not given, and is 2"),
-            ({"bootstrap": 0}, "--bootstrap was 5, and is 0"),
+            ({"by": "subject"}, "--by was not given, and is subject"),
             ({"data": lab / "means.nc", "ceiling": "none"}, f"--data was {lab}/recording.nc, and"),
         ):
-            done = score(**{"out": folder, "bootstrap": 5, "refits": 2} | options)
+            done = score(out=folder, **options)
             assert done.is_refused(message)
             assert done.is_refused("out/scores.nc is of another run (")
         # the same run, written otherwise; what decides no number
         patch.chdir(lab)
-        given = {"out": folder, "bootstrap": 5, "refits": 2, "batch_size": 7}
-        assert score(data="recording.nc", stimuli="images", **given).code == 0
+        again = {"data": "recording.nc", "stimuli": "images", "batch_size": 7}
+        assert score(out=folder, **again).code == 0
     assert contents(folder).keys() == before.keys()
     rows = score("--json", "--overwrite", out=folder, layers="2").rows()
     assert {row["source"] for row in rows} == {"2"}
