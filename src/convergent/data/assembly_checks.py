@@ -62,10 +62,9 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
     if 0 in data.shape:
         raise InputError(f"the assembly is empty: its sizes are {dict(data.sizes)}.")
     data = _with_usual_values(data)
-    # as variables, since each coordinate carries the others along, as they were
-    data = data.assign_coords(
-        {key: _checked_coordinate(key, label).variable for key, label in data.coords.items()}
-    )
+    for key, label in data.coords.items():
+        # as a variable, since a coordinate carries the others along, as they were
+        data = data.assign_coords({key: _checked_coordinate(key, label).variable})
     for dim in _DIMS[:2]:
         _check_names(data, dim)
     if data.chunks is None:
