@@ -11,6 +11,7 @@ from .base.arrays import Floats
 from .base.draws import random_rotation
 from .base.errors import InputError
 from .data.assembly import Assembly
+from .data.assembly_checks import read_values
 from .images.scenes import natural_images
 
 __all__ = ["convergent_pair", "natural_images", "recording"]
@@ -99,7 +100,7 @@ def recording(
 
 def _read_out(features: Assembly, n_units: int, inputs: int, rng: np.random.Generator) -> Floats:
     """Signals (stimulus, unit) that are weighted sums of a few features, standardized."""
-    values = features.average().data.values.astype(np.float64)
+    values = read_values(features.average().data).astype(np.float64)
     if values.ndim != 2 or np.isnan(values).any():
         raise InputError(
             f"features have dims {features.data.dims} and {int(np.isnan(values).sum())} NaN: give "

@@ -8,6 +8,8 @@ import dask.array
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
+import torch
 import xarray as xr
 
 from convergent import Assembly, InputError, align
@@ -121,9 +123,14 @@ MULTI = pd.MultiIndex.from_tuples([("V1", 1), ("V1", 2), ("V4", 1)], names=["reg
     ("data", "message"),
     [
         (np.zeros((4, 3)), "not ndarray: use Assembly.from_array"),
+        (bare().assign_coords({5: ("unit", [1, 2, 3])}), "the name 5 of a coordinate is a int"),
+        (
+            bare(depth=("unit", np.array(["a\0", "b", "c"], object))),
+            "1 of 3 strings of 'dep",
+        ),
         (bare(np.zeros((4, 3), int)), r"values are int64: .*astype\('float32'\)"),
         (bare(np.full((4, 3), None)), "values are object"),
-        (bare(np.zeros((4, 3), complex)), "values are complex128"),
+        (bare(np.zeros((4, 3), complex)), "values are complex128: .* holds real numbers"),
         (bare().astype(bool), "values are bool"),
         (bare().isel(unit=[]), "empty: its sizes are .*'unit': 0"),
         (bare().isel(unit=0, drop=True), r"dims are \('stimulus',\): .*there is no 'unit'"),
@@ -149,6 +156,84 @@ MULTI = pd.MultiIndex.from_tuples([("V1", 1), ("V1", 2), ("V4", 1)], names=["reg
 def test_data_that_is_no_assembly(data, message):
     with pytest.raises(InputError, match=message):
         Assembly(data)
+
+
+VALUES = np.random.default_rng(1).integers(-9, 9, (4, 3)) / 4  # exact in half precision
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype"),
+    [
+        (VALUES.astype(">f4"), "float32"),
+        (VALUES.astype(">f8"), "float64"),
+        (VALUES.astype(np.longdouble), "float64"),
+        (VALUES.astype(">f2"), "float16"),
+        (VALUES.view(np.matrix), "float64"),
+        (np.ma.masked_array(VALUES), "float64"),
+        (VALUES.view(type("Subclass", (np.ndarray,), {})), "float64"),
+        (VALUES[:, ::-1].copy()[:, ::-1], "float64"),
+        (VALUES.tolist(), "float64"),
+        (pd.DataFrame(VALUES, dtype="float32"), "float32"),
+        (pd.DataFrame(VALUES).astype("Float64"), "float64"),
+        (scipy.sparse.csr_array(VALUES), "float64"),
+        (xr.DataArray(VALUES.astype(">f4"), dims=("a", "b")), "float32"),
+        (torch.tensor(VALUES, requires_grad=True), "float64"),
+        (torch.nn.Parameter(torch.tensor(VALUES).half()), "float16"),
+        (torch.tensor(VALUES).bfloat16(), "float32"),
+        (torch.tensor(VALUES.T.copy()).T.to_sparse(), "float64"),
+        ([torch.tensor(row, requires_grad=True) for row in VALUES], "float64"),
+        (dask.array.from_array(VALUES.astype(">f4"), chunks=(3, 2)), "float32"),
+        (dask.array.from_array(VALUES.astype(np.longdouble), chunks=(3, 2)), "float64"),
+        (dask.array.from_array(np.ma.masked_array(VALUES), chunks=(3, 2)), "float64"),
+    ],
+)
+def test_arrays_of_any_kind_become_plain(tmp_path, given, dtype):
+    assembly = make(given)
+    assert assembly.data.dtype == np.dtype(dtype)
+    assert assembly.data.dtype.isnative
+    assert type(assembly.data.compute().data) is np.ndarray
+    np.testing.assert_array_equal(assembly.data.values, VALUES)
+    lazy = isinstance(given, dask.array.Array)
+    assert (assembly.data.chunks is not None) == lazy
+    opened = open_assembly(assembly.save(tmp_path / "v4.zarr"))
+    assert opened.fingerprint() == assembly.fingerprint()
+    assert assembly.fingerprint() == make(VALUES.astype(dtype)).fingerprint()
+
+
+def test_what_xarray_holds_in_another_byte_order_becomes_plain():
+    data = bare(VALUES.astype(">f4"), depth=("unit", np.array([1, 2, 3], ">i2")))
+    data.attrs = {"snr": np.float32(0.5), "n": np.int64(3)}
+    found = Assembly(data).data
+    assert found.dtype == "float32"
+    assert found.dtype.isnative
+    assert found["depth"].dtype.isnative
+    assert found.attrs == {"snr": 0.5, "n": 3}
+    assert {type(value) for value in found.attrs.values()} == {float, int}
+    assert type(data.attrs["n"]) is np.int64  # what was given is not changed
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_a_mask_hides_was_not_recorded(lazy):
+    masked = np.ma.masked_array(VALUES, VALUES > 1)
+    given = dask.array.from_array(masked, chunks=(3, 2)) if lazy else masked
+    np.testing.assert_array_equal(np.isnan(make(given).data.values), VALUES > 1)
+    table = pd.DataFrame(VALUES).astype("Float64").mask(VALUES > 1, pd.NA)
+    np.testing.assert_array_equal(np.isnan(make(table).data.values), VALUES > 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], "a list cannot be read as an array"),
+        (torch.empty(4, 3, device="meta"), "a tensor of torch.float32 on the device 'meta'"),
+        (torch.zeros(4, 3, dtype=torch.int32), "values are int32"),
+        (torch.zeros(4, 3, dtype=torch.complex64), "values are complex64: .* real numbers"),
+        (np.full((4, 3), np.longdouble("1e400")), "12 or more values are infinite"),
+    ],
+)
+def test_arrays_that_hold_no_floats(given, message):
+    with pytest.raises(InputError, match=message):
+        make(given)
 
 
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf])
@@ -188,6 +273,23 @@ def test_average_keeps_the_rest(trials):
     assert mean.data.attrs == {"lab": "x"}
     assert (mean.name, mean.repeats, trials.repeats) == ("V4", 1, 5)
     assert mean.average() is mean
+
+
+def test_average_of_few_digits_is_summed_in_many():
+    rng = np.random.default_rng(0)
+    values = (1000 + 5 * rng.standard_normal((4, 3, 20))).astype(np.float16)
+    exact = values.astype(np.float64).mean(-1).astype(np.float16)
+    for given in (values, dask.array.from_array(values, chunks=(2, 3, 20))):
+        mean = make(given, dims=DIMS[:3]).average().data
+        assert mean.dtype == np.float16
+        np.testing.assert_array_equal(mean.values, exact)
+    # the sum of 80 repeats is above the largest number of half precision, 65504
+    many = make(np.full((4, 3, 80), 1000, np.float16), dims=DIMS[:3])
+    for part in (many.average(), *many.halves()):
+        np.testing.assert_array_equal(part.data.values, 1000)
+    # in single precision, 2**24 + 1 is 2**24
+    far = np.tile(np.float32([2**24, 1, 1, 2]), (4, 3, 1))
+    np.testing.assert_array_equal(make(far, dims=DIMS[:3]).average().data.values, 2**22 + 1)
 
 
 def test_average_keeps_time():
@@ -341,6 +443,134 @@ def test_files_keep_everything(tmp_path, trials, suffix, dtype, name):
     assert saved.fingerprint() == opened.fingerprint()
 
 
+NAMES = ["x y", " a", "a/b", "/", ".", "..", ".h", "", "é", "units", "coordinates", "values", "c"]
+NAMES += ["_FillValue", "zarr.json", "\n", "a\0b", "\ud800", "\\", "_label1", "x" * 300, "repeat"]
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_files_keep_every_name_of_a_label(tmp_path, suffix):
+    several = make().data.assign_coords({name: ("unit", [3, 1, 2]) for name in NAMES[:-1]})
+    alone = make().data.assign_coords({NAMES[-1]: ("unit", ["a", "b", "a"])})
+    for data in (several, alone):
+        saved = Assembly(data)
+        opened = open_assembly(saved.save(tmp_path / f"v4{suffix}"))
+        assert saved.data.identical(opened.data)
+        assert list(saved.data.coords) == list(opened.data.coords)
+
+
+TEXTS = ["", "b" * 5000, " \n"]
+KINDS = {
+    "text": TEXTS,
+    "unicode": ["é", "e\u0301", "\U0001f600"],
+    "bytes order": np.array([1, 2, 3], ">i4"),
+    "unsigned": np.array([1, 2, 2**64 - 1], "u8"),
+    "half": np.array([1, 2, np.nan], "f2"),
+    "extended": np.array([1, 2, 3], np.longdouble),
+    "infinite": [np.inf, -np.inf, -0.0],
+    "flag": [True, False, True],
+    "second": np.array(["2020-01-01", "1700-01-02", "NaT"], "M8[s]"),
+    "nanosecond": np.array(["2020-01-01T00:00:00.123456789", "NaT", "2021-01-01"], "M8[ns]"),
+}
+ATTRS = {
+    "units": "days since 2000-01-01",
+    "scale_factor": 2.0,
+    "_FillValue": 3,
+    "missing_value": 3,
+    "coordinates": "unit",
+    "dtype": "bool",
+    "nested": {"a": [1, {"b": None}], "c": True},
+    "one": [1],
+    "empty": [[], "", {}],
+    "numpy": np.arange(3),
+    "NAME": "x",
+    "_Encoding": "x",
+}
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_files_keep_labels_of_every_kind_and_their_attrs(tmp_path, suffix):
+    data = make().data.assign_coords(
+        {key: ("unit", np.asarray(values), ATTRS) for key, values in KINDS.items()}
+    )
+    data["unit"].attrs = ATTRS
+    saved = Assembly(data)
+    opened = open_assembly(saved.save(tmp_path / f"v4{suffix}"))
+    assert saved.data.identical(opened.data)
+    for key in KINDS:
+        given, found = saved.data[key], opened.data[key]
+        assert given.dtype.kind == found.dtype.kind
+        assert given.dtype.kind == "U" or given.dtype == found.dtype
+        assert repr(given.attrs) == repr(found.attrs) == repr(ATTRS | {"numpy": [0, 1, 2]})
+    np.testing.assert_array_equal(opened.data["text"], TEXTS)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+@pytest.mark.parametrize("name", ["a/b", "", "é\n", "\ud800", "values", "unit", None, 5])
+def test_files_keep_names_and_attrs_of_the_whole(tmp_path, suffix, name):
+    attrs = {"": [], "nan": float("nan"), "big": 10**30, "flag": True, "one": 1.0, "x": "\0\ud800"}
+    saved = make(name=name, attrs=attrs)
+    opened = open_assembly(saved.save(tmp_path / f"v4{suffix}"))
+    assert repr(opened.data.attrs) == repr(saved.data.attrs)
+    assert (opened.data.name, type(opened.data.name)) == (name, type(name))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"name": ("a", "b")}, r"the name \('a', 'b'\) of the assembly is a tuple"),
+        ({"attrs": {"a": (1, 2)}}, "attrs cannot be saved exactly .'a: tuple'"),
+        ({"attrs": {"a": {1: 2}}}, "attrs cannot be saved exactly .'a: dict'"),
+        ({"attrs": {1: 2}}, "attrs cannot be saved exactly .'1: int'"),
+        ({"x": ("unit", np.array(["a\0b", "c", "d"]))}, r"1 strings of 'x' .* 'a\\x00b'"),
+        ({"x": ["\ud800", "", ""]}, r"1 strings of 'x' .* the first is '\\ud800'"),
+        ({"x": xr.Variable("unit", [1, 2, 3], {"a": {1}})}, "attrs of the coordinate 'x' cannot"),
+        (
+            {"x": ("unit", np.array(["0001-01-01", "NaT", "NaT"], "M8[s]"))},
+            "coordinate 'x' holds dates before 1678",
+        ),
+    ],
+)
+def test_what_would_not_come_back_is_refused(tmp_path, more, message):
+    coords = {key: more[key] for key in more if key == "x"}
+    saved = make(**{key: more[key] for key in more if key != "x"})
+    coords = {
+        key: value if isinstance(value, tuple | xr.Variable) else ("unit", value)
+        for key, value in coords.items()
+    }
+    saved = Assembly(saved.data.assign_coords(coords))
+    with pytest.raises(InputError, match=message):
+        saved.save(tmp_path / "v4.nc")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_label_that_a_library_changes_is_noticed(tmp_path, suffix, monkeypatch):
+    path = make().save(tmp_path / f"v4{suffix}")
+    write = f"to_{'netcdf' if suffix == '.nc' else 'zarr'}"
+    original = getattr(xr.Dataset, write)
+
+    def changed(dataset, *given, **options):
+        label = dataset["depth"].copy(data=[1.0, 2.0, 4.0])
+        return original(dataset.assign_coords(depth=label), *given, **options)
+
+    monkeypatch.setattr(xr.Dataset, write, changed)
+    with pytest.raises(InputError, match=f"v4{suffix} would not hold 'depth' as given"):
+        make(depth=("unit", [1.0, 2.0, 3.0])).save(path)
+    assert make().data.identical(open_assembly(path).data.load())
+    assert [file.name for file in tmp_path.iterdir()] == [f"v4{suffix}"]
+
+
+def test_files_of_earlier_versions_are_read(tmp_path):
+    dataset = make().data.assign_coords(depth=("unit", [1, 2, 3], {"units": "mm"}))
+    dataset = dataset.to_dataset(name="values")
+    dataset.attrs = {"convergent_assembly": 1, "name": '"V4"', "attrs": '{"lab": "x"}'}
+    dataset.to_netcdf(tmp_path / "v4.nc", engine="h5netcdf")
+    opened = open_assembly(tmp_path / "v4.nc").data
+    assert (opened.name, opened.attrs) == ("V4", {"lab": "x"})
+    assert opened["depth"].attrs == {"units": "mm"}
+    np.testing.assert_array_equal(opened.values, make().data.values)
+
+
 def test_zarr_stays_on_disk_until_it_is_needed(tmp_path):
     path = make(region="V4").save(tmp_path / "v4.zarr")
     for chunk in (path / "values" / "c").rglob("*"):
@@ -459,6 +689,21 @@ def test_dask_arrays_answer_as_numpy_does(trials):
     xr.testing.assert_identical(lazy.average().data.compute(), trials.average().data)
     for one, other in zip(lazy.halves(seed=2), trials.halves(seed=2), strict=True):
         xr.testing.assert_identical(one.data.compute(), other.data)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2)])
+def test_infinite_values_on_disk_are_an_error_where_they_are_read(tmp_path, shape):
+    values = np.zeros(shape, np.float32)
+    values[2, 1] = np.inf
+    lazy = make(dask.array.from_array(values, chunks=2), dims=DIMS[: len(shape)], name="V4")
+    message = r"values of V4 are infinite, the first at stimulus c, unit n2: correct them"
+    for read in (lazy.fingerprint, *(lazy.trials for _ in shape[2:])):
+        with pytest.raises(InputError, match=message):
+            read()
+    for suffix in (".nc", ".zarr"):
+        with pytest.raises(InputError, match=message):
+            lazy.save(tmp_path / f"v4{suffix}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_dask_arrays_are_not_read_at_construction():

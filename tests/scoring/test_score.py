@@ -2,6 +2,7 @@
 
 import json
 
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
@@ -358,3 +359,32 @@ def test_other_bad_input(pair):
     binned = labelled(target.data.values).data.rename(repeat="time")
     with pytest.raises(cv.InputError, match="4 time bins"):
         cv.score(source, cv.Assembly(binned))
+
+
+def on_disk(values, name):
+    return labelled(dask.array.from_array(values, chunks=(20, 3, *values.shape[2:])), name)
+
+
+@pytest.mark.parametrize("side", ["source", "target", "trials"])
+def test_infinite_values_on_disk_are_the_error_of_values_in_memory(pair, side):
+    layer, recording = pair
+    values = recording.data.values.astype(np.float32)
+    if side == "trials":
+        values[7, 2, 1], values[7, 2, 3] = np.inf, -np.inf  # their mean is NaN
+    else:
+        values = values.mean(-1)
+        values[7, 2:6] = np.inf
+    with pytest.raises(cv.InputError) as in_memory:
+        labelled(values, "V4")
+    sides = layer, on_disk(values, "V4")
+    with pytest.raises(cv.InputError) as found:
+        cv.score(*(sides[::-1] if side == "source" else sides), "linear", ceiling=None)
+    where = "stimulus image00007.png, unit unit2: correct them"
+    assert where in str(in_memory.value)
+    assert where in str(found.value)
+
+
+def test_large_values_of_few_digits_are_complete(pair):
+    """Their sum over stimuli is above the largest number of half precision."""
+    large = labelled((2000 + 300 * pair[0].data.values).astype(np.float16), "layer")
+    assert np.isfinite(cv.score(large, pair[1], "linear", ceiling=None)["r"]).all()

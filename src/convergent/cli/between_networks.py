@@ -39,6 +39,7 @@ from .options import (
     LayersSecond,
     Metrics,
     Out,
+    Overwrite,
     Refits,
     Second,
     Seed,
@@ -50,6 +51,7 @@ from .options import (
     settings_of,
 )
 from .places import result_folder
+from .runs import Run
 from .trainings import Training, accuracies, check_classes, trainings_named
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ __all__ = ["hierarchy", "shift", "trajectory"]
 
 
 def hierarchy(
+    context: typer.Context,
     first: First,
     second: Second,
     stimuli: Stimuli = STIMULI,
@@ -74,6 +77,7 @@ def hierarchy(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Find which layer of one network corresponds to which layer of another.
@@ -86,7 +90,7 @@ def hierarchy(
     images = images_named(stimuli)
     check_images(spatial, protocol.folds, images)
     networks = two_networks(first, second, layers, layers_second)
-    folder = result_folder(out, as_json)
+    folder = result_folder(out, as_json, Run.of(context, overwrite), "hierarchy.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     one, other = (extract(each.network, images, each.layers) for each in networks)
     settings = settings_of(protocol, "shuffle", device=device, study=folder.study)
@@ -104,6 +108,7 @@ def hierarchy(
 
 
 def shift(
+    context: typer.Context,
     first: First,
     second: Second,
     stimuli: Stimuli = STIMULI,
@@ -129,6 +134,7 @@ def shift(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how distorted images change the alignment of two networks, layer by layer.
@@ -142,7 +148,8 @@ def shift(
         check_images(spatial, protocol.folds, images)
     networks = two_networks(first, second, layers, layers_second)
     _check_as_many(networks, (first, second))
-    results = result_folder(out, as_json)
+    files = (f"shift-{name}.nc" for name in sets)
+    results = result_folder(out, as_json, Run.of(context, overwrite, "distortion"), *files)
     extract = extractor(spatial, batch_size, device, results.study)
     settings = settings_of(protocol, device=device, study=results.study)
     rows: list[Row] = []
@@ -163,6 +170,7 @@ def shift(
 
 
 def trajectory(
+    context: typer.Context,
     runs: Annotated[
         list[str], typer.Argument(help="Trainings: NETWORK=FOLDER, two or more times.")
     ],
@@ -181,6 +189,7 @@ def trajectory(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Score checkpoints of trainings against each other, to see when alignment emerges.
@@ -194,7 +203,7 @@ def trajectory(
         check_classes(trainings)
     images = images_named(stimuli)
     check_images(spatial, protocol.folds, images)
-    folder = result_folder(out, as_json)
+    folder = result_folder(out, as_json, Run.of(context, overwrite), "trajectory.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     responses: dict[str, dict[float, dict[str, cv.Assembly]]] = {run: {} for run in trainings}
     for run, training in trainings.items():

@@ -26,6 +26,7 @@ from .options import (
     Layers,
     LayersSecond,
     Out,
+    Overwrite,
     Seed,
     Spatial,
     StimuliOfData,
@@ -34,6 +35,7 @@ from .options import (
     names_among,
 )
 from .places import result_folder
+from .runs import Run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,6 +44,7 @@ __all__ = ["compare"]
 
 
 def compare(
+    context: typer.Context,
     first: Compared,
     second: Compared,
     stimuli: StimuliOfData = None,
@@ -59,6 +62,7 @@ def compare(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure distances and similarities between layers of networks, or recordings.
@@ -72,7 +76,7 @@ def compare(
     recorded = [side for side in sides if isinstance(side, OfRecording)]
     images = images_for(stimuli, recorded, needed=len(recorded) < 2)
     check_images(spatial, splits, images, recorded)
-    folder = result_folder(out, as_json)
+    folder = result_folder(out, as_json, Run.of(context, overwrite), "comparison.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     one, other = (
         side.parts(by)

@@ -117,7 +117,13 @@ def two_sides(
 def recording_named(given: str) -> OfRecording:
     """A data set with its images, or a saved assembly, whose images are not known."""
     if _is_saved(given):
-        return OfRecording(given, cv.open(given), None)
+        saved = cv.open(given)
+        if not isinstance(saved, cv.Assembly):
+            raise InputError(
+                f"{given} holds a result of an earlier run, and no recording: give a data set, or "
+                "a file that Assembly.save wrote."
+            )
+        return OfRecording(given, saved, None)
     data_set, _, session = given.partition("/")
     images, recording = cv.load(data_set, session or None)
     return OfRecording(given, recording, images)

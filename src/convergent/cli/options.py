@@ -45,6 +45,7 @@ __all__ = [
     "LayersSecond",
     "Metrics",
     "Out",
+    "Overwrite",
     "Refits",
     "Second",
     "Seed",
@@ -157,6 +158,10 @@ Out = Annotated[
         help="Folder for results and finished work; a command that was interrupted continues.",
         show_default="results; with --json, none",
     ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace results of another run that are in the folder."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON rows on stdout.")]
 

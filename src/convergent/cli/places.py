@@ -13,6 +13,7 @@ import convergent as cv
 from ..base.errors import InputError
 from ..base.files import write_whole
 from .console import note
+from .runs import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +26,21 @@ Files = Mapping[str, Callable[[Path], object]]  # by name: a function that write
 
 @dataclass(frozen=True)
 class ResultFolder:
-    """Folder for results and for a study of finished work; without a path nothing is kept."""
+    """Folder for results and for a study of finished work; without a path nothing is kept.
+
+    Attributes
+    ----------
+    path : Path or None
+        The folder.
+    run : Run
+        What was asked.
+    results : tuple of str
+        Patterns of the files that hold results.
+    """
 
     path: Path | None
+    run: Run
+    results: tuple[str, ...]
 
     @property
     def study(self) -> cv.Study | None:
@@ -39,11 +52,20 @@ class ResultFolder:
         if self.path is None:
             return
         files = make()
+        self._remove_other(files)
         for name, write in files.items():
             write_whole(self.path / name, write)
         names = list(files)
         more = f" and {len(names) - 5} more" if len(names) > 6 else ""
         note(f"written to {self.path}: {', '.join(names[:5] if more else names)}{more}")
+
+    def _remove_other(self, files: Files) -> None:
+        """Remove what another run wrote for each layer, where its layers had other names."""
+        for pattern in self.results if self.path and self.run.overwrite else ():
+            start, several, _ = pattern.partition("*")
+            for file in self.path.glob(f"{start}*") if self.path and several else ():
+                if file.name not in files:
+                    file.unlink()
 
     def write_result(
         self,
@@ -53,6 +75,7 @@ class ResultFolder:
         draw: Callable[[xr.Dataset], cv.plot.Picture] | None = None,
     ) -> None:
         """Write a result as netCDF, as a table, and as a picture if it can be drawn."""
+        found = found.assign_attrs(self.run.attrs)
         self.write(
             lambda: {
                 f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
@@ -67,14 +90,34 @@ def picture_files(name: str, figure: cv.plot.Picture) -> Files:
     return {f"{name}.png": partial(figure.savefig, dpi=150), f"{name}.svg": figure.savefig}
 
 
-def result_folder(out: Path | None, as_json: bool) -> ResultFolder:
-    """The folder that was asked for; by default ``results``, and with ``--json`` none."""
+def result_folder(out: Path | None, as_json: bool, run: Run, *results: str) -> ResultFolder:
+    """The folder that was asked for; by default ``results``, and with ``--json`` none.
+
+    Parameters
+    ----------
+    out : Path or None
+        As the user gave it.
+    as_json : bool
+        Whether only rows are asked for.
+    run : Run
+        What was asked.
+    *results : str
+        Names, or patterns, of the files that will hold results.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to, or holds such results of another run.
+    """
     path = out or (None if as_json else Path("results"))
+    if path is None:
+        return ResultFolder(None, run, results)
     try:
-        if path:
-            path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot write to {path} ({error}): choose another folder with --out."
         ) from error
-    return ResultFolder(path)
+    for file in (file for pattern in results for file in sorted(path.glob(pattern))):
+        run.check(file)
+    return ResultFolder(path, run, results)

@@ -36,6 +36,7 @@ from .options import (
     Layers,
     Metrics,
     Out,
+    Overwrite,
     Refits,
     Seed,
     Shuffle,
@@ -46,6 +47,7 @@ from .options import (
     settings_of,
 )
 from .places import Files, picture_files, result_folder
+from .runs import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +57,7 @@ __all__ = ["score"]
 
 
 def score(
+    context: typer.Context,
     network: Annotated[
         str, typer.Option(help="NAME or NAME=CHECKPOINT; see convergent networks.")
     ] = "efficientnet-lite0",
@@ -98,6 +101,7 @@ def score(
         str | None, typer.Option(help="Address of a dask scheduler whose workers score: tcp://...")
     ] = None,
     out: Out = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Score how well each layer of a network predicts a recording, beside its noise ceiling."""
@@ -118,7 +122,7 @@ def score(
     workers = _workers(scheduler)
     net, *copies = _networks(network, untrained, controls)
     names = parts_of(layers) if layers else net.default_layers
-    folder = result_folder(out, as_json)
+    folder = result_folder(out, as_json, Run.of(context, overwrite), "scores.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     with timed(f"activations of {net.name}"):
         activations = extract(net, images, names)
@@ -135,7 +139,7 @@ def score(
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
         print_scores(f"{net.name} and {data}{simulated}", table)
-    folder.write(lambda: _files(results, table))
+    folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table))
 
 
 def _networks(name: str, untrained: bool, controls: int) -> list[cv.Network]:

@@ -13,10 +13,23 @@ import convergent as cv
 
 from ..base.errors import InputError
 from .console import note, print_rows, print_table
-from .options import BATCH_SIZE, DEVICE, N_HELD_OUT, N_IMAGES, SMALL, AsJson, Device, parts_of
+from .options import (
+    BATCH_SIZE,
+    DEVICE,
+    N_HELD_OUT,
+    N_IMAGES,
+    SMALL,
+    AsJson,
+    Device,
+    Overwrite,
+    parts_of,
+)
 from .places import Files, picture_files, result_folder
+from .runs import Run
 
 __all__ = ["findings", "train"]
+
+_RESULTS = ("hierarchy", "trajectory", "shift")
 
 
 def train(
@@ -68,6 +81,7 @@ def train(
 
 
 def findings(
+    context: typer.Context,
     out: Annotated[
         Path,
         typer.Option(
@@ -79,6 +93,7 @@ def findings(
         typer.Option("--reduced", help="Two networks and a minute or two, as a trial."),
     ] = False,
     device: Device = DEVICE,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Train small networks, and test the findings of arXiv 2502.18710 on them.
@@ -87,22 +102,24 @@ def findings(
     """
     from ..experiments.kapoor2025.plan import FULL, REDUCED  # here, as help texts do not need it
 
-    folder = result_folder(out, as_json)
+    names = (f"{name}.nc" for name in _RESULTS)
+    folder = result_folder(out, as_json, Run.of(context, overwrite), *names)
     found = cv.findings(out, REDUCED if reduced else FULL, device=device)
     if as_json:
         print_rows(found.verdicts.to_dict("records"))
     else:
         print_table("findings of arXiv 2502.18710", found.verdicts.to_dict("records"))
-    folder.write(lambda: _files(found))
+    folder.write(lambda: _files(found, folder.run))
 
 
-def _files(found: Any) -> Files:
+def _files(found: Any, run: Run) -> Files:
     """The verdicts, all results, and a picture of each finding."""
     files: dict[str, Callable[[Path], object]] = {
         "findings.csv": partial(found.verdicts.to_csv, index=False)
     }
-    for name in ("hierarchy", "trajectory", "shift"):
-        files[f"{name}.nc"] = partial(getattr(found, name).to_netcdf, engine="h5netcdf")
+    for name in _RESULTS:
+        result = getattr(found, name).assign_attrs(run.attrs)
+        files[f"{name}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
     for number, (name, figure) in enumerate(cv.plot.findings(found).items(), 1):
         files |= picture_files(f"finding-{number}-{name}", figure)
     return files

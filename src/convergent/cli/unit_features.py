@@ -27,6 +27,7 @@ from .options import (
     Layers,
     LayersSecond,
     Out,
+    Overwrite,
     Seed,
     Shuffle,
     Spatial,
@@ -35,6 +36,7 @@ from .options import (
     WhereSecond,
 )
 from .places import Files, result_folder
+from .runs import Run
 
 __all__ = ["features"]
 
@@ -52,6 +54,7 @@ _COLUMNS = (
 
 
 def features(
+    context: typer.Context,
     first: Compared,
     second: Compared,
     stimuli: StimuliOfData = None,
@@ -73,6 +76,7 @@ def features(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Find what single units, and groups of units, have in common, layer by layer.
@@ -86,7 +90,7 @@ def features(
     recorded = [side for side in sides if isinstance(side, OfRecording)]
     images = images_for(stimuli, recorded, needed=len(recorded) < 2)
     check_images(spatial, splits, images, recorded)
-    folder = result_folder(out, as_json)
+    folder = result_folder(out, as_json, Run.of(context, overwrite), "[0-9][0-9]-*-matches.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     responses = [side.populations(extract, images) for side in sides]
     found = cv.features.overview(
@@ -105,7 +109,8 @@ def features(
         units = found.table("matches")[list(_COLUMNS)].to_dict("records")
         print_table(f"units of {first} and {second}, on held-out stimuli", units)
         print_table("claims of arXiv 1511.07543", found.claims.to_dict("records"))
-    folder.write(lambda: _files(found, f"Units of {first} and {second}", images, responses))
+    title = f"Units of {first} and {second}"
+    folder.write(lambda: _files(found, title, images, responses, folder.run))
 
 
 def _files(
@@ -113,6 +118,7 @@ def _files(
     title: str,
     images: cv.Stimuli | None,
     responses: Sequence[Mapping[str, cv.Assembly]],
+    run: Run,
 ) -> Files:
     """Tables, the page, and results and pictures of each layer."""
     figures = {layer: cv.plot.layer_figures(found, layer) for layer in found.steps}
@@ -127,7 +133,8 @@ def _files(
     for number, layer in enumerate(found.steps):
         base = f"{number:02d}-{layer.replace('/', '-')}"
         for step, result in found.steps[layer].items():
-            files[f"{base}-{step}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
+            kept = result.assign_attrs(run.attrs)
+            files[f"{base}-{step}.nc"] = partial(kept.to_netcdf, engine="h5netcdf")
         for name, figure in figures[layer].items():
             files |= _picture(f"{base}-{name}", figure)
         if images is not None:

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..base.draws import first_half
 from ..base.errors import InputError, examples, unknown, warn
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
-from .storage import read_array, write_array
+from .number_types import as_array
+from .storage import read_file, write_array
 
 __all__ = ["Assembly", "align", "images_of", "open"]
 
@@ -46,7 +47,9 @@ class Assembly:
 
     Notes
     -----
-    Numpy arrays are searched for infinite values at once, dask arrays when they are first read.
+    Numpy arrays are searched for infinite values at once, dask arrays when they are first scored
+    or saved. Values in another byte order, in extended precision or in bfloat16 are converted, as
+    `from_array` describes.
 
     Examples
     --------
@@ -94,7 +97,9 @@ class Assembly:
         Parameters
         ----------
         values : array
-            Float array, numpy or dask; its dims, in the order of ``dims``.
+            Floats; its dims, in the order of ``dims``. Arrays of numpy, dask, torch or pandas are
+            taken in any byte order, on any device, and with a mask, which becomes NaN; bfloat16
+            becomes float32, and extended precision float64.
         stimuli : iterable of str
             One name for each stimulus; stimuli are matched by name, never by position.
         units : iterable of str, optional
@@ -112,7 +117,7 @@ class Assembly:
         Returns
         -------
         Assembly
-            The labelled array; its values are not copied.
+            The labelled array; its values are not copied, unless they are converted.
 
         Raises
         ------
@@ -133,7 +138,7 @@ class Assembly:
         >>> assembly.data.dims, assembly.units.tolist()
         (('stimulus', 'unit', 'repeat'), ['unit0', 'unit1'])
         """
-        array: Any = values if hasattr(values, "dtype") else np.asarray(values)
+        array = as_array(values)
         dims = tuple(dims)
         if len(set(dims)) != array.ndim:
             raise InputError(
@@ -186,7 +191,9 @@ class Assembly:
         if "repeat" not in self.data.dims:
             return self
         count = self.data.notnull().sum("repeat")
-        mean = self.data.sum("repeat", skipna=True) / count.where(count > 0)
+        # summed in float64, as sums of few digits are wrong, or infinite
+        total = self.data.sum("repeat", skipna=True, dtype=np.float64)
+        mean = total / count.where(count > 0)
         mean = mean.astype(self.data.dtype).assign_attrs(self.data.attrs).rename(self.data.name)
         rest = [dim for dim in count.dims if dim != "stimulus"]
         by_unit = [dim for dim in count.dims if dim != "unit"]
@@ -342,9 +349,9 @@ class Assembly:
         Parameters
         ----------
         path : path
-            Replaced if it exists. `convergent.open` reads exactly what was saved. A ``.zarr``
-            folder holds chunks that can be read by stimuli and by units alike, each with a
-            checksum.
+            Replaced if it exists. `convergent.open` reads exactly what was saved: this is verified
+            for labels and attributes before the file gets its name. A ``.zarr`` folder holds
+            chunks that can be read by stimuli and by units alike, each with a checksum.
 
         Returns
         -------
@@ -354,7 +361,9 @@ class Assembly:
         Raises
         ------
         InputError
-            If the path has another suffix, or an attribute is not a plain value.
+            If the path has another suffix, or something would not be read back as it is: an
+            attribute that is not a plain value, a label that the format does not take, an infinite
+            value on disk.
         """
         return write_array(self.data, Path(path))
 
@@ -369,7 +378,7 @@ class Assembly:
         Raises
         ------
         InputError
-            If values on disk are damaged.
+            If values on disk are damaged or infinite.
         """
         digest = hashlib.sha256()
         digest.update(repr((self.data.dims, self.data.shape, self.data.dtype.str)).encode())
@@ -401,31 +410,38 @@ class Assembly:
         )
 
 
-def open(path: str | os.PathLike[str]) -> Assembly:  # noqa: A001 (it is convergent.open)
-    """Open an assembly that `Assembly.save` wrote.
+def open(  # noqa: A001 (it is convergent.open)
+    path: str | os.PathLike[str],
+) -> Assembly | xr.Dataset:
+    """Open an assembly that `Assembly.save` wrote, or a result that was written as netCDF or zarr.
 
     Parameters
     ----------
     path : path
-        A ``.nc`` file, which is read completely, or a ``.zarr`` folder, whose values stay on disk
-        until they are needed.
+        A ``.nc`` file, which is read completely, or a ``.zarr`` folder, in which the values of an
+        assembly stay until they are needed.
 
     Returns
     -------
     Assembly
         With the values, labels and attributes that were saved.
+    xarray.Dataset
+        If the file is a result, such as the ``scores.nc`` of ``convergent score``, or what
+        ``.to_netcdf`` or ``.to_zarr`` of a result wrote: the result as it was computed.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not an assembly.
+        If there is no such file, or it is neither of the two.
 
     Examples
     --------
     >>> import convergent as cv
     >>> assembly = cv.open("recording.zarr")  # doctest: +SKIP
+    >>> cv.summary(cv.open("results/scores.nc"))  # doctest: +SKIP
     """
-    return Assembly(read_array(Path(path)))
+    found = read_file(Path(path))
+    return found if isinstance(found, xr.Dataset) else Assembly(found)
 
 
 def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
@@ -520,7 +536,7 @@ def _without_time(assembly: Assembly) -> Assembly:
     if "time" in assembly.data.dims:
         raise InputError(
             f"{assembly.name or 'the assembly'} has {assembly.data.sizes['time']} time bins: "
-            'average them, Assembly(a.data.mean("time")), or take one, '
+            'average them, Assembly(a.data.mean("time", dtype="float64")), or take one, '
             "Assembly(a.data.isel(time=0))."
         )
     return assembly

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples
+from .number_types import usual
 
 __all__ = [
     "BLOCK_BYTES",
     "check_array",
+    "check_finite",
     "labels_along",
     "labels_of",
     "read_values",
@@ -58,38 +61,70 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
         )
     if 0 in data.shape:
         raise InputError(f"the assembly is empty: its sizes are {dict(data.sizes)}.")
-    if data.dtype.kind != "f":
-        raise InputError(
-            f"values are {data.dtype}: an assembly holds floats, with NaN for what was not "
-            "recorded. Convert them (values.astype('float32')) once you know that they are numbers."
-        )
-    for key, coordinate in data.coords.items():
-        data = data.assign_coords({key: _checked_coordinate(str(key), coordinate)})
+    data = _with_usual_values(data)
+    for key, label in data.coords.items():
+        # as a variable, since a coordinate carries the others along, as they were
+        data = data.assign_coords({key: _checked_coordinate(key, label).variable})
     for dim in _DIMS[:2]:
         _check_names(data, dim)
-    _check_finite(data)
+    if data.chunks is None:
+        for rows in row_blocks(data):
+            check_finite(data.isel(stimulus=rows))
     return data.transpose(*(dim for dim in _DIMS if dim in data.dims))
 
 
-def _checked_coordinate(key: str, coordinate: xr.DataArray) -> xr.DataArray:
+def _with_usual_values(data: xr.DataArray) -> xr.DataArray:
+    """The array with floats as files and solvers take them; numpy's scalars are plain in attrs."""
+    values = usual(data.data)
+    if values.dtype.kind == "c":
+        raise InputError(
+            f"values are {values.dtype}: an assembly holds real numbers. Take their size "
+            "(abs(values)) or their phase, or make real and imaginary part units of their own."
+        )
+    if values.dtype.kind != "f":
+        raise InputError(
+            f"values are {values.dtype}: an assembly holds floats, with NaN for what was not "
+            "recorded. Convert them (values.astype('float32')) once you know that they are numbers."
+        )
+    if values is not data.data:
+        data = data.copy(data=values)
+    if isinstance(data.name, np.generic):
+        data = data.rename(data.name.item())
+    of_numpy = {key: v.item() for key, v in data.attrs.items() if isinstance(v, np.generic)}
+    return data.assign_attrs(of_numpy) if of_numpy else data
+
+
+def _checked_coordinate(key: object, coordinate: xr.DataArray) -> xr.DataArray:
+    if not isinstance(key, str):
+        raise InputError(
+            f"the name {key!r} of a coordinate is a {type(key).__name__}: names are strings; "
+            f"rename it (.rename({{{key!r}: {str(key)!r}}}))."
+        )
     if coordinate.ndim != 1:
         raise InputError(
             f"coordinate {key!r} has dims {coordinate.dims}: every label lies along one dim. Drop "
             f"it (.drop_vars({key!r})) or keep it in attrs."
         )
-    if len(getattr(coordinate.to_index(), "levels", ())):
+    index = coordinate.variable
+    if isinstance(index, xr.IndexVariable) and isinstance(index.to_index(), pd.MultiIndex):
         raise InputError(
             f"coordinate {key!r} is a MultiIndex, which no file format stores: make plain "
             f"coordinates of its levels (.reset_index({key!r})) and name each {coordinate.dims[0]}."
         )
     if not isinstance(coordinate.dtype, np.dtype):  # pandas has types that no file format stores
         coordinate = coordinate.copy(data=coordinate.to_numpy())
-    if coordinate.dtype.kind not in "biufOUTM":
+    dtype, attrs = coordinate.dtype, coordinate.attrs
+    of_numpy = {k: v.tolist() for k, v in attrs.items() if isinstance(v, np.generic | np.ndarray)}
+    if of_numpy:  # as netCDF files of other programs have them
+        coordinate = coordinate.assign_attrs(of_numpy)
+    if dtype.kind not in "biufOUTM":
         raise InputError(
-            f"coordinate {key!r} is {coordinate.dtype}: labels are plain strings, numbers or flags."
+            f"coordinate {key!r} is {dtype}: labels are plain strings, numbers or flags."
         )
-    if coordinate.dtype.kind not in "OT":
-        return coordinate
+    if dtype.kind not in "OT":
+        given = coordinate.values
+        plain = _in_nanoseconds(given) if dtype.kind == "M" else usual(given)
+        return coordinate if plain is given else coordinate.copy(data=plain)
     values = coordinate.values.tolist()
     other = next((value for value in values if not isinstance(value, str)), None)
     if other is not None or None in values:
@@ -97,7 +132,27 @@ def _checked_coordinate(key: str, coordinate: xr.DataArray) -> xr.DataArray:
             f"coordinate {key!r} holds {other!r} ({type(other).__name__}) among strings: "
             "labels are all strings or all numbers. Write '' where there is none."
         )
+    _check_no_null(key, values)
     return coordinate.copy(data=np.array(values, dtype=str))
+
+
+def _in_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
+    """Dates in the unit in which files are read; those that do not fit it stay as they are."""
+    if times.dtype == "datetime64[ns]":
+        return times
+    found = times.astype("datetime64[ns]")
+    return found if np.array_equal(found.astype(times.dtype), times, equal_nan=True) else times
+
+
+def _check_no_null(key: str, values: Sequence[Any]) -> None:
+    """Refuse the character that ends a string in numpy, which would cut a name short."""
+    cut = [value for value in values if isinstance(value, str) and "\0" in value]
+    if cut:
+        raise InputError(
+            f"{len(cut)} of {len(values)} strings of {key!r} hold the null character "
+            f"({', '.join(map(repr, cut[:3]))}), which numpy and files take for their end: "
+            "leave it out."
+        )
 
 
 def _check_names(data: xr.DataArray, dim: str) -> None:
@@ -122,20 +177,29 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
         )
 
 
-def _check_finite(data: xr.DataArray) -> None:
-    if data.chunks is not None:
-        return
-    for rows in row_blocks(data):
-        block = data.isel(stimulus=rows)
-        infinite = np.isinf(block.values)
-        if infinite.any():
-            first = dict(zip(block.dims, np.argwhere(infinite)[0].tolist(), strict=True))
-            raise InputError(
-                f"{int(infinite.sum())} or more values are infinite, the first at stimulus "
-                f"{block['stimulus'].values[first['stimulus']]!s}, unit "
-                f"{block['unit'].values[first['unit']]!s}: correct them, or set them to NaN if "
-                "they were not recorded."
-            )
+def check_finite(block: xr.DataArray) -> None:
+    """Check that no value is infinite.
+
+    Parameters
+    ----------
+    block : xarray.DataArray
+        In memory: an assembly's array, or some stimuli of it.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite; the message names its stimulus and unit.
+    """
+    infinite = np.isinf(block.values)
+    if infinite.any():
+        first = dict(zip(block.dims, np.argwhere(infinite)[0].tolist(), strict=True))
+        where = f" of {block.name}" if block.name else ""
+        raise InputError(
+            f"{int(infinite.sum())} or more values{where} are infinite, the first at stimulus "
+            f"{block['stimulus'].values[first['stimulus']]!s}, unit "
+            f"{block['unit'].values[first['unit']]!s}: correct them, or set them to NaN if "
+            "they were not recorded."
+        )
 
 
 def read_values(data: xr.DataArray) -> NDArray[Any]:
@@ -154,15 +218,18 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If they cannot be read from disk.
+        If they cannot be read from disk, or some are infinite.
     """
     try:
-        return np.asarray(data.values)
+        values = np.asarray(data.values)
     except (RuntimeError, OSError, ValueError) as error:
         raise InputError(
             f"the responses cannot be read from disk ({error}): the file is damaged or cut short; "
             "make or copy it again."
         ) from error
+    if data.chunks is not None:  # in memory, they were checked at construction
+        check_finite(data.copy(data=values))
+    return values
 
 
 def row_blocks(data: xr.DataArray) -> list[slice]:
@@ -222,6 +289,8 @@ def labels_along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> t
             f"{len(values)} values of {key!r} for {sizes[dim]} along {dim!r} (the array has "
             f"{dict(sizes)}): give one for each, or correct dims."
         )
+    if isinstance(values, list | tuple):
+        _check_no_null(key, values)
     return dim, values
 
 
@@ -250,11 +319,11 @@ def labels_of(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]
     if isinstance(label, tuple) and len(label) == 2 and label[0] in _DIMS:
         return labels_along(key, label[1], label[0], sizes)
     if np.ndim(label) == 0:
-        return "unit", [label] * sizes.get("unit", 0)
+        return labels_along(key, [label] * sizes.get("unit", 0), "unit", sizes)
     fits = [dim for dim in _DIMS[:2] if sizes.get(dim) == len(label)]
     if len(fits) != 1:
         raise InputError(
             f"{len(label)} values of {key!r} fit {' and '.join(fits) or 'no dim'} of "
             f"{dict(sizes)}: name the dim, {key}=('unit', values)."
         )
-    return fits[0], label
+    return labels_along(key, label, fits[0], sizes)

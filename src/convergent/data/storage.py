@@ -1,5 +1,9 @@
 """Labelled arrays on disk, as netCDF or zarr.
 
+Each label of an assembly is a coordinate of the file. Its name, its attributes and its place among
+the labels are kept as JSON in one attribute of it, ``label``, since the formats do not allow every
+name, and give some attributes a meaning of their own (``units``, ``scale_factor``).
+
 Zarr is imported only when it is needed, as its import is slow.
 """
 
@@ -7,15 +11,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples
 from ..base.files import write_whole
+from .assembly_checks import check_finite
 
 __all__ = [
     "CHECKSUM_BYTES",
@@ -27,6 +35,8 @@ __all__ = [
     "check_attrs",
     "chunk_sizes",
     "read_array",
+    "read_file",
+    "result_kind",
     "write_array",
     "write_zarr",
 ]
@@ -39,6 +49,8 @@ CHUNK_STIMULI = (32, 512)  # in a chunk, at least and at most
 
 CHECKSUM_BYTES = 4  # of a chunk
 FORMAT = 1
+_VALUES = "values"  # the variable of a file that holds the responses
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9]\w{,63}", re.ASCII)  # any format and file system takes it
 
 
 def write_array(data: xr.DataArray, path: Path) -> Path:
@@ -59,20 +71,27 @@ def write_array(data: xr.DataArray, path: Path) -> Path:
     Raises
     ------
     InputError
-        If the path has another suffix, or an attribute is not a plain value.
+        If the path has another suffix, or something would not be read back as it is: an attribute
+        that is not a plain value, a label that the format does not take, an infinite value.
     """
-    check_attrs(data.attrs)
-    if path.suffix == ".nc":
-        dataset = as_dataset(data, attributes_of(data))
-        encoding = _encoding(dataset)
-        encoding["values"]["fletcher32"] = True  # a checksum: damage is noticed when read
-        write_whole(
-            path, lambda part: dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-        )
-    elif path.suffix == ".zarr":
-        write_zarr(as_dataset(data, attributes_of(data)), path)
-    else:
+    if path.suffix not in {".nc", ".zarr"}:
         raise InputError(f"cannot save {path.name!r}: name it .nc (netCDF) or .zarr.")
+    check_attrs(data.attrs)
+    _check_texts(data, path.suffix)
+    dataset = as_dataset(data, attributes_of(data))
+    if data.chunks is not None:
+        dataset[_VALUES] = dataset[_VALUES].copy(data=_checked_blocks(data))
+    if path.suffix == ".zarr":
+        write_zarr(dataset, path)
+        return path
+    encoding = _encoding(dataset)
+    encoding[_VALUES]["fletcher32"] = True  # a checksum: damage is noticed when read
+
+    def write(part: Path) -> None:
+        dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+        _check_written(part, dataset)
+
+    write_whole(path, write)
     return path
 
 
@@ -103,9 +122,73 @@ def check_attrs(attrs: Mapping[Any, Any]) -> None:
 
 def _survives_json(value: object) -> bool:
     try:
-        return bool(json.loads(json.dumps(value)) == value)
-    except (TypeError, ValueError):
+        return _same(json.loads(json.dumps(value)), value)
+    except (TypeError, ValueError, RecursionError):
         return False
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether plain values are equal and of the same types throughout."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other or (one != one and other != other))  # NaN is NaN
+
+
+def _check_texts(data: xr.DataArray, suffix: str) -> None:
+    """Refuse names and attributes of labels that are not plain, and text that no file holds."""
+    if not _survives_json(data.name):
+        raise InputError(
+            f"the name {data.name!r} of the assembly is a {type(data.name).__name__}: give a "
+            "string, with .data.rename('NAME')."
+        )
+    for key, label in data.coords.items():
+        if not _survives_json(label.attrs):
+            raise InputError(
+                f"attrs of the coordinate {key!r} cannot be saved exactly "
+                f"({examples(label.attrs, 5)}): keep numbers, strings, lists and dicts with string "
+                "keys in them."
+            )
+        if label.dtype.kind == "M" and label.dtype != "datetime64[ns]":
+            raise InputError(
+                f"coordinate {key!r} holds dates before 1678 or after 2261, which files of "
+                "nanoseconds do not hold: make strings of them (.astype(str))."
+            )
+        if suffix == ".nc" and label.dtype.kind == "U":
+            refused = label.values[_unwritable(label.values)]
+            if len(refused):
+                raise InputError(
+                    f"{len(refused)} strings of {key!r} hold characters that netCDF does not take "
+                    f"(half of a surrogate pair, or a null character), the first is "
+                    f"{str(refused[0])!a}: leave them out, or save as .zarr."
+                )
+
+
+def _unwritable(texts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which strings hold surrogates, or a null character before their end."""
+    width = texts.dtype.itemsize // 4
+    codes = np.ascontiguousarray(texts).view(np.uint32).reshape(len(texts), width)
+    found = ((codes >= 0xD800) & (codes < 0xE000)).any(1)
+    return np.asarray(found | ((codes[:, :-1] == 0) & (codes[:, 1:] != 0)).any(1))
+
+
+def _checked_blocks(data: xr.DataArray) -> Any:
+    """Values on disk, each block of which is searched for infinite values when it is computed."""
+
+    def check(block: NDArray[Any], block_info: Any = None) -> NDArray[Any]:
+        if block_info:
+            ends = block_info[0]["array-location"]
+            places = {dim: slice(*end) for dim, end in zip(data.dims, ends, strict=True)}
+            check_finite(labels.isel(places).copy(data=block))
+        return block
+
+    stand_in = np.broadcast_to(np.zeros((), data.dtype), data.shape)  # takes no memory
+    names = {dim: data[dim] for dim in ("stimulus", "unit")}
+    labels = xr.DataArray(stand_in, names, data.dims, data.name)
+    return data.data.map_blocks(check, dtype=data.dtype, meta=data.data._meta)
 
 
 def attributes_of(data: xr.DataArray) -> dict[str, Any]:
@@ -119,18 +202,55 @@ def attributes_of(data: xr.DataArray) -> dict[str, Any]:
 
 def as_dataset(data: xr.DataArray, attrs: Mapping[str, Any]) -> xr.Dataset:
     """Dataset that is written for an assembly's array, with the attributes of the file."""
-    dataset = data.drop_attrs(deep=False).to_dataset(name="values")
-    dataset.attrs = dict(attrs)
-    for variable in dataset.variables.values():
-        variable.encoding = {}
-    return dataset
+    labels: dict[Any, xr.Variable] = {}
+    for place, (name, label) in enumerate(data.coords.items()):
+        plain = name != _VALUES and _PLAIN_NAME.fullmatch(str(name))
+        content = json.dumps({"name": name, "place": place, "attrs": label.attrs})
+        key = name if plain else f"_label{place}"
+        labels[key] = xr.Variable(label.dims, label.values, {"label": content})
+    values = xr.Variable(data.dims, data.data)
+    return xr.Dataset({_VALUES: values}, coords=labels, attrs=attrs)
+
+
+def _check_written(part: Path, dataset: xr.Dataset) -> None:
+    """Read the labels of a file that was just written, and refuse it if they differ."""
+    try:
+        written = _read_dataset(part, values=False)
+    except InputError as error:
+        raise InputError(
+            f"what was written to {part.name} cannot be read ({error.__cause__}), and was not "
+            "saved: make plain strings or numbers of its labels."
+        ) from error
+    lost = []
+    for key, label in dataset.coords.items():
+        found = written.variables.get(key)
+        if found is None or not _equal(found, label.variable):
+            lost.append(json.loads(label.attrs["label"])["name"])
+    if lost or written.attrs != dataset.attrs:
+        raise InputError(
+            f"{part.name} would not hold {examples(lost or ['name', 'attrs'])} as given, and was "
+            "not saved: rename these labels, or make them plain strings or numbers."
+        )
+
+
+def _equal(found: xr.Variable, given: xr.Variable) -> bool:
+    """Whether a label that was read is the one that was given; strings may be padded."""
+    if found.dims != given.dims or found.attrs != given.attrs:
+        return False
+    if found.dtype != given.dtype and {found.dtype.kind, given.dtype.kind} != {"U"}:
+        return False
+    return bool(np.array_equal(found.values, given.values, equal_nan=given.dtype.kind in "fM"))
 
 
 def _encoding(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:
+    of_kind: dict[str, dict[str, Any]] = {
+        "f": {"_FillValue": None},
+        "M": {"units": "nanoseconds since 1970-01-01", "dtype": "int64"},  # as numpy counts
+    }
     return {
-        key: {"_FillValue": None}
+        key: dict(of_kind[variable.dtype.kind])
         for key, variable in dataset.variables.items()
-        if variable.dtype.kind == "f"
+        if variable.dtype.kind in of_kind
     }
 
 
@@ -151,29 +271,36 @@ def write_zarr(dataset: xr.Dataset, path: Path, **options: Any) -> None:
         Replaced if it exists.
     **options
         As for `xarray.Dataset.to_zarr`; with ``compute=False`` dask values are not written.
+
+    Raises
+    ------
+    InputError
+        If labels would not be read back as they are.
     """
     from zarr.codecs import Crc32cCodec
 
-    array, encoding = dataset["values"], _encoding(dataset)
+    array, encoding = dataset[_VALUES], _encoding(dataset)
     n_stimuli, n_units, *rest = array.shape
     each = array.dtype.itemsize * math.prod(rest)
     chunks = (*chunk_sizes(n_stimuli, n_units, each), *rest)
-    encoding["values"] |= {"chunks": chunks, "compressors": (Crc32cCodec(),)}
+    encoding[_VALUES] |= {"chunks": chunks, "compressors": (Crc32cCodec(),)}
     if array.chunks is not None:  # two tasks of dask must not write to one chunk
-        dataset["values"] = array.chunk(dict(zip(array.dims, chunks, strict=True)))
+        dataset[_VALUES] = array.chunk(dict(zip(array.dims, chunks, strict=True)))
     with warnings.catch_warnings():  # strings have no Zarr 3 specification yet
         warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
-        write_whole(
-            path,
-            lambda part: dataset.to_zarr(
+
+        def write(part: Path) -> None:
+            dataset.to_zarr(
                 part,
                 zarr_format=3,
                 consolidated=False,
                 encoding=encoding,
                 write_empty_chunks=True,  # so that a missing chunk is a loss
                 **options,
-            ),
-        )
+            )
+            _check_written(part, dataset)
+
+        write_whole(path, write)
 
 
 def chunk_sizes(n_stimuli: int, n_units: int, each: int = 4) -> tuple[int, int]:
@@ -199,8 +326,41 @@ def chunk_sizes(n_stimuli: int, n_units: int, each: int = 4) -> tuple[int, int]:
     return min(stimuli, n_stimuli), min(max(row // each, 1), n_units)
 
 
+def read_file(path: Path) -> xr.DataArray | xr.Dataset:
+    """Read an assembly's array or a result, as `convergent.open` describes.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nc`` or ``.zarr``.
+
+    Returns
+    -------
+    xarray.DataArray
+        Of an assembly: in memory, or from ``.zarr`` on disk (dask).
+    xarray.Dataset
+        A result of a question, in memory.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is neither, or chunks are missing.
+    """
+    dataset = _read_dataset(path)
+    if result_kind(dataset) is not None:
+        return _as_result(dataset)
+    _check_kind(path, dataset)
+    if path.suffix == ".zarr":
+        _check_chunks(path)
+    attrs = json.loads(dataset.attrs["attrs"])
+    name = json.loads(dataset.attrs["name"])
+    values = dataset.variables[_VALUES]
+    # without a name, dask's own would be taken, so it is given afterwards
+    return xr.DataArray(values.data, _labels_of(dataset), values.dims, attrs=attrs).rename(name)
+
+
 def read_array(path: Path) -> xr.DataArray:
-    """Read the array of an assembly, as `convergent.open` describes.
+    """Read the array of an assembly.
 
     Parameters
     ----------
@@ -217,16 +377,47 @@ def read_array(path: Path) -> xr.DataArray:
     InputError
         If there is no such file, or it is not an assembly, or chunks are missing.
     """
-    dataset = _read_dataset(path)
-    _check_kind(path, dataset)
-    if path.suffix == ".zarr":
-        _check_chunks(path)
-    data: xr.DataArray = dataset["values"].rename(json.loads(dataset.attrs["name"]))
-    data.attrs = json.loads(dataset.attrs["attrs"])
-    return data
+    found = read_file(path)
+    if isinstance(found, xr.Dataset):
+        raise InputError(f"{path} holds a result of {result_kind(found)}, and no responses.")
+    return found
 
 
-def _read_dataset(path: Path) -> xr.Dataset:
+def result_kind(dataset: xr.Dataset) -> str | None:
+    """Name of the function that computed a result, by its provenance; None if it is no result."""
+    try:
+        return str(json.loads(dataset.attrs["provenance"])["kind"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _as_result(dataset: xr.Dataset) -> xr.Dataset:
+    """A result as it was computed: formats change the types of texts and of numbers in attrs."""
+    texts = {
+        key: variable.copy(data=np.array(variable.values.tolist(), dtype=str))
+        for key, variable in dataset.variables.items()
+        if variable.dtype.kind in "OT"
+    }
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in dataset.attrs.items()}
+    found = dataset.assign(texts).drop_encoding()
+    found.attrs = plain
+    return found
+
+
+def _labels_of(dataset: xr.Dataset) -> dict[str, xr.Variable]:
+    """Labels of an assembly by their own names, in their own order."""
+    found: list[tuple[int, str, xr.Variable]] = []
+    for key, variable in dataset.coords.variables.items():
+        # files of earlier versions have names and attributes as the format has them
+        of_file = {"name": str(key), "place": len(found), "attrs": variable.attrs}
+        own: Any = json.loads(variable.attrs["label"]) if "label" in variable.attrs else of_file
+        label = xr.Variable(variable.dims, variable.values, own["attrs"])
+        found.append((own["place"], own["name"], label))
+    return {name: label for _, name, label in sorted(found, key=lambda one: one[:2])}
+
+
+def _read_dataset(path: Path, values: bool = True) -> xr.Dataset:
+    """Read a file; with its labels only, where values are not needed."""
     if not path.exists():
         raise InputError(f"there is no {path}.")
     if path.suffix not in {".nc", ".zarr"}:
@@ -234,9 +425,14 @@ def _read_dataset(path: Path) -> xr.Dataset:
     try:
         if path.suffix == ".zarr":
             lazy: xr.Dataset = xr.open_zarr(path, consolidated=False)
+            if result_kind(lazy) is not None:
+                return lazy.load()
             return lazy.assign_coords({key: lazy[key].load() for key in lazy.coords})
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load() if "convergent_assembly" in dataset.attrs else dataset
+            if not values:
+                return dataset.drop_vars(_VALUES).load()
+            ours = "convergent_assembly" in dataset.attrs or result_kind(dataset) is not None
+            return dataset.load() if ours else dataset
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{path} is not a readable {path.suffix} file ({error}): it is damaged or cut short, "
@@ -257,7 +453,8 @@ def _check_kind(path: Path, dataset: xr.Dataset) -> None:
         )
     if "convergent_assembly" not in dataset.attrs:
         raise InputError(
-            f"{path} was not written by Assembly.save: read it with xarray and wrap the array, "
+            f"{path} was not written by Assembly.save: it is no result of convergent either. Read "
+            "it with xarray and wrap the array, "
             "convergent.Assembly(xarray.open_dataset(path)['name'])."
         )
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from ..base.errors import InputError
 from ..data.assembly import Assembly, images_of
+from ..data.assembly_checks import read_values
 from ..scoring.inputs import as_populations
 
 __all__ = ["best_stimuli"]
@@ -55,7 +56,7 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     )
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= len(names):
         raise InputError(f"k={k!r}: there are {len(names)} images, so give from 1 to {len(names)}.")
-    values = np.asarray(data.transpose("stimulus", "unit").values, dtype=np.float64)
+    values = read_values(data.transpose("stimulus", "unit")).astype(np.float64)
     by_name = np.argsort(np.argsort(assembly.stimuli))
     best = np.empty((values.shape[1], k), dtype=np.intp)
     for unit, column in enumerate(values.T):

@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
+from ..scoring.kinds import check_kind
 from ._assignment import LEAST_EFFECTIVE, MATCHINGS
 from ._two_populations import SIDES
 
@@ -52,6 +53,7 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
     InputError
         If the matches lack shuffles or a bootstrap, or a threshold is out of its range.
     """
+    check_kind(matches, "match_units", "features.unit_table")
     for name, value in (("alpha", alpha), ("shared", shared)):
         if not 0 < value < 1:
             raise InputError(f"{name}={value!r}: give a number between 0 and 1.")

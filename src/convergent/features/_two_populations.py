@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..base.arrays import Floats, is_silent
 from ..base.errors import InputError
 from ..data.assembly import Assembly
+from ..data.assembly_checks import read_values
 from ..protocol.folds import Folds
 from ..protocol.resampling import Splits
 from ..scoring.inputs import aligned, as_populations, check_complete, group_labels
@@ -215,7 +216,7 @@ def prepare(
 
 def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str | None) -> Units:
     check_complete(name, shared, side)
-    means = shared.average().data.values
+    means = read_values(shared.average().data)
     values = np.asarray(means, dtype=np.float64)
     if np.isnan(values).any():
         raise InputError(

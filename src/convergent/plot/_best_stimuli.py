@@ -16,6 +16,7 @@ from ..data.stimuli import Stimuli
 from ..features._best_stimuli import best_stimuli as find_best
 from ..features._match_tables import unit_table
 from ..features._two_populations import SIDES
+from ..scoring.kinds import check_kind
 from ._figure import Picture, hide_ticks, new_figure, side_label
 
 __all__ = ["best_stimuli"]
@@ -64,6 +65,7 @@ def best_stimuli(
         If a unit is silent or does not exist, an image is missing, `k` exceeds the number of
         images, or `patch` is out of its range.
     """
+    check_kind(found, "match_units", "plot.best_stimuli")
     if not 0 < patch <= 1:
         raise InputError(f"patch={patch!r}: give a share of the image, above 0 and up to 1.")
     table = unit_table(found)

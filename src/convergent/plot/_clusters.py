@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..features._two_populations import SIDES
+from ..scoring.kinds import check_kind
 from ._figure import (
     COLOURS,
     Picture,
@@ -41,7 +42,13 @@ def clusters(found: xr.Dataset) -> Picture:
         target units) over the correlation of its units paired one-to-one. A horizontal line ends at
         the correlation of pairs when the axes of one part are rotated. Left of the diagonal, the
         parts share a subspace, but not its axes.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(found, "clusters", "plot.clusters")
     figure = new_figure(12.4, 4)
     matrix, gap, parts = figure.subplots(1, 3, width_ratios=(1.2, 0.9, 1))
     _draw_sorted_correlations(figure, matrix, found)

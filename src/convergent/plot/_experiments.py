@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..base.arrays import Integers
+from ..scoring.kinds import check_kind
 from ._figure import (
     AGAINST_LABELS,
     COLOURS,
@@ -48,6 +49,11 @@ def hierarchy(results: xr.Dataset) -> Picture:
         Below, the depth of the best source layer over that of the target layer; if depths
         correspond, points lie on the diagonal.
 
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
+
     Examples
     --------
     >>> import convergent as cv
@@ -58,6 +64,7 @@ def hierarchy(results: xr.Dataset) -> Picture:
     ['target layer', 'depth of target layer (0 first, 1 last)']
     >>> figure.savefig("hierarchy.png")  # doctest: +SKIP
     """
+    check_kind(results, "hierarchy", "plot.hierarchy")
     metrics = results["metric"].values
     figure = new_figure(4.2 * len(metrics) + 0.4, 7.6)
     panels = figure.subplots(2, len(metrics), squeeze=False, height_ratios=(1.4, 1))
@@ -123,7 +130,13 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
         first (dark) to the last (light), with 95% intervals if the results have resamples: its
         score as a share of that on the control. Above, maps are fitted on the control stimuli;
         below, they are refitted on the stimuli of each level.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(results, "shift", "plot.shift")
     metrics, maps = results["metric"].values, results["map"].values
     figure = new_figure(3.6 * len(metrics) + 1.6, 5.6)
     panels = _panels_by_metric(figure, len(maps), metrics, unit)
@@ -182,7 +195,13 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
         range of the pairs, or the 95% interval if there is one pair with resamples. Dashed: the
         ceiling, mean over layers; dotted: chance; black: accuracy of the networks. Steps stand at
         their square roots, so that the first epoch is visible.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(results, "trajectory", "plot.trajectory")
     metrics, others = results["metric"].values, results["against"].values
     figure = new_figure(3.6 * len(metrics) + 2.2, 6.2)
     panels = _panels_by_metric(figure, len(others), metrics, unit)

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from ..experiments.kapoor2025.verdicts import Findings, matched, mean_drop_slope
 from ..scoring.jackknife import over_networks
+from ..scoring.kinds import check_type
 from ._figure import (
     AGAINST_LABELS,
     COLOURS,
@@ -44,7 +45,13 @@ def findings(found: Findings) -> dict[str, Picture]:
         Figures by name: ``metrics``, ``correspondence``, ``training`` and ``shift``. Bands and bars
         are 95% confidence intervals for other seeds of the networks, if there are three seeds or
         more.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_type(found, Findings, "plot.findings", "convergent.findings")
     draw: dict[str, Callable[[Findings], Picture]] = {
         "metrics": _metrics,
         "correspondence": _correspondence,

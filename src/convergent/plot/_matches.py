@@ -12,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ..features._match_tables import SHARED, unit_table
 from ..features._two_populations import SIDES
+from ..scoring.kinds import check_kind
 from ._figure import (
     CLASS_COLOURS,
     COLOURS,
@@ -44,7 +45,13 @@ def activation_spectra(correlations: xr.Dataset) -> Picture:
     Picture
         A `matplotlib.figure.Figure`: lines are means over stimuli; bands are one standard deviation
         to either side.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(correlations, "correlations", "plot.activation_spectra")
     figure = new_figure(6.4, 3.6)
     panel = figure.subplots()
     for side, colour in zip(SIDES, COLOURS, strict=False):
@@ -79,7 +86,13 @@ def correlation_matrices(correlations: xr.Dataset) -> Picture:
         source and target, and within the target. Above, units are in their original order. Below,
         they are in the order of their bipartite matching, the most correlated pair first, so that
         partners stand on the diagonal.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(correlations, "correlations", "plot.correlation_matrices")
     figure = new_figure(9.6, 6.6)
     panels = figure.subplots(2, 3)
     source, target = (correlations.attrs[side] for side in SIDES)
@@ -138,6 +151,7 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
     InputError
         If there are no shuffles or no bootstrap, or if a threshold is not between 0 and 1.
     """
+    check_kind(found, "match_units", "plot.matches")
     table = unit_table(found, alpha=alpha, shared=shared)
     figure = new_figure(9.6, 5)
     panels = figure.subplots(2, 2, sharey="row", height_ratios=(5, 1))

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..features._overview_tables import Overview
+from ..scoring.kinds import check_kind, check_type
 from ._clusters import clusters
 from ._figure import (
     CLASS_COLOURS,
@@ -43,7 +44,13 @@ def locality(found: xr.Dataset) -> Picture:
         A `matplotlib.figure.Figure`. Left, scores of soft matching for the original units and for
         random rotations of them. Right, the effective number of source units that correspond to a
         target unit, on a scale from one unit (0) to all units (1).
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(found, "local_or_distributed", "plot.locality")
     figure = new_figure(9.6, 3.8)
     axes, scale = figure.subplots(1, 2)
     layers = found["layer"].values
@@ -74,7 +81,13 @@ def overview(found: Overview) -> Picture:
         partly shared and unique; correlations between the two parts of clusters, and between their
         units; correlations of predictions from one, few and all units; and the effective number of
         units, from local (0) to distributed (1).
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_type(found, Overview, "plot.overview", "features.overview")
     numbers = found.layers
     layers = numbers["layer"].values
     figure = new_figure(max(8.0, 1.0 * len(layers) + 6), 7)
@@ -129,7 +142,13 @@ def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
     -------
     dict of Picture
         Figures by name.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_type(found, Overview, "plot.layer_figures", "features.overview")
     of = found.steps[layer]
     return {
         "activation-spectra": activation_spectra(of["correlations"]),

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from ..features._two_populations import SIDES
+from ..scoring.kinds import check_kind
 from ._figure import (
     COLOURS,
     MODELS,
@@ -42,7 +43,13 @@ def sparse_prediction(prediction: xr.Dataset) -> Picture:
         source units. Middle, the number of source units in the smallest set whose error is within
         one standard error of the least. Right, correlations of predictions from one, few and all
         source units, sorted by the last.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(prediction, "sparse_prediction", "plot.sparse_prediction")
     figure = new_figure(12, 3.8)
     path, count, curves = figure.subplots(1, 3)
     mean = prediction.mean("fold")
@@ -115,7 +122,13 @@ def partial_matching(found: xr.Dataset) -> Picture:
         A `matplotlib.figure.Figure`. Left, the score over the matched share, and the best share,
         beyond which units match worse than the mean. Right, how much of each unit is matched (mean
         over shares), from the most to the least.
+
+    Raises
+    ------
+    InputError
+        If the result is of another kind.
     """
+    check_kind(found, "partial_matching", "plot.partial_matching")
     figure = new_figure(8.6, 3.6)
     curve, units = figure.subplots(1, 2)
     _draw_shares(curve, found)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Floats
 from ..base.errors import InputError
+from ..scoring.kinds import check_kind
 from ..scoring.results import included_units
 from ..scoring.tables import best, summary
 from ._figure import (
@@ -50,7 +51,7 @@ def scores(results: xr.Dataset) -> Picture:
     Raises
     ------
     InputError
-        If there are no scores to draw.
+        If the result is of another kind, or there are no scores to draw.
 
     Examples
     --------
@@ -62,6 +63,7 @@ def scores(results: xr.Dataset) -> Picture:
     ['V4: 8 units']
     >>> figure.savefig("scores.png")  # doctest: +SKIP
     """
+    check_kind(results, "score", "plot.scores")
     table = summary(results)
     if table.empty:
         raise InputError("there are no scores to draw.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from .. import plot
+from ..scoring.kinds import check_kind
 from ..scoring.tables import summary
 from .page import write_page
 
@@ -35,8 +36,9 @@ def score_page(scores: xr.Dataset, path: str | os.PathLike[str], title: str | No
     Raises
     ------
     InputError
-        If there are no scores to draw.
+        If the result is of another kind, or there are no scores to draw.
     """
+    check_kind(scores, "score", "report")
     usual = "Scores on simulated data" if scores.attrs.get("simulated") else "Scores"
     return write_page(
         path,

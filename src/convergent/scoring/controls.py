@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..base.draws import random_rotation
 from ..base.errors import InputError
 from ..data.assembly import Assembly, images_of
+from ..data.assembly_checks import read_values
 
 __all__ = ["Populations", "rotated", "shuffled"]
 
@@ -150,7 +151,7 @@ def _rotated_together(
             f"{layer!r} has from {counts[0]} to {counts[-1]} units: populations of different "
             "size cannot be rotated in the same way, so rotate each alone."
         )
-    together = np.concatenate([np.asarray(data.values, np.float64) for data in averages])
+    together = np.concatenate([read_values(data).astype(np.float64) for data in averages])
     values = _turned(together, np.random.default_rng(seed))
     units = [f"rotated{i}" for i in range(counts[0])]
     ends = np.cumsum([data.sizes["stimulus"] for data in averages])[:-1]

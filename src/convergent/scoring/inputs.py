@@ -138,7 +138,7 @@ def check_complete(name: str, assembly: Assembly, side: str = "source") -> None:
     """
     data = assembly.average().data
     if data.chunks is None:
-        missing = int(np.isnan(data.values.sum(0)).sum())
+        missing = int(np.isnan(data.values.min(0)).sum())  # a sum could be infinite, or NaN
         if missing:
             raise InputError(
                 f"{side} {name!r} has NaN in {missing} of {data.sizes['unit']} units, and "
@@ -184,8 +184,8 @@ def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[
         if "time" in assembly.data.dims:
             raise InputError(
                 f"{side} {name!r} has {assembly.data.sizes['time']} time bins, and a score "
-                'compares stimuli x units: average them, Assembly(a.data.mean("time")), or score '
-                "each bin."
+                "compares stimuli x units: average them, Assembly(a.data.mean('time', "
+                "dtype='float64')), or score each bin."
             )
     return several
 

@@ -23,6 +23,7 @@ from ..statistics.inference import (
     p_permutation,
     spread,
 )
+from .kinds import check_kind
 from .results import aggregate, included_units
 
 __all__ = ["against", "best", "differences", "summary"]
@@ -64,6 +65,11 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
         - ``p_shuffle``: (1 + number of shuffles that score at least as high) / (1 + number of
           shuffles), if the scores were shuffled.
 
+    Raises
+    ------
+    InputError
+        If the result is of another question.
+
     Notes
     -----
     A unit's own r / ceiling is wrong in one direction where its reliability is low: the estimate
@@ -90,6 +96,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
        metric source target     r  n_units
     0  linear  layer     V4  0.45        3
     """
+    check_kind(scores, "score", "summary")
     resampled = None if "n_drawn" not in scores else _Resampled(scores)
     scores = aggregate(scores)
     rows = []
@@ -155,7 +162,7 @@ def differences(
     Raises
     ------
     InputError
-        If the scores were not bootstrapped, or a name is unknown.
+        If the result is of another question or was not bootstrapped, or a name is unknown.
 
     Examples
     --------
@@ -175,6 +182,7 @@ def differences(
        metric target  first second  difference
     0  linear     V4  early   late       -0.52
     """
+    check_kind(scores, "score", "differences")
     resampled = _Resampled(scores)
     _check("between", between, _LABELS)
     _check("value", value, _VALUES)
@@ -233,7 +241,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     Raises
     ------
     InputError
-        If the scores were not bootstrapped.
+        If the result is of another question or was not bootstrapped.
 
     References
     ----------
@@ -258,6 +266,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     0  early  0.16    0.52       False
     1   late  0.68    0.00        True
     """
+    check_kind(scores, "score", "best")
     resampled = _Resampled(scores)
     _check("value", value, _VALUES)
     sources = resampled.labels["source"]
@@ -303,7 +312,7 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If there is no control, or a control lacks a score.
+        If there is no control, a control lacks a score, or a result is of another question.
 
     Examples
     --------
@@ -322,6 +331,8 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
       source     r  control_mean    p  n_controls
     0  layer  0.49         -0.05  0.2           4
     """
+    for result in (scores, *controls):
+        check_kind(result, "score", "against")
     if not controls:
         raise InputError("there is no control: give the scores of one or more, in a list.")
     tables = [summary(control).set_index(list(_LABELS))["r"] for control in controls]

@@ -135,6 +135,9 @@ def test_objects_are_not_unpickled(tmp_path, suffix):
 
 
 def test_integers(tmp_path):
+    np.save(tmp_path / "waves.npy", np.ones((4, 3), complex))
+    with pytest.raises(InputError, match="values are complex128: an assembly holds real numbers"):
+        from_npy(tmp_path / "waves.npy", stimuli=list("abcd"), dims=("stimulus", "unit"))
     np.save(tmp_path / "counts.npy", np.ones((4, 3), int))
     with pytest.raises(InputError, match=r"values are int64: .*astype\('float32'\)"):
         from_npy(tmp_path / "counts.npy", stimuli=STIMULI, dims=DIMS[:2])

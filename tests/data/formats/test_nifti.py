@@ -303,6 +303,31 @@ def test_images_that_are_not_volumes(table, images, message):
         from_nifti(images, table)
 
 
+@pytest.mark.parametrize("axes", [(1, 6), (6, 1), (1, 1, 6), (1, 6, 1)])
+def test_axes_of_one_volume_are_left_out(tmp_path, table, volumes, mask, axes):
+    nib.save(image(volumes.reshape(*SHAPE, *axes)), tmp_path / "bold.nii")
+    found = from_nifti(tmp_path / "bold.nii", table, mask=image(mask.astype("uint8")))
+    np.testing.assert_array_equal(found.data.values, expected(volumes, mask))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["complex64", "complex128", [("R", "u1"), ("G", "u1"), ("B", "u1")]]
+)
+def test_values_that_are_no_real_numbers(tmp_path, table, volumes, dtype):
+    values = (
+        (volumes + 1j).astype(dtype) if isinstance(dtype, str) else np.zeros(volumes.shape, dtype)
+    )
+    nib.save(image(values), tmp_path / "bold.nii.gz")
+    several = [image(values[..., i]) for i in range(len(SHOWN))]
+    for given in (tmp_path / "bold.nii.gz", image(values), several):
+        with pytest.raises(
+            InputError, match=r"holds (complex|\[).*: an assembly holds real numbers"
+        ):
+            from_nifti(given, table)
+    with pytest.raises(InputError, match="an assembly holds real numbers"):
+        from_nifti(image(volumes), table, mask=several[0])
+
+
 def test_infinite_response(table, volumes):
     volumes[1, 2, 0, 3] = np.inf
     with pytest.raises(InputError, match="infinite, the first at stimulus tree, unit voxel-1-2-0"):

@@ -53,7 +53,8 @@ def from_npy(
     Returns
     -------
     Assembly
-        In memory, with the dtype of the file.
+        In memory, with the dtype of the file, in the byte order of this machine; extended
+        precision becomes float64.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def from_npy(
             "else; copy it again, or save it again with numpy.save."
         ) from error
     return Assembly.from_array(
-        array.astype(array.dtype.newbyteorder("="), copy=False),
+        array,
         stimuli=stimuli.names if isinstance(stimuli, Stimuli) else stimuli,
         units=units,
         dims=dims,

@@ -44,7 +44,8 @@ def from_nifti(
     Parameters
     ----------
     images : path, nibabel image, or several
-        A 4-D image, or several 3-D images.
+        A 4-D image, or several 3-D images; further axes of one volume, as in (x, y, z, 1, t), are
+        left out. Values are real numbers.
     table : pandas.DataFrame, or path of a CSV or TSV file
         One row per volume, in the order of the volumes. Column ``stimulus`` names the stimulus;
         column ``repeat``, if there is one, numbers the presentations of a stimulus, which are
@@ -73,8 +74,8 @@ def from_nifti(
     Raises
     ------
     InputError
-        If a file is no image or is cut short, if table, mask or labels do not fit the images, or
-        no voxel is left.
+        If a file is no image or is cut short, if its values are complex or colours, if table, mask
+        or labels do not fit the images, or no voxel is left.
 
     See Also
     --------
@@ -250,7 +251,8 @@ def _volumes(
     """Find an image with the grid of the volumes, and the image and index of each volume."""
     if isinstance(images, str | os.PathLike | SpatialImage):
         image = _load(images)
-        if len(image.shape) != 4:
+        times = image.shape[3:]
+        if not times or sum(size > 1 for size in times) > 1:
             raise InputError(
                 f"{_called(image)} has shape {image.shape}: give a 4-D image, whose last axis "
                 "numbers the volumes, or a list of 3-D images."
@@ -259,7 +261,7 @@ def _volumes(
         # a file that stays open is decompressed once, and not once for each volume
         if path and nib.is_proxy(image.dataobj):  # type: ignore[no-untyped-call]
             opened = _load(path, keep_file_open=True)
-        return image, [(opened, (..., i)) for i in range(image.shape[3])]
+        return image, [(opened, (..., *place)) for place in np.ndindex(*times)]
     listed = [_load(image) for image in images]
     if not listed:
         raise InputError("the list of images is empty: give one 3-D image for each volume.")
@@ -354,12 +356,19 @@ def _load(source: _File | SpatialImage, **options: Any) -> SpatialImage:
 def _read(image: SpatialImage, index: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """Read one volume; the image itself does not keep it in memory."""
     try:
-        return np.asarray(image.dataobj[index]).reshape(shape)
+        values = np.asarray(image.dataobj[index])
     except _DAMAGE as error:
         raise InputError(
             f"{_called(image)} cannot be read to its end ({error}): it is damaged or cut short; "
             "copy it again."
         ) from error
+    if values.dtype.kind not in "biuf":
+        raise InputError(
+            f"{_called(image)} holds {values.dtype}: an assembly holds real numbers. Save the "
+            "magnitude (numpy.abs) or the phase (numpy.angle) of complex values, or one channel of "
+            "colours, as an image of its own."
+        )
+    return values.reshape(shape)
 
 
 def _called(image: SpatialImage) -> str:
