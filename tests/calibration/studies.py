@@ -21,6 +21,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import perfect
 from scipy import stats
 from simulations import (
     draw_latents,
@@ -130,6 +131,8 @@ def one_experiment(study: str, condition: Condition, number: int) -> Rows:
     with warnings.catch_warnings():
         # at the strongest noise chance makes some reliability negative: counted in n_units
         warnings.filterwarnings("ignore", ".*the ceiling is not above 0", UserWarning)
+        warnings.filterwarnings("ignore", ".*has no normalized score", UserWarning)
+        warnings.filterwarnings("ignore", ".*more units than stimuli", UserWarning)
         rows = STUDIES[study].experiment(condition.rng(number), **condition.settings)
     return [{"experiment": number} | row for row in rows]
 
@@ -187,6 +190,35 @@ def summarize_perfect(rows):
     few = (table["n_stimuli"] >= FEW_STIMULI) & (table["ceiling"] == "attainable")
     table["wanted_within"] = np.where(many, CLOSE_WITH_MANY, np.where(few, CLOSE_WITH_FEW, np.nan))
     return _judged(table, np.abs(table["off_by"]) - table["wanted_within"])
+
+
+def _reliability_conditions(asked):
+    settings = perfect.reliability_settings()
+    return [Condition(name, each, asked) for name, each in settings.items()]
+
+
+def summarize_reliability(rows):
+    """Mean over the experiments that give a number, and the share of these."""
+    by = ["reliability", "n_stimuli", "repeats"]
+    groups = rows.groupby(by, sort=False)["normalized"]
+    table = groups.agg(
+        experiments="size", given="count", normalized="mean", median="median", error="sem"
+    ).reset_index()
+    table["given"] /= table["experiments"]
+    return _judged(table, np.abs(table["normalized"] - 1) - CLOSE_WITH_FEW)
+
+
+def _response_conditions(asked):
+    settings = perfect.response_settings()
+    number = max(2, asked // 8)
+    return [Condition(name, each, number) for name, each in settings.items()]
+
+
+def summarize_responses(rows):
+    """Mean over experiments of the normalized score of a perfect model, with its error."""
+    groups = rows.groupby(["responses", "signal", "n_stimuli", "metric"], sort=False)["normalized"]
+    table = groups.agg(experiments="count", normalized="mean", error="sem").reset_index()
+    return _judged(table, np.abs(table["normalized"] - 1) - CLOSE_WITH_MANY)
 
 
 def _subject_conditions(asked):
@@ -582,6 +614,18 @@ STUDIES = {
         _ceiling_conditions,
         perfect_model,
         summarize_perfect,
+    ),
+    "reliability": Study(
+        "What does a perfect model score at any reliability, normalized by the aggregate?",
+        _reliability_conditions,
+        perfect.perfect_without_fit,
+        summarize_reliability,
+    ),
+    "responses": Study(
+        "What does a perfect model score under the attainable ceiling?",
+        _response_conditions,
+        perfect.perfect_of_kind,
+        summarize_responses,
     ),
     "inter-subject": Study(
         "What does a perfect model score, normalized by how well subjects predict each other?",

@@ -64,6 +64,23 @@ def test_attainable_mends_what_few_stimuli_cost(pool, noise):
         assert (off["linear"] < -0.01) & (off["linear"] < mended["off_by"]["linear"])
 
 
+@pytest.mark.parametrize("c", [0.2, 0.9, studies.perfect.MIXED])
+def test_a_perfect_model_scores_1_at_any_reliability(pool, c):
+    settings = {"reliability": c, "n_stimuli": 60, "repeats": 4}
+    rows = rows_of("reliability", 30, pool, **settings)
+    table = studies.summarize_reliability(rows).iloc[0]
+    assert table["given"] == 1
+    assert abs(table["normalized"] - 1) < studies.CLOSE_WITH_FEW + ERRORS * table["error"]
+
+
+@pytest.mark.parametrize("kind", ["Poisson", "ReLU"])
+def test_attainable_knows_the_distributions_of_responses(pool, kind):
+    settings = {"responses": kind, "n_stimuli": 200, "signal": "30 units"}
+    table = summary_of("responses", 4, pool, **settings)
+    off = (table["normalized"] - 1).abs()
+    assert (off < studies.CLOSE_WITH_MANY + ERRORS * table["error"].max()).all(), table
+
+
 def test_other_subjects_are_no_limit_for_a_perfect_model(pool):
     table = summary_of("inter-subject", 6, pool, n_stimuli=300, noise=1.0)
     other = table[table["ceiling"] == "inter-subject"]["normalized"]
@@ -170,6 +187,8 @@ def test_tables_and_figures_of_all_studies(pool, tmp_path):
     both = drawn | {"subjects": 0}
     tiny = {
         "ceilings": {"n_stimuli": 30, "noise": 0.5, "ceilings": list(studies.CEILINGS)},
+        "reliability": {"reliability": 0.5, "n_stimuli": 30, "repeats": 2},
+        "responses": {"responses": "Poisson", "n_stimuli": 30, "signal": "30 units"},
         "inter-subject": {"n_stimuli": 30, "noise": 0.5},
         "self": {"n_stimuli": 30, "n_units": 10},
         "coverage": both | {"ceiling": "split-half"},
