@@ -11,6 +11,7 @@ from .base.arrays import Floats
 from .base.draws import random_rotation
 from .base.errors import InputError
 from .data.assembly import Assembly
+from .data.contents import COORDINATE
 from .images.scenes import natural_images
 
 __all__ = ["convergent_pair", "natural_images", "recording"]
@@ -84,6 +85,8 @@ def recording(
     signal = _read_out(features, n_units, inputs, rng)
     size = np.exp(rng.uniform(np.log(noise[0]), np.log(noise[1]), n_units))
     trials = signal[:, :, None] + size[:, None] * rng.standard_normal((*signal.shape, repeats))
+    contents = features.data.coords.get(COORDINATE)
+    images = {} if contents is None else {COORDINATE: ("stimulus", contents.values)}
     return Assembly.from_array(
         trials.astype(np.float32),
         dims=("stimulus", "unit", "repeat"),
@@ -93,6 +96,7 @@ def recording(
         attrs={"simulated": True},
         noise=("unit", size),
         reliability=("unit", 1 / (1 + size**2 / repeats)),
+        **images,
         **(labels or {}),
     )
 

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples
+from .names import one_spelling
 
 __all__ = [
     "BLOCK_BYTES",
@@ -67,6 +68,7 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
         data = data.assign_coords({key: _checked_coordinate(str(key), coordinate)})
     for dim in _DIMS[:2]:
         _check_names(data, dim)
+    data = _with_one_spelling(data)
     _check_finite(data)
     return data.transpose(*(dim for dim in _DIMS if dim in data.dims))
 
@@ -120,6 +122,17 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
             f"{dim} once"
             + ("; presentations of one stimulus go along 'repeat'." if dim == "stimulus" else ".")
         )
+
+
+def _with_one_spelling(data: xr.DataArray) -> xr.DataArray:
+    """Write accents in names of stimuli in one way, so that names match."""
+    names = data["stimulus"].values.tolist()
+    composed = [one_spelling(name) for name in names]
+    if composed == names:
+        return data
+    data = data.assign_coords(stimulus=data["stimulus"].copy(data=np.array(composed)))
+    _check_names(data, "stimulus")  # two names may be one now
+    return data
 
 
 def _check_finite(data: xr.DataArray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples, unknown
-from ..data.assembly import Assembly, align, images_of
+from ..data.assembly import Assembly, align_named, images_of
 from ..metrics.base import Metric
 from ..metrics.circular_shifts import CircularShifts
 from ..metrics.population import Population
@@ -210,7 +210,7 @@ def aligned(
     InputError
         If no stimulus is shared, or a stimulus differs in content.
     """
-    both = align(*sources.values(), *targets.values())
+    both = align_named([*sources, *targets], [*sources.values(), *targets.values()])
     return (
         dict(zip(sources, both[: len(sources)], strict=True)),
         dict(zip(targets, both[len(sources) :], strict=True)),

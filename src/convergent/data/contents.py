@@ -1,0 +1,113 @@
+"""Contents of stimuli: hashes that tell apart different images of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..base.errors import InputError, examples
+from .stimuli import Stimuli
+
+__all__ = ["COORDINATE", "check_contents", "contents_of", "with_contents"]
+
+COORDINATE = "stimulus_sha256"
+
+
+def contents_of(stimuli: Stimuli, names: Sequence[str], *, opened: bool = False) -> list[str]:
+    """Hashes of some stimuli.
+
+    Parameters
+    ----------
+    stimuli : Stimuli
+        The images.
+    names : sequence of str
+        Names of stimuli.
+    opened : bool
+        Whether images have been opened, so that the hash of their pixels is known as well. Without
+        it, a file is hashed and not decoded, and what was opened before makes no difference.
+
+    Returns
+    -------
+    list of str
+        One for each name; '' if there is no such stimulus.
+    """
+    known = set(stimuli.names)
+    found = [stimuli.content(name) if name in known else "" for name in names]
+    return found if opened else [content.partition(" ")[0] for content in found]
+
+
+def with_contents(data: xr.DataArray, stimuli: Stimuli, *, opened: bool = False) -> xr.DataArray:
+    """Label responses with the hashes of the stimuli.
+
+    Parameters
+    ----------
+    data : xarray.DataArray
+        With names along ``stimulus``.
+    stimuli : Stimuli
+        The images.
+    opened : bool
+        As for `contents_of`.
+
+    Returns
+    -------
+    xarray.DataArray
+        The same with the coordinate ``stimulus_sha256``, '' where the image is not known.
+    """
+    found = contents_of(stimuli, data["stimulus"].values.tolist(), opened=opened)
+    return data.assign_coords({COORDINATE: ("stimulus", np.array(found, dtype=str))})
+
+
+def check_contents(names: Sequence[str], arrays: Sequence[xr.DataArray]) -> None:
+    """Refuse populations that have other images under the same names.
+
+    Hashes are compared where both populations have one of the same kind: of the file, or of its
+    pixels. An image is the same if one of them is.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the populations in messages.
+    arrays : sequence of xarray.DataArray
+        Their responses to the same stimuli, in the same order.
+
+    Raises
+    ------
+    InputError
+        If an image differs.
+    """
+    distinct: list[tuple[str, NDArray[Any]]] = []
+    for name, data in zip(names, arrays, strict=True):
+        label = data.coords.get(COORDINATE)
+        if label is None or label.dims != ("stimulus",) or label.dtype.kind != "U":
+            continue
+        hashes = label.values
+        if any(np.array_equal(hashes, other) for _, other in distinct):
+            continue
+        for owner, other in distinct:
+            pairs = zip(data["stimulus"].values.tolist(), hashes, other, strict=True)
+            differ = [stimulus for stimulus, one, two in pairs if _differ(str(one), str(two))]
+            if differ:
+                raise _other_images(owner, name, differ, len(hashes))
+        distinct.append((name, hashes))
+
+
+def _differ(one: str, other: str) -> bool:
+    if one == other:
+        return False
+    mine, others = (dict(part.split(":", 1) for part in each.split()) for each in (one, other))
+    both = mine.keys() & others.keys()
+    return bool(both) and all(mine[kind] != others[kind] for kind in both)
+
+
+def _other_images(one: str, other: str, differ: Sequence[str], n: int) -> InputError:
+    return InputError(
+        f"{one} and {other} were shown different images under the same names: {len(differ)} of {n} "
+        f"stimuli differ in content ({examples(differ)}). Sessions often use the same names for "
+        "different images: give the images that belong to the responses. If they do show the same "
+        "(images that were saved in another format, for example), leave out the hashes of one "
+        f"side: Assembly(a.data.drop_vars({COORDINATE!r}))."
+    )
