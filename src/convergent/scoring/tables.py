@@ -51,7 +51,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
 
         - ``metric``, ``source``, ``target``: names;
         - ``r``, ``ceiling``, ``normalized``, ``explained_variance``, ``reliability``: aggregates;
-        - ``n_stimuli``: number of stimuli;
+        - ``n_stimuli``: number of stimuli of the target;
         - ``n_units``: number of units in the aggregate;
         - ``n_units_excluded``: number of units that are left out of it;
         - ``r_low``, ``r_high``, ``normalized_low``, ``normalized_high``: ends of the confidence
@@ -76,14 +76,14 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
     """
     resampled = None if "n_drawn" not in scores else _Resampled(scores)
     scores = aggregate(scores)
-    rows = []
+    rows, n_stimuli = [], scores.attrs["n_stimuli"]  # of each target, where they differ
     for labels in _all_labels(scores):
         part = scores.sel(labels)
         numbers = {
             name: float(part[name])
             for name in ("r", "ceiling", "normalized", "explained_variance", "reliability")
         }
-        row = labels | numbers | {"n_stimuli": int(scores.attrs["n_stimuli"])}
+        row = labels | numbers | {"n_stimuli": int(part.coords.get("n_stimuli", n_stimuli))}
         row |= {name: int(part[name]) for name in ("n_units", "n_units_excluded")}
         if resampled is not None:
             for name in _VALUES:
