@@ -15,6 +15,7 @@ from torch import nn
 
 import convergent as cv
 from convergent import Assembly, InputError, Network, Stimuli, align
+from convergent.data.pictures import Pictures
 
 N = 24
 NAMES = [f"image{i:04d}.png" for i in range(N)]
@@ -70,9 +71,6 @@ def recording(stimuli, name="V4"):
     )
 
 
-KINDS = ["folder", "zip", "arrays"]
-
-
 @pytest.mark.parametrize(("ours", "theirs"), [("folder", "zip"), ("arrays", "zip")])
 def test_layers_of_two_sessions_are_not_compared(layers, ours, theirs):
     one, same, other = layers(ours, 0), layers(theirs, 0), layers(theirs, 1)
@@ -82,10 +80,12 @@ def test_layers_of_two_sessions_are_not_compared(layers, ours, theirs):
         cv.compare(one, other, folds=cv.Folds(3))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_recording_of_another_session_is_refused(places, layers, kind):
-    session = recording(places[kind, 0]())
-    own, other = layers(kind, 0), layers(kind, 1)
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("folder", "arrays"), ("zip", "folder"), ("arrays", "zip")]
+)
+def test_a_recording_of_another_session_is_refused(places, layers, ours, theirs):
+    session = recording(places[ours, 0]())
+    own, other = layers(theirs, 0), layers(theirs, 1)
     settings = {"metrics": "linear", "folds": cv.Folds(3)}
     cv.score(own, session, **settings)
     with pytest.raises(InputError, match=rf"0 and V4 were shown different images {OTHER}"):
@@ -97,12 +97,41 @@ def test_a_recording_of_another_session_is_refused(places, layers, kind):
     np.testing.assert_array_equal(found["r"], cv.score(other, same, **settings)["r"])
 
 
-def test_hashes_of_files_are_taken_without_decoding(places, monkeypatch):
-    stimuli = places["folder", 0]()
-    monkeypatch.setattr(Image, "open", None)
-    session = recording(stimuli)
-    assert all(label.startswith("file:") for label in session.data[LABEL].values)
-    assert len(set(session.data[LABEL].values)) == N
+def test_few_files_are_decoded_for_responses_alone(tmp_path, monkeypatch):
+    names = [f"{i:04d}.png" for i in range(150)]
+    for i, name in enumerate(names):
+        (tmp_path / name).write_bytes(png(np.full((2, 2), i, np.uint8)))
+    decoded, original = [], Pictures.from_file
+
+    def counting(self, name, content):
+        decoded.append(name)
+        return original(self, name, content)
+
+    monkeypatch.setattr(Pictures, "from_file", counting)
+    stimuli = Stimuli.from_folder(tmp_path)
+    session = Assembly.from_array(np.eye(150), stimuli=stimuli.in_order(names))
+    labels = session.data[LABEL].values.tolist()
+    assert 0 < len(decoded) <= 64
+    assert [name for name, label in zip(names, labels, strict=True) if " " in label] == decoded
+    assert len({label.split()[0] for label in labels}) == 150
+    # layers of arrays have no files, and a few pixels are enough to tell another session
+    images = [np.asarray(stimuli[name]) for name in names]
+    align(session, Assembly.from_array(np.eye(150), stimuli=Stimuli.from_arrays(images, names)))
+    other = Stimuli.from_arrays([image + 1 for image in images], names)
+    with pytest.raises(InputError, match="of 150 stimuli differ in content"):
+        align(session, Assembly.from_array(np.eye(150), stimuli=other))
+    # files that were saved anew are the same, unless few are
+    for i, name in enumerate(names):
+        Image.fromarray(np.full((2, 2), i, np.uint8)).save(tmp_path / name, compress_level=0)
+    copies = Assembly.from_array(np.eye(150), stimuli=Stimuli.from_folder(tmp_path))
+    align(session, copies)
+    one = copies.data[LABEL].copy()
+    one[1:] = labels[1:]
+    one[1] = copies.data[LABEL].values[1]
+    one[0] = labels[0]
+    assert " " not in str(one.values[1])
+    with pytest.raises(InputError, match=r"1 of 150 stimuli differ in content \('0001.png'\)"):
+        align(session, Assembly(copies.data.assign_coords({LABEL: one})))
 
 
 def test_what_was_opened_before_makes_no_difference(places):
@@ -111,7 +140,7 @@ def test_what_was_opened_before_makes_no_difference(places):
     list(stimuli)
     after = recording(stimuli)
     assert before.data[LABEL].values.tolist() == after.data[LABEL].values.tolist()
-    assert stimuli.content(NAMES[0]).split()[0] == before.data[LABEL].values[0]
+    assert stimuli.content(NAMES[0]) == before.data[LABEL].values[0]
 
 
 def test_images_saved_anew_without_loss_are_the_same(tmp_path, toy, layers):
@@ -210,20 +239,27 @@ def test_distorted_images_in_folders_are_no_other_images(toy, places):
 
 def test_distorted_images_are_known_by_their_original(places):
     stimuli = places["folder", 0]()
-    quick = {name: stimuli.content(name) for name in NAMES}
     blurred = cv.distort(places["folder", 0](), "low-pass", 3).map(np.asarray)
-    assert {name: blurred.content(name) for name in NAMES} == quick
-    list(blurred)
-    list(stimuli)
-    assert {name: blurred.content(name) for name in NAMES} == {
-        name: stimuli.content(name) for name in NAMES
-    }
+    for opened in (False, True):
+        for name in NAMES:
+            expected = stimuli.content(name, opened=opened)
+            assert blurred.content(name, opened=opened) == expected
+            assert ("pixels:" in expected) == opened
+    assert np.ptp(np.asarray(blurred[0])) < np.ptp(np.asarray(stimuli[0]))
+
+
+def test_distorted_drawings_are_known_by_the_drawing():
+    drawn = cv.drawings(3)
+    blurred = cv.distort(cv.drawings(3), "low-pass", 3)
+    for name in drawn.names:
+        assert blurred.content(name) == drawn.content(name) != ""
+    assert len({drawn.content(name) for name in drawn.names}) == 3
 
 
 def test_some_other_images_are_counted_and_named(places):
     one = recording(places["zip", 0]())
     label = one.data[LABEL].copy()
-    label[[3, 7]] = "file:0000"
+    label[[3, 7]] = "file:0000 pixels:0000"
     other = Assembly(one.data.assign_coords({LABEL: label}).rename("IT"))
     with pytest.raises(InputError, match=r"V4 and IT .* 2 of 24 .*'image0003.png', 'image0007"):
         align(one, other)
@@ -231,7 +267,7 @@ def test_some_other_images_are_counted_and_named(places):
 
 def test_unknown_and_unlike_hashes_refuse_nothing(places):
     one = recording(places["zip", 0]())
-    for label in ("", "pixels:0000"):
+    for label in ("", "crc:0000"):
         other = one.data.assign_coords({LABEL: ("stimulus", [label] * N)})
         assert len(align(one, Assembly(other))) == 2
 

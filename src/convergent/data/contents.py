@@ -15,6 +15,7 @@ from .stimuli import Stimuli
 __all__ = ["COORDINATE", "check_contents", "contents_of", "with_contents"]
 
 COORDINATE = "stimulus_sha256"
+_SAMPLE = 64  # most images that are opened for responses alone: another session differs in all
 
 
 def contents_of(stimuli: Stimuli, names: Sequence[str], *, opened: bool = False) -> list[str]:
@@ -27,8 +28,8 @@ def contents_of(stimuli: Stimuli, names: Sequence[str], *, opened: bool = False)
     names : sequence of str
         Names of stimuli.
     opened : bool
-        Whether images have been opened, so that the hash of their pixels is known as well. Without
-        it, a file is hashed and not decoded, and what was opened before makes no difference.
+        Whether all images have been opened, so that the hashes of their pixels cost nothing.
+        Otherwise files are hashed, and few of them are decoded.
 
     Returns
     -------
@@ -36,8 +37,11 @@ def contents_of(stimuli: Stimuli, names: Sequence[str], *, opened: bool = False)
         One for each name; '' if there is no such stimulus.
     """
     known = set(stimuli.names)
-    found = [stimuli.content(name) if name in known else "" for name in names]
-    return found if opened else [content.partition(" ")[0] for content in found]
+    sample = set(stimuli.names[:: -(-len(known) // _SAMPLE)])
+    return [
+        stimuli.content(name, opened=opened or name in sample) if name in known else ""
+        for name in names
+    ]
 
 
 def with_contents(data: xr.DataArray, stimuli: Stimuli, *, opened: bool = False) -> xr.DataArray:
@@ -65,7 +69,8 @@ def check_contents(names: Sequence[str], arrays: Sequence[xr.DataArray]) -> None
     """Refuse populations that have other images under the same names.
 
     Hashes are compared where both populations have one of the same kind: of the file, or of its
-    pixels. An image is the same if one of them is.
+    pixels. An image is the same if one of them is. Where files differ but the pixels do not, images
+    were saved anew, and then files alone prove nothing.
 
     Parameters
     ----------
@@ -88,19 +93,26 @@ def check_contents(names: Sequence[str], arrays: Sequence[xr.DataArray]) -> None
         if any(np.array_equal(hashes, other) for _, other in distinct):
             continue
         for owner, other in distinct:
-            pairs = zip(data["stimulus"].values.tolist(), hashes, other, strict=True)
-            differ = [stimulus for stimulus, one, two in pairs if _differ(str(one), str(two))]
-            if differ:
-                raise _other_images(owner, name, differ, len(hashes))
+            differ = _different(hashes, other)
+            if len(differ):
+                stimuli = data["stimulus"].values[differ].tolist()
+                raise _other_images(owner, name, stimuli, len(hashes))
         distinct.append((name, hashes))
 
 
-def _differ(one: str, other: str) -> bool:
-    if one == other:
-        return False
-    mine, others = (dict(part.split(":", 1) for part in each.split()) for each in (one, other))
-    both = mine.keys() & others.keys()
-    return bool(both) and all(mine[kind] != others[kind] for kind in both)
+def _different(one: NDArray[Any], other: NDArray[Any]) -> list[int]:
+    """Positions of the stimuli that are other images."""
+    found: dict[str, list[int]] = {"pixels": [], "file": []}  # by what shows the difference
+    saved_anew = False
+    for i, pair in enumerate(zip(one.tolist(), other.tolist(), strict=True)):
+        if pair[0] == pair[1]:
+            continue
+        mine, theirs = (dict(part.split(":", 1) for part in each.split()) for each in pair)
+        same = {kind: mine[kind] == theirs[kind] for kind in mine.keys() & theirs.keys()}
+        saved_anew |= same == {"file": False, "pixels": True}
+        if same and not any(same.values()):
+            found["pixels" if "pixels" in same else "file"].append(i)
+    return sorted(found["pixels"] + ([] if saved_anew else found["file"]))
 
 
 def _other_images(one: str, other: str, differ: Sequence[str], n: int) -> InputError:

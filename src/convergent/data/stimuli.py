@@ -46,8 +46,8 @@ class Stimuli:
     table : pandas.DataFrame
         One row per stimulus, indexed by name.
     identify : function, optional
-        From a name to the hash of the original image; by default, that of the pixels that `read`
-        gives.
+        From a name, and whether a file may be opened, to the hash of the original image (as
+        `content` returns it); by default, that of the pixels that `read` gives.
     order_given : bool
         Whether a user chose the order of the names; False if the names decided it.
 
@@ -62,7 +62,7 @@ class Stimuli:
     names: tuple[str, ...]
     read: Callable[[str], Image.Image]
     table: pd.DataFrame
-    identify: Callable[[str], str] | None = None
+    identify: Callable[[str, bool], str] | None = None
     order_given: bool = True
 
     @classmethod
@@ -245,6 +245,11 @@ class Stimuli:
         >>> small[0].size
         (32, 32)
         """
+        if self.identify is None:  # so that the hash stays that of the image before
+            source = _Originals(self.read, Pictures())
+            return replace(self, read=source.read, identify=source.identify).map(
+                function, named=named
+            )
         read, pictures = self.read, Pictures()
 
         def changed(name: str) -> Image.Image:
@@ -337,29 +342,31 @@ class Stimuli:
             names=tuple(former),
             read=lambda name: read(former[name]),
             table=self.table.set_axis(pd.Index(list(former), name=self.table.index.name)),
-            identify=None if identify is None else lambda name: identify(former[name]),
+            identify=None if identify is None else lambda name, o: identify(former[name], o),
         )
 
-    def content(self, name: str) -> str:
+    def content(self, name: str, *, opened: bool = True) -> str:
         """Hash of the original of an image.
 
         Parameters
         ----------
         name : str
             Name of a stimulus.
+        opened : bool
+            Whether a file is opened for the hash of its pixels too, unless it was opened before.
 
         Returns
         -------
         str
-            ``"file:HASH"`` for the bytes of a file, and ``"file:HASH pixels:HASH"`` once it was
-            opened; ``"pixels:HASH"`` for an image in memory; '' if the image cannot be read.
+            ``"file:HASH pixels:HASH"`` for a file, or ``"file:HASH"`` if it is not opened;
+            ``"pixels:HASH"`` for an image in memory; '' if it is not known.
         """
         try:
             if self.identify is not None:
-                return self.identify(name)
-            return _of_pixels(self.read(name))
+                return self.identify(name, opened)
+            return _of_pixels(self.read(name)) if opened else ""
         except (InputError, KeyError, OSError):  # reported where the image itself is needed
-            return ""
+            return self.content(name, opened=False) if opened else ""
 
     def _known(self, names: Iterable[str]) -> list[str]:
         """Names of stimuli that exist, in the spelling of these stimuli."""
@@ -412,31 +419,26 @@ class _Originals:
         self._of_pixels: dict[str, str] = {}
 
     def read(self, name: str) -> Image.Image:
-        """Open an image."""
+        """Open an image, and keep its hashes."""
         found = self._load(name)
         if isinstance(found, bytes):
-            self._keep_file(name, found)
+            self._of_files[name] = _of_file(found)
             image = self._pictures.from_file(name, found)
         else:
             image = self._pictures.from_value(name, found)
-        if name not in self._of_pixels:
-            self._of_pixels[name] = _of_pixels(image)
+        self._of_pixels[name] = _of_pixels(image)
         return image
 
-    def identify(self, name: str) -> str:
-        """Hash of the file, which is not decoded for it, and of the pixels if they are known."""
-        if name not in self._of_files and name not in self._of_pixels:
-            found = self._load(name)
-            if isinstance(found, bytes):
-                self._keep_file(name, found)
-            else:
+    def identify(self, name: str, opened: bool) -> str:
+        """Hash of a file, which is decoded only if it is to be opened, and of the pixels."""
+        if name not in self._of_pixels:
+            if opened or not isinstance(found := self._load(name), bytes):
                 self.read(name)
-        kinds = (self._of_files.get(name), self._of_pixels.get(name))
-        return " ".join(each for each in kinds if each is not None)
-
-    def _keep_file(self, name: str, content: bytes) -> None:
+            else:
+                self._of_files[name] = _of_file(found)
         if name not in self._of_files:
-            self._of_files[name] = f"file:{hashlib.sha256(content).hexdigest()[:_DIGITS]}"
+            return self._of_pixels[name]
+        return f"{self._of_files[name]} {self._of_pixels[name]}" if opened else self._of_files[name]
 
 
 def _build(
@@ -462,6 +464,10 @@ def _build(
             f"the table has several rows for {len(twice)} stimuli ({examples(twice)}): keep one."
         )
     return Stimuli(tuple(names), source.read, table.loc[names], source.identify, order_given=False)
+
+
+def _of_file(content: bytes) -> str:
+    return f"file:{hashlib.sha256(content).hexdigest()[:_DIGITS]}"
 
 
 def _of_pixels(image: Image.Image) -> str:
