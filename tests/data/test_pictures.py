@@ -123,6 +123,14 @@ def test_further_frames_are_reported_once(suffix):
     np.testing.assert_array_equal(pixels(Pictures().from_file("a", alone)), 50)
 
 
+def test_a_frame_that_the_user_chose_is_shown():
+    frames = [Image.new("L", (5, 5), 50 * i) for i in range(1, 4)]
+    content = saved(frames[0], "tiff", save_all=True, append_images=frames[1:])
+    with Image.open(io.BytesIO(content)) as image:
+        image.seek(2)
+        np.testing.assert_array_equal(pixels(Pictures().from_value("a", image)), 150)
+
+
 def test_previews_in_a_photo_are_no_frames():
     two = [Image.new("RGB", (8, 8), SKIN)] * 2
     content = saved(two[0], "mpo", save_all=True, append_images=two[1:])

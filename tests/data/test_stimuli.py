@@ -322,6 +322,17 @@ def test_other_kinds_of_images(tmp_path, suffix):
     assert abs(levels(Stimuli.from_folder(tmp_path))[0] - 7) <= 1
 
 
+def test_a_file_that_is_gone_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(1))
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere")
+    stimuli = Stimuli.from_folder(tmp_path)
+    (tmp_path / "a.png").unlink()
+    for name in ("a.png", "b.png"):
+        with pytest.raises(InputError, match=f"stimulus '{name}' does not open as an image"):
+            stimuli[name]
+        assert stimuli.content(name) == ""
+
+
 def test_kinds_that_are_not_read_are_counted(tmp_path):
     for name in ("a.png", "b.svg", "c.HEIC", "d.heic", "notes.txt", ".e.heic"):
         (tmp_path / name).write_bytes(png())

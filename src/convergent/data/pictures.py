@@ -98,7 +98,8 @@ def _rgb(
     name: str, image: Image.Image, ground: tuple[int, int, int], losses: dict[str, str]
 ) -> Image.Image:
     """Convert to 8-bit RGB; Pillow's own conversion clips 16 bits at 255 instead of scaling."""
-    if getattr(image, "is_animated", False) and image.format != "MPO":  # a photo with previews
+    several = getattr(image, "is_animated", False) and image.format != "MPO"  # photo with previews
+    if several and image.tell() == 0:  # otherwise the user chose a frame
         losses["frames"] = (
             f"has {getattr(image, 'n_frames', 'several')} frames, and only the first is shown: "
             "save the frame that you need as an image of its own."

@@ -111,7 +111,17 @@ class Stimuli:
         if not root.is_dir():
             raise InputError(f"there is no folder {root}.")
         files = images_in_folder(root)
-        source = _Originals(lambda name: files[name].read_bytes(), Pictures(ground))
+
+        def content(name: str) -> bytes:
+            try:
+                return files[name].read_bytes()
+            except OSError as error:
+                raise InputError(
+                    f"stimulus {name!r} does not open as an image ({files[name]}: "
+                    f"{error.strerror}): replace the file, or leave it out."
+                ) from error
+
+        source = _Originals(content, Pictures(ground))
         return _build(naturally_sorted(files), source, table, f"the folder {root}")
 
     @classmethod
