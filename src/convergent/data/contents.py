@@ -61,7 +61,10 @@ def with_contents(data: xr.DataArray, stimuli: Stimuli, *, opened: bool = False)
     xarray.DataArray
         The same with the coordinate ``stimulus_sha256``, '' where the image is not known.
     """
-    found = contents_of(stimuli, data["stimulus"].values.tolist(), opened=opened)
+    images = data.coords.get("image")  # where stimuli are positions
+    positions = images is not None and images.dims == ("stimulus",) and images.dtype.kind == "U"
+    names = data["image" if positions else "stimulus"].values.tolist()
+    found = contents_of(stimuli, names, opened=opened)
     return data.assign_coords({COORDINATE: ("stimulus", np.array(found, dtype=str))})
 
 

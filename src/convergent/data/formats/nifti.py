@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...base.errors import InputError, examples
 from ..assembly import Assembly
 from ..contents import with_contents
+from ..names import one_spelling
 from ..stimuli import Stimuli
 
 __all__ = ["from_nifti", "to_nifti"]
@@ -226,6 +227,7 @@ def _presentations(table: pd.DataFrame | _File) -> pd.DataFrame:
             f"column 'stimulus' holds {other!r} ({type(other).__name__}): stimuli are matched "
             "by name, so use strings."
         )
+    events = events.assign(stimulus=events["stimulus"].map(one_spelling))
     if "repeat" not in events:
         return events.assign(repeat=events.groupby("stimulus", observed=True).cumcount() + 1)
     twice = events[events.duplicated(["stimulus", "repeat"])]
