@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _DIMS = ("stimulus", "unit", "repeat", "time")
+_FIRST_COMBINING = 0x300  # code point of the first accent that is written after its letter
 BLOCK_BYTES = 64 * 2**20  # how much of an array is read at a time
 
 
@@ -126,7 +127,10 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
 
 def _with_one_spelling(data: xr.DataArray) -> xr.DataArray:
     """Write accents in names of stimuli in one way, so that names match."""
-    names = data["stimulus"].values.tolist()
+    values = np.ascontiguousarray(data["stimulus"].values)
+    if values.dtype.itemsize == 0 or values.view(np.uint32).max() < _FIRST_COMBINING:
+        return data  # at once for very many names
+    names = values.tolist()
     composed = [one_spelling(name) for name in names]
     if composed == names:
         return data
