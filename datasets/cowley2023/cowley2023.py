@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,7 @@ def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli
         If the numbers of images and responses differ.
     """
     images, responses = (file(path) for path in card.sessions[session].files)
-    stimuli = _within(Stimuli.from_zip(images), session)
+    stimuli = Stimuli.from_zip(images).renamed(lambda name: f"{session}/{name}")
     counts = np.load(responses, allow_pickle=False)  # (unit, stimulus) or (unit, stimulus, repeat)
     if counts.shape[1] != len(stimuli):
         raise InputError(
@@ -57,13 +56,3 @@ def load(card: Card, session: str, file: Callable[[str], Path]) -> tuple[Stimuli
         session=session,
     )
     return stimuli, assembly
-
-
-def _within(stimuli: Stimuli, session: str) -> Stimuli:
-    """Put the session before the names of stimuli; their order stays."""
-    return replace(
-        stimuli,
-        names=tuple(f"{session}/{name}" for name in stimuli.names),
-        read=lambda name: stimuli.read(name.removeprefix(f"{session}/")),
-        table=stimuli.table.rename(index=lambda name: f"{session}/{name}"),
-    )

@@ -12,6 +12,7 @@ from .base.draws import random_rotation
 from .base.errors import InputError
 from .data.assembly import Assembly
 from .data.assembly_checks import read_values
+from .data.contents import COORDINATE
 from .images.scenes import natural_images
 
 __all__ = ["convergent_pair", "natural_images", "recording"]
@@ -85,6 +86,8 @@ def recording(
     signal = _read_out(features, n_units, inputs, rng)
     size = np.exp(rng.uniform(np.log(noise[0]), np.log(noise[1]), n_units))
     trials = signal[:, :, None] + size[:, None] * rng.standard_normal((*signal.shape, repeats))
+    contents = features.data.coords.get(COORDINATE)
+    images = {} if contents is None else {COORDINATE: ("stimulus", contents.values)}
     return Assembly.from_array(
         trials.astype(np.float32),
         dims=("stimulus", "unit", "repeat"),
@@ -94,6 +97,7 @@ def recording(
         attrs={"simulated": True},
         noise=("unit", size),
         reliability=("unit", 1 / (1 + size**2 / repeats)),
+        **images,
         **(labels or {}),
     )
 

@@ -1,6 +1,12 @@
 """``convergent score``: how bad input is answered."""
 
+import zipfile
+
 import pytest
+
+import convergent as cv
+from convergent.cli.inputs import check_images, recording_named
+from convergent.data.contents import with_contents
 
 
 @pytest.mark.parametrize(
@@ -50,6 +56,22 @@ def test_images_of_a_recording_are_missing(run, lab):
     done = run("score", "--data", lab / "recording.nc")
     assert done.is_refused("the images that go with")
     assert "add --stimuli FOLDER or ZIP" in done.err
+
+
+def test_images_of_another_session_are_refused_before_the_network_runs(score, lab, tmp_path):
+    images = cv.Stimuli.from_folder(lab / "images")
+    recording = cv.open(lab / "recording.nc")
+    known = tmp_path / "known.nc"
+    cv.Assembly(with_contents(recording.data, images)).save(known)
+    check_images("mean", cv.Folds(3), images, [recording_named(str(known))])  # those of the session
+    other = tmp_path / "other.zip"
+    with zipfile.ZipFile(other, "w") as archive:
+        names = sorted(image.name for image in (lab / "images").iterdir())
+        for name, follower in zip(names, [*names[1:], names[0]], strict=True):
+            archive.write(lab / "images" / follower, name)
+    done = score(data=known, stimuli=other)
+    assert done.is_refused("shown different images under the same names: 36 of 36 stimuli differ")
+    assert "activations" not in done.err
 
 
 def test_image_that_does_not_open(score, lab, tmp_path):

@@ -784,3 +784,16 @@ def test_pairs_say_which_stimuli_are_not_shared_with_the_line_of_the_caller():
 def test_pairs_on_disk_are_not_read():
     lazy = make(dask.array.from_array(np.arange(12.0).reshape(4, 3), chunks=(2, 3)))
     assert dask.array.Array in map(type, lazy.paired(make()))
+
+
+def test_accents_in_names_of_stimuli_are_written_in_one_way():
+    composed, apart = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    angstrom, letter = "\N{ANGSTROM SIGN}", "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}"
+    one, other = (
+        Assembly.from_array(np.eye(4), stimuli=[*names, "b", ""])
+        for names in ((composed, letter), (apart, angstrom))
+    )
+    assert other.stimuli.tolist() == [composed, letter, "b", ""]
+    assert len(align(one, other)[0].stimuli) == 4  # and no warning
+    with pytest.raises(InputError, match="1 names along 'stimulus' occur more than once"):
+        Assembly.from_array(np.eye(2), stimuli=[composed, apart])

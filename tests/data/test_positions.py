@@ -56,7 +56,7 @@ def toy():
 @pytest.fixture(scope="module")
 def stimuli():
     images = np.random.default_rng(0).integers(0, 256, (N, 9, 15, 3), dtype=np.uint8)
-    return Stimuli.from_arrays(list(images), NAMES)
+    return Stimuli.from_arrays(list(images), sorted(NAMES))
 
 
 def raw_output(network, stimuli, layer, side=None):

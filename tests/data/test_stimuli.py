@@ -35,18 +35,39 @@ def make_zip(path, entries):
 
 @pytest.fixture
 def three():
-    return Stimuli.from_arrays([colour(3), colour(1), colour(2)], ["c.png", "a.png", "b.png"])
+    return Stimuli.from_arrays([colour(1), colour(2), colour(3)], ["a.png", "b.png", "c.png"])
 
 
 def levels(stimuli):
     return [int(np.asarray(image)[0, 0, 0]) for image in stimuli]
 
 
-def test_arrays_are_sorted_by_name(three):
-    assert three.names == ("a.png", "b.png", "c.png")
+def test_arrays_keep_the_order_that_was_given(three):
     assert levels(three) == [1, 2, 3]
     assert levels([three["c.png"], three[0], three[-1]]) == [3, 1, 3]
     assert len(three) == 3
+    given = Stimuli.from_arrays([colour(3), colour(1), colour(2)], ["c.png", "a.png", "b.png"])
+    assert given.names == ("c.png", "a.png", "b.png")
+    assert given.table.index.tolist() == ["c.png", "a.png", "b.png"]
+    assert levels(given) == [3, 1, 2]
+    assert given.select(["b.png", "c.png"]).names == ("c.png", "b.png")
+
+
+def test_in_order_and_renamed(three):
+    turned = three.in_order(["b.png", "c.png"])
+    assert turned.names == ("b.png", "c.png")
+    assert levels(turned) == [2, 3]
+    with pytest.raises(InputError, match=r"1 names occur more than once in the order: 'b\.png'"):
+        three.in_order(["b.png", "b.png"])
+    named = three.renamed(lambda name: f"s1/{name}")
+    assert named.names == ("s1/a.png", "s1/b.png", "s1/c.png")
+    assert named.table.index.tolist() == list(named.names)
+    assert levels([named["s1/b.png"]]) == [2]
+    assert [named.content(name) for name in named.names] == [
+        three.content(name) for name in three.names
+    ]
+    with pytest.raises(InputError, match="1 names occur more than once in the new names: 'x'"):
+        three.renamed(lambda name: name and "x")
 
 
 @pytest.mark.parametrize(
@@ -209,6 +230,116 @@ def test_zip_with_a_name_twice(tmp_path):
         Stimuli.from_zip(path)
 
 
+def test_names_are_sorted_as_people_count(tmp_path):
+    names = ["img10.png", "img2.png", "img1.png", "a/img3.png", "img02.png"]
+    expected = ("a/img3.png", "img1.png", "img02.png", "img2.png", "img10.png")
+    (tmp_path / "folder" / "a").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "folder" / name).write_bytes(png())
+    assert Stimuli.from_folder(tmp_path / "folder").names == expected
+    path = make_zip(tmp_path / "x.zip", {name: png() for name in names})
+    assert Stimuli.from_zip(path).names == expected
+
+
+def raw_zip(path, entries):
+    """A zip with names as they are given; Python's own would write ``/`` on Windows."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, name in enumerate(entries):
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            archive.writestr(info, png(i))
+    return path
+
+
+def test_zip_made_on_windows(tmp_path):
+    entries = ["stim\\a.png", "stim\\b.png", "__MACOSX\\stim\\._a.png", "stim\\"]
+    stimuli = Stimuli.from_zip(raw_zip(tmp_path / "x.zip", entries))
+    assert stimuli.names == ("a.png", "b.png")
+    assert levels(stimuli) == [0, 1]
+    deeper = raw_zip(tmp_path / "y.zip", ["stim\\cats\\a.png", "stim\\dogs\\a.png"])
+    assert Stimuli.from_zip(deeper).names == ("cats/a.png", "dogs/a.png")
+
+
+COMPOSED, APART = "caf\N{LATIN SMALL LETTER E WITH ACUTE}.png", "cafe\N{COMBINING ACUTE ACCENT}.png"
+
+
+def test_accents_are_written_in_one_way(tmp_path):
+    (tmp_path / APART).write_bytes(png(3))
+    table = pd.DataFrame({"category": ["x"]}, index=[APART])
+    archive = make_zip(tmp_path / "x.zip", {APART: png(3)})
+    for stimuli in (
+        Stimuli.from_folder(tmp_path, table),
+        Stimuli.from_zip(archive, table),
+        Stimuli.from_arrays([colour(3)], [APART], table),
+    ):
+        assert stimuli.names == (COMPOSED,)
+        assert stimuli.table.index.tolist() == [COMPOSED]
+        assert levels([stimuli[APART], stimuli[COMPOSED]]) == [3, 3]
+        assert stimuli.select([APART]).names == (COMPOSED,)
+
+
+def test_utf_8_without_the_flag_that_says_so(tmp_path):
+    path = make_zip(tmp_path / "x.zip", {APART: png(3)})
+    content = bytearray(path.read_bytes())
+    for header, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.index(header) + flag
+        content[at : at + 2] = (int.from_bytes(content[at : at + 2], "little") & ~0x800).to_bytes(
+            2, "little"
+        )
+    path.write_bytes(content)
+    assert zipfile.ZipFile(path).namelist() != [APART]
+    stimuli = Stimuli.from_zip(path)
+    assert stimuli.names == (COMPOSED,)
+    assert levels(stimuli) == [3]
+
+
+def test_two_spellings_of_one_name(tmp_path):
+    for name in (COMPOSED, APART):
+        (tmp_path / name).write_bytes(png())
+    with pytest.raises(InputError, match="1 names occur more than once in the folder"):
+        Stimuli.from_folder(tmp_path)
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    (tmp_path / "set" / "cats").mkdir(parents=True)
+    (tmp_path / "dogs").mkdir()
+    (tmp_path / "set" / "cats" / "a.png").write_bytes(png(1))
+    (tmp_path / "dogs" / "a.png").write_bytes(png(2))
+    (tmp_path / "set" / "dogs").symlink_to(tmp_path / "dogs")
+    (tmp_path / "dogs" / "loop").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / "again").symlink_to(tmp_path / "set")
+    stimuli = Stimuli.from_folder(tmp_path / "set")
+    assert stimuli.names == ("cats/a.png", "dogs/a.png")
+    assert levels(stimuli) == [1, 2]
+
+
+@pytest.mark.parametrize("suffix", ["ppm", "pgm", "jp2", "tga", "jfif"])
+def test_other_kinds_of_images(tmp_path, suffix):
+    image = Image.fromarray(colour(7))
+    image = image.convert("L") if suffix == "pgm" else image
+    image.save(tmp_path / f"a.{suffix}", "jpeg" if suffix == "jfif" else None)
+    assert Stimuli.from_folder(tmp_path).names == (f"a.{suffix}",)
+    assert abs(levels(Stimuli.from_folder(tmp_path))[0] - 7) <= 1
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(1))
+    (tmp_path / "b.png").symlink_to(tmp_path / "nowhere")
+    stimuli = Stimuli.from_folder(tmp_path)
+    (tmp_path / "a.png").unlink()
+    for name in ("a.png", "b.png"):
+        with pytest.raises(InputError, match=f"stimulus '{name}' does not open as an image"):
+            stimuli[name]
+        assert stimuli.content(name) == ""
+
+
+def test_kinds_that_are_not_read_are_counted(tmp_path):
+    for name in ("a.png", "b.svg", "c.HEIC", "d.heic", "notes.txt", ".e.heic"):
+        (tmp_path / name).write_bytes(png())
+    with pytest.warns(UserWarning, match=r"left out \(2 \.heic, 1 \.svg\): save them as PNG"):
+        assert Stimuli.from_folder(tmp_path).names == ("a.png",)
+
+
 def test_zip_without_images(tmp_path):
     path = make_zip(tmp_path / "x.zip", {"notes.txt": b""})
     with pytest.raises(InputError, match=r"the zip .*x.zip holds no image"):
@@ -237,7 +368,7 @@ def test_map_that_makes_no_image_names_the_stimulus(three):
         three.map(lambda image: np.asarray(image) * 100.0)["a.png"]
 
 
-def test_select_is_sorted_and_keeps_the_table():
+def test_select_keeps_order_and_table():
     table = pd.DataFrame({"category": ["x", "y", "z"]}, index=["c", "b", "a"])
     stimuli = Stimuli.from_arrays([colour(1), colour(2), colour(3)], ["a", "b", "c"], table)
     assert stimuli.table["category"].tolist() == ["z", "y", "x"]

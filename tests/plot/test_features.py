@@ -5,6 +5,7 @@ import pytest
 
 import convergent as cv
 from convergent import features, plot
+from convergent.data.contents import with_contents
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +151,8 @@ def test_patches_lie_around_the_position():
     figure = plot.best_stimuli(of, units, units, images, k=1, patch=0.25)
     for panel in figure.axes:
         np.testing.assert_array_equal(panel.get_images()[0].get_array(), 255)
+    seen = cv.Assembly(with_contents(units.data, images))
+    plot.best_stimuli(of, seen, units, images, k=1)
+    other = cv.Stimuli.from_arrays(list(255 - pixels), images.names)
+    with pytest.raises(cv.InputError, match="the images and source were shown different images"):
+        plot.best_stimuli(of, seen, units, other, k=1)

@@ -388,3 +388,91 @@ def test_large_values_of_few_digits_are_complete(pair):
     """Their sum over stimuli is above the largest number of half precision."""
     large = labelled((2000 + 300 * pair[0].data.values).astype(np.float16), "layer")
     assert np.isfinite(cv.score(large, pair[1], "linear", ceiling=None)["r"]).all()
+
+
+# Targets with partly other stimuli
+
+
+@pytest.fixture(scope="module")
+def subjects():
+    """A layer of 70 stimuli, and three subjects who saw 50, 50 and 40 of them, 30 of them all."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((70, 6))
+    names = image_names(70)
+    shown = {"A": np.r_[:50], "B": np.r_[:30, 50:70], "C": np.r_[:30, 40:50]}
+    targets = {
+        name: labelled(
+            x[rows][:, :4, None] + rng.standard_normal((len(rows), 4, 3)),
+            stimuli=[names[row] for row in rows],
+        )
+        for name, rows in shown.items()
+    }
+    return {"layer": labelled(x)}, targets
+
+
+@pytest.mark.filterwarnings("ignore:layer .70 stimuli. and")
+def test_each_target_is_scored_with_its_own_stimuli(subjects):
+    source, targets = subjects
+    settings = {
+        "metrics": ["linear", "procrustes"],
+        "folds": cv.Folds(3),
+        "bootstrap": cv.Bootstrap(20, refits=2),
+        "shuffle": cv.Shuffle(3),
+    }
+    together = cv.score(source, targets, **settings)
+    for name, target in targets.items():
+        alone = cv.score(source, {name: target}, **settings)
+        part = together.isel(unit=together["target"].values == name)
+        for variable in ("r", "ceiling", "normalized", "reliability", "r_draws", "ceiling_draws"):
+            np.testing.assert_array_equal(part[variable], alone[variable])
+        for variable in ("similarity", "r_shuffled", "n_drawn"):
+            np.testing.assert_array_equal(
+                together[variable].sel(target_population=[name]), alone[variable]
+            )
+    counts = {name: len(target.stimuli) for name, target in targets.items()}
+    assert together["n_drawn"].sel(factor="stimuli").values.tolist() == list(counts.values())
+    assert together.attrs["n_stimuli"] == "40 to 50"
+    table = cv.summary(together)
+    assert dict(zip(table["target"], table["n_stimuli"], strict=True)) == counts
+    aggregated = cv.score(source, targets, units=False, metrics="linear", folds=cv.Folds(3))
+    table = cv.summary(aggregated)
+    assert dict(zip(table["target"], table["n_stimuli"], strict=True)) == counts
+    hashes = json.loads(together.attrs["provenance"])
+    assert len(hashes["sources"]["layer"]["sha256"].split()) == 3
+    assert hashes["targets"]["A"]["sha256"] == targets["A"].fingerprint()
+
+
+def test_warnings_name_the_targets(subjects):
+    source, targets = subjects
+    with pytest.warns(UserWarning, match="share") as caught:
+        cv.score(source, targets, "linear", folds=cv.Folds(3))
+    messages = [str(one.message) for one in caught]
+    assert len(messages) == 3
+    for message, (name, n) in zip(messages, (("A", 50), ("B", 50), ("C", 40)), strict=True):
+        start = f"layer (70 stimuli) and {name} ({n} stimuli) share {n} of 70 stimuli; left out are"
+        assert message.startswith(start)
+
+
+def test_targets_with_the_same_stimuli_are_scored_together(subjects):
+    _, targets = subjects
+    a = targets["A"]
+    pair = {"a": a, "b": cv.Assembly(a.data.isel(stimulus=slice(None, None, -1)))}
+    scores = cv.score(a.average(), pair, "linear", folds=cv.Folds(3))
+    assert scores.attrs["n_stimuli"] == 50
+    assert "n_stimuli" not in scores.coords
+    assert len(json.loads(scores.attrs["provenance"])["sources"]["source"]["sha256"]) == 64
+
+
+def test_a_target_without_shared_stimuli_is_named_with_one_of_its_own(subjects):
+    source, _ = subjects
+    digits = labelled(np.eye(50), stimuli=[str(i) for i in range(50)])
+    message = (
+        r"layer \(70 stimuli\) and other \(50 stimuli\) share 0 of 70 stimuli "
+        r"\('image00000.png', 'image00001.png' and 68 more against '0', '1' and 48 more\)"
+    )
+    with pytest.raises(cv.InputError, match=message):
+        cv.score(source, {"A": source["layer"], "other": digits}, "linear", ceiling=None)
+    two = {"one": digits, "same": digits, "layer": source["layer"]}
+    message = r"one and 1 more \(50 stimuli\) and layer \(70.*\('0', '1' .* against 'image00000"
+    with pytest.raises(cv.InputError, match=message):
+        cv.align(*(cv.Assembly(a.data.rename(name)) for name, a in two.items()))

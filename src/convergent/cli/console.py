@@ -69,7 +69,9 @@ def print_scores(title: str, table: pd.DataFrame) -> None:
     notes += ", [95% interval]" if "r_low" in table else ""
     notes += ", (r / ceiling)"
     notes += ", * not significantly worse than the best layer" if "among_best" in table else ""
-    _console().print(f"\n{title}, {table['n_stimuli'].iloc[0]} stimuli: {notes}")
+    least, most = table["n_stimuli"].min(), table["n_stimuli"].max()
+    n_stimuli = f"{least}" if least == most else f"{least} to {most}"
+    _console().print(f"\n{title}, {n_stimuli} stimuli: {notes}")
     for target, part in table.groupby("target", sort=False):
         included, excluded = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
         ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]

@@ -176,7 +176,7 @@ def check_images(
     images: cv.Stimuli | None,
     recorded: Sequence[OfRecording] = (),
 ) -> None:
-    """Refuse, before a network runs, positions and folds that the images do not allow.
+    """Refuse, before a network runs, images of another session, and what the images do not allow.
 
     Parameters
     ----------
@@ -190,10 +190,15 @@ def check_images(
         What networks are compared with.
     """
     from ..data.assembly import images_of  # here, as help texts need none of these
+    from ..data.contents import check_contents, with_contents
     from ..data.positions import keeps_positions
     from ..networks.pooling import treatment
 
     treatment(spatial)
+    if images is not None:
+        for one in recorded:
+            data = one.recording.data
+            check_contents(["the network", one.given], [with_contents(data, images), data])
     whole = [one for one in recorded if images_of(one.recording) is None]
     if not keeps_positions(spatial):
         counts = [len(one.recording.stimuli) for one in whole]

@@ -7,6 +7,7 @@ import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..base.draws import first_half
 from ..base.errors import InputError, examples, unknown, warn
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
+from .contents import check_contents, with_contents
+from .names import as_names, naturally_sorted
 from .number_types import as_array
+from .stimuli import Stimuli
 from .storage import read_file, write_array
 
-__all__ = ["Assembly", "align", "images_of", "open"]
+__all__ = ["Assembly", "align", "align_named", "images_of", "open"]
 
 _POSITION = ("image", "row", "column")  # labels of stimuli that are positions of an image
 
@@ -85,7 +89,7 @@ class Assembly:
         cls,
         values: ArrayLike,
         *,
-        stimuli: Iterable[str],
+        stimuli: Iterable[str] | Stimuli,
         units: Iterable[str] | None = None,
         dims: Iterable[str] = ("stimulus", "unit"),
         name: str | None = None,
@@ -100,8 +104,10 @@ class Assembly:
             Floats; its dims, in the order of ``dims``. Arrays of numpy, dask, torch or pandas are
             taken in any byte order, on any device, and with a mask, which becomes NaN; bfloat16
             becomes float32, and extended precision float64.
-        stimuli : iterable of str
-            One name for each stimulus; stimuli are matched by name, never by position.
+        stimuli : iterable of str, or Stimuli
+            One name for each stimulus, in the order of the array; stimuli are matched by name,
+            never by position. `Stimuli` give their names in their order, and the hashes of their
+            images: stimulus i belongs to index i.
         units : iterable of str, optional
             One name for each unit; by default, units are numbered (``unit000``...).
         dims : iterable of str
@@ -123,6 +129,12 @@ class Assembly:
         ------
         InputError
             If names, dims or labels do not fit the array.
+
+        Warns
+        -----
+        UserWarning
+            If the names of `Stimuli` decided their order, and it is not that of the alphabet, which
+            may be the order of the array.
 
         Examples
         --------
@@ -150,13 +162,14 @@ class Assembly:
             width = len(str(max(sizes["unit"] - 1, 0)))
             units = [f"unit{i:0{width}d}" for i in range(sizes["unit"])]
         labels: dict[str, Any] = {}
-        for dim, names in (("stimulus", stimuli), ("unit", units)):
+        rows = _in_order(stimuli) if isinstance(stimuli, Stimuli) else as_names(stimuli)
+        for dim, names in (("stimulus", rows), ("unit", units)):
             if names is not None:
                 labels[dim] = labels_along(dim, list(names), dim, sizes)
         for key, label in coords.items():
             labels[key] = label if key in sizes else labels_of(key, label, sizes)
         data = xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {}))
-        return cls(data)
+        return cls(with_contents(data, stimuli) if isinstance(stimuli, Stimuli) else data)
 
     @property
     def stimuli(self) -> NDArray[Any]:
@@ -460,7 +473,8 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     Raises
     ------
     InputError
-        If they share no stimulus.
+        If they share no stimulus, or if a stimulus of the same name is another image (both have the
+        hash of its content, ``stimulus_sha256``).
 
     Warns
     -----
@@ -476,32 +490,82 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     >>> [assembly.stimuli.tolist() for assembly in cv.align(one, other)]
     [['a.png', 'b.png'], ['a.png', 'b.png']]
     """
-    names = [set(assembly.stimuli.tolist()) for assembly in assemblies]
-    shared, every = set.intersection(*names), set.union(*names)
+    names = [assembly.name or f"assembly {i + 1}" for i, assembly in enumerate(assemblies)]
+    return align_named(names, assemblies)
+
+
+def align_named(names: Sequence[str], assemblies: Sequence[Assembly]) -> tuple[Assembly, ...]:
+    """Align populations, as `align` does, with their names for messages.
+
+    Parameters
+    ----------
+    names : sequence of str
+        One for each assembly.
+    assemblies : sequence of Assembly
+        One or more.
+
+    Returns
+    -------
+    tuple of Assembly
+        As `align` returns them.
+
+    Raises
+    ------
+    InputError
+        As `align` does.
+
+    Warns
+    -----
+    UserWarning
+        As `align` does.
+    """
+    stimuli = [frozenset(assembly.stimuli.tolist()) for assembly in assemblies]
+    shared, every = frozenset.intersection(*stimuli), frozenset.union(*stimuli)
+    groups: dict[frozenset[str], list[str]] = {}  # populations with the same stimuli
+    for name, own in zip(names, stimuli, strict=True):
+        groups.setdefault(own, []).append(name)
     what = " and ".join(
-        f"{assembly.name or f'assembly {i + 1}'} ({len(own)} stimuli)"
-        for i, (assembly, own) in enumerate(zip(assemblies[:4], names, strict=False))
+        f"{members[0]}{f' and {len(members) - 1} more' if members[1:] else ''} ({len(own)} stimuli)"
+        for own, members in list(groups.items())[:4]
     )
     if not shared:
-        raise _nothing_shared(what, assemblies, names)
+        raise _nothing_shared(what, assemblies, list(groups))
     if len(shared) < len(every):
         warn(
             f"{what} share {len(shared)} of {len(every)} stimuli; left out are "
             f"{examples(sorted(every - shared))}."
         )
     order = sorted(shared)
-    return tuple(
+    found = tuple(
         assembly
         if assembly.stimuli.tolist() == order
         else Assembly(assembly.data.sel(stimulus=order))
         for assembly in assemblies
     )
+    check_contents(names, [assembly.data for assembly in found])
+    return found
+
+
+def _in_order(stimuli: Stimuli) -> Sequence[str]:
+    """Names of stimuli for the rows of an array, after a warning if their order is not clear."""
+    counted, spelt = naturally_sorted(stimuli.names), sorted(stimuli.names)
+    apart = [i for i, (one, other) in enumerate(zip(counted, spelt, strict=True)) if one != other]
+    if apart and not stimuli.order_given:
+        here = slice(max(apart[0] - 1, 0), apart[0] + 1)
+        warn(
+            "the rows of the array are taken to be in the order in which people count, "
+            f"{examples(counted[here])}, and not in that of the alphabet, {examples(spelt[here])}: "
+            "say which it is, stimuli=s.in_order(s.names) or s.in_order(sorted(s.names)), where s "
+            "is what you gave as stimuli."
+        )
+    return stimuli.names
 
 
 def _nothing_shared(
-    what: str, assemblies: Sequence[Assembly], names: Sequence[set[str]]
+    what: str, assemblies: Sequence[Assembly], stimuli: Sequence[frozenset[str]]
 ) -> InputError:
-    found = " against ".join(examples(sorted(own), 2) for own in names[:2])
+    apart = next((pair for pair in combinations(stimuli, 2) if not pair[0] & pair[1]), stimuli[:2])
+    found = " against ".join(examples(sorted(own), 2) for own in apart)
     remedy = "stimuli are matched by name, so rename one side to the other's names."
     if any(images_of(assembly) is not None for assembly in assemblies):
         remedy = (
@@ -509,7 +573,7 @@ def _nothing_shared(
             "(spatial='positions-4', for example); to compare them with whole images, use "
             "spatial='mean' or 'flatten'."
         )
-    return InputError(f"{what} share 0 of {max(map(len, names))} stimuli ({found}): {remedy}")
+    return InputError(f"{what} share 0 of {max(map(len, stimuli))} stimuli ({found}): {remedy}")
 
 
 def images_of(assembly: Assembly) -> NDArray[Any] | None:

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples
+from .names import one_spelling
 from .number_types import usual
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _DIMS = ("stimulus", "unit", "repeat", "time")
+_FIRST_COMBINING = 0x300  # code point of the first accent that is written after its letter
 BLOCK_BYTES = 64 * 2**20  # how much of an array is read at a time
 
 
@@ -67,6 +69,7 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
         data = data.assign_coords({key: _checked_coordinate(key, label).variable})
     for dim in _DIMS[:2]:
         _check_names(data, dim)
+    data = _with_one_spelling(data)
     if data.chunks is None:
         for rows in row_blocks(data):
             check_finite(data.isel(stimulus=rows))
@@ -200,6 +203,20 @@ def check_finite(block: xr.DataArray) -> None:
             f"{block['unit'].values[first['unit']]!s}: correct them, or set them to NaN if "
             "they were not recorded."
         )
+
+
+def _with_one_spelling(data: xr.DataArray) -> xr.DataArray:
+    """Write accents in names of stimuli in one way, so that names match."""
+    values = np.ascontiguousarray(data["stimulus"].values)
+    if values.dtype.itemsize == 0 or values.view(np.uint32).max() < _FIRST_COMBINING:
+        return data  # at once for very many names
+    names = values.tolist()
+    composed = [one_spelling(name) for name in names]
+    if composed == names:
+        return data
+    data = data.assign_coords(stimulus=data["stimulus"].copy(data=np.array(composed)))
+    _check_names(data, "stimulus")  # two names may be one now
+    return data
 
 
 def read_values(data: xr.DataArray) -> NDArray[Any]:

@@ -168,7 +168,8 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
     stimuli : Stimuli
         The images.
     assembly : Assembly
-        The responses; their attributes name data set, version, session, licence and citation.
+        The responses; their attributes name data set, version, session, licence and citation, and
+        the coordinate ``stimulus_sha256`` has the hash of each image.
 
     Raises
     ------
@@ -181,6 +182,7 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
     >>> stimuli, recording = cv.load("cowley2023", session="210325")  # doctest: +SKIP
     """
     from .assembly import Assembly
+    from .contents import COORDINATE, with_contents
 
     data_set = name if isinstance(name, Card) else card(name)
     if session is None and len(data_set.sessions) > 1:
@@ -200,7 +202,8 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
         "citation": data_set.citation,
         "simulated": data_set.simulated,
     }
-    return stimuli, Assembly(assembly.data.assign_attrs(source))
+    data = assembly.data.assign_attrs(source)
+    return stimuli, Assembly(data if COORDINATE in data.coords else with_contents(data, stimuli))
 
 
 def _folders() -> dict[str, Path]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ __all__ = [
     "layer_path",
     "open_layers",
     "read_record",
+    "write_label",
     "write_record",
     "write_rows",
 ]
@@ -178,6 +180,28 @@ def write_rows(path: Path, start: int, values: NDArray[np.float32]) -> None:
     with zarr.config.set({"array.write_empty_chunks": True}):  # so that a missing chunk is a loss
         array = zarr.open_array(path / "values", mode="r+")
     array[start : start + len(values)] = values
+
+
+def write_label(path: Path, name: str, values: Sequence[str]) -> None:
+    """Replace a label of the stimuli of a layer.
+
+    Parameters
+    ----------
+    path : Path
+        From `layer_path`.
+    name : str
+        Name of the coordinate.
+    values : sequence of str
+        One for each stimulus.
+    """
+    with warnings.catch_warnings():  # strings have no Zarr 3 specification yet
+        warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
+        zarr.create_array(
+            path / name,
+            data=np.array(values, dtype=str),
+            dimension_names=("stimulus",),
+            overwrite=True,
+        )
 
 
 def finish_layer(path: Path, layer: str, attrs: Mapping[str, Any]) -> None:

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
-import posixpath
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from ..base.errors import InputError, examples, unknown
+from .image_files import SUFFIXES, check_once, images_in_folder, images_in_zip, open_zip
+from .names import naturally_sorted, one_spelling
+from .pictures import Ground, Pictures, pixels_sha256
 
 __all__ = ["Stimuli"]
 
-_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_DIGITS = 16  # of a hash: enough to tell images apart that are not made to have one hash
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stimuli:
-    """Images with names, sorted by name, and a table of what is known about each.
+    """Images with names, in a fixed order, and a table of what is known about each.
 
     They are created by `from_folder`, `from_zip` or `from_arrays`. Indexing with a name or a
     position opens that image (RGB); iterating opens one after the other.
 
+    A stimulus is known by its name and its content: what `extract` and readers return has a hash
+    of each image as the coordinate ``stimulus_sha256``, and populations that have other images
+    under the same names are not compared. Images that are made with `map` or `distort` keep the
+    hash of those they are made from.
+
     Parameters
     ----------
     names : tuple of str
-        File names, sorted and unique.
+        File names, unique, with accents composed (Unicode NFC). Those of a folder or a zip are
+        sorted as people count, ``img2.png`` before ``img10.png``.
     read : function
         From a name to its image.
     table : pandas.DataFrame
         One row per stimulus, indexed by name.
+    identify : function, optional
+        From a name, and whether a file may be opened, to the hash of the original image (as
+        `content` returns it); by default, that of the pixels that `read` gives.
+    order_given : bool
+        Whether a user chose the order of the names; False if the names decided it.
 
     Examples
     --------
@@ -51,10 +62,16 @@ class Stimuli:
     names: tuple[str, ...]
     read: Callable[[str], Image.Image]
     table: pd.DataFrame
+    identify: Callable[[str, bool], str] | None = None
+    order_given: bool = True
 
     @classmethod
     def from_folder(
-        cls, path: str | os.PathLike[str], table: pd.DataFrame | None = None
+        cls,
+        path: str | os.PathLike[str],
+        table: pd.DataFrame | None = None,
+        *,
+        ground: Ground = "white",
     ) -> Stimuli:
         """Images in a folder and its subfolders.
 
@@ -62,18 +79,28 @@ class Stimuli:
         ----------
         path : path
             The folder. The name of an image is its path from there, with ``/`` between parts.
+            Links to folders are followed.
         table : pandas.DataFrame, optional
             What is known about each stimulus, indexed by name.
+        ground : str or tuple of int
+            Colour behind transparent pixels: a name, such as ``"grey"``, or (red, green, blue).
 
         Returns
         -------
         Stimuli
-            Images are read from the folder when they are opened.
+            Images are read from the folder when they are opened, and turned as their EXIF
+            orientation says.
 
         Raises
         ------
         InputError
             If there is no such folder, or no image in it.
+
+        Warns
+        -----
+        UserWarning
+            If there are images or films of kinds that are not read; when an image is opened, if it
+            has several frames, or its values are so small that levels are lost.
 
         Examples
         --------
@@ -83,12 +110,28 @@ class Stimuli:
         root = Path(path)
         if not root.is_dir():
             raise InputError(f"there is no folder {root}.")
-        paths = {file.relative_to(root).as_posix(): file for file in root.rglob("*")}
-        files = {name: file for name, file in paths.items() if _is_image(name)}
-        return _build(files, lambda name: _open(name, files[name]), table, f"the folder {root}")
+        files = images_in_folder(root)
+
+        def content(name: str) -> bytes:
+            try:
+                return files[name].read_bytes()
+            except OSError as error:
+                raise InputError(
+                    f"stimulus {name!r} does not open as an image ({files[name]}: "
+                    f"{error.strerror}): replace the file, or leave it out."
+                ) from error
+
+        source = _Originals(content, Pictures(ground))
+        return _build(naturally_sorted(files), source, table, f"the folder {root}")
 
     @classmethod
-    def from_zip(cls, path: str | os.PathLike[str], table: pd.DataFrame | None = None) -> Stimuli:
+    def from_zip(
+        cls,
+        path: str | os.PathLike[str],
+        table: pd.DataFrame | None = None,
+        *,
+        ground: Ground = "white",
+    ) -> Stimuli:
         """Images in a zip archive, read from it without unpacking.
 
         Parameters
@@ -97,40 +140,44 @@ class Stimuli:
             The archive. If one folder contains all images, it is not part of their names.
         table : pandas.DataFrame, optional
             What is known about each stimulus, indexed by name.
+        ground : str or tuple of int
+            Colour behind transparent pixels, as for `from_folder`.
 
         Returns
         -------
         Stimuli
-            Images are read from the archive when they are opened.
+            Images are read from the archive when they are opened, and turned as their EXIF
+            orientation says.
 
         Raises
         ------
         InputError
             If it is not a zip archive, holds no image, or a path in it leads outside (``../``).
 
+        Warns
+        -----
+        UserWarning
+            As for `from_folder`.
+
         Examples
         --------
         >>> import convergent as cv
         >>> stimuli = cv.Stimuli.from_zip("images.zip")  # doctest: +SKIP
         """
-        archive = _open_zip(path)
-        images = [entry for entry in _files_in(archive) if _is_image(entry)]
-        top = posixpath.commonpath([posixpath.dirname(entry) for entry in images] or [""])
-        names = [PurePosixPath(entry).relative_to(top).as_posix() for entry in images]
-        _check_once(names, f"the zip {path}")
-        files = dict(zip(names, images, strict=True))
+        archive = open_zip(path)
+        files = images_in_zip(archive, f"the zip {path}")
 
-        def read(name: str) -> Image.Image:
+        def content(name: str) -> bytes:
             try:
-                content = archive.read(files[name])
+                return archive.read(files[name])
             except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
                 raise InputError(
                     f"stimulus {name!r} of {path} cannot be read ({error}): the archive is "
                     "damaged or locked; copy or make it again."
                 ) from error
-            return _open(name, io.BytesIO(content))
 
-        return _build(files, read, table, f"the zip {path}")
+        source = _Originals(content, Pictures(ground))
+        return _build(naturally_sorted(files), source, table, f"the zip {path}")
 
     @classmethod
     def from_arrays(
@@ -138,6 +185,8 @@ class Stimuli:
         images: Sequence[Any],
         names: Iterable[str],
         table: pd.DataFrame | None = None,
+        *,
+        ground: Ground = "white",
     ) -> Stimuli:
         """Images in memory.
 
@@ -147,9 +196,11 @@ class Stimuli:
             PIL images, or arrays (height, width) or (height, width, 3): uint8, or floats from 0
             to 1.
         names : iterable of str
-            One name for each image, by which the stimuli are sorted.
+            One name for each image. Stimuli stay in this order.
         table : pandas.DataFrame, optional
             What is known about each stimulus, indexed by name.
+        ground : str or tuple of int
+            Colour behind transparent pixels of PIL images, as for `from_folder`.
 
         Returns
         -------
@@ -169,16 +220,18 @@ class Stimuli:
         >>> grey = np.linspace(0, 1, 64).reshape(8, 8)
         >>> stimuli = cv.Stimuli.from_arrays([grey, 1 - grey], ["ramp.png", "inverse.png"])
         >>> stimuli.names
-        ('inverse.png', 'ramp.png')
+        ('ramp.png', 'inverse.png')
         """
-        names = list(names)
+        _check_strings(names := list(names))
+        names = [one_spelling(name) for name in names]
         if len(names) != len(images):
             raise InputError(
                 f"{len(images)} images and {len(names)} names: give one name for each image."
             )
-        _check_once(names, "the list of images")
+        check_once(names, "the list of images")
         store = dict(zip(names, images, strict=True))
-        return _build(store, lambda name: _picture(name, store[name]), table, "the list of images")
+        source = _Originals(store.__getitem__, Pictures(ground))
+        return replace(_build(names, source, table, "the list of images"), order_given=True)
 
     def map(self, function: Callable[..., Any], *, named: bool = False) -> Stimuli:
         """Apply a function to each image when it is opened.
@@ -193,7 +246,7 @@ class Stimuli:
         Returns
         -------
         Stimuli
-            With the same names and table.
+            With the same names and table, and the hashes of the images as they were before.
 
         Examples
         --------
@@ -202,11 +255,17 @@ class Stimuli:
         >>> small[0].size
         (32, 32)
         """
-        read = self.read
+        if self.identify is None:  # so that the hash stays that of the image before
+            source = _Originals(self.read, Pictures())
+            return replace(self, read=source.read, identify=source.identify).map(
+                function, named=named
+            )
+        read, pictures = self.read, Pictures()
 
         def changed(name: str) -> Image.Image:
             image = read(name)
-            return _picture(name, function(image, name) if named else function(image))
+            made = function(image, name) if named else function(image)
+            return pictures.from_value(name, made)
 
         return replace(self, read=changed)
 
@@ -216,26 +275,123 @@ class Stimuli:
         Parameters
         ----------
         names : iterable of str
-            In any order; the result is sorted.
+            In any order.
 
         Returns
         -------
         Stimuli
-            With these stimuli alone.
+            With these stimuli alone, in the order that they had.
 
         Raises
         ------
         InputError
             If a name does not exist, or none is given.
         """
-        wanted = sorted(set(names))
+        wanted = set(self._known(names))
+        return self._with_names([name for name in self.names if name in wanted])
+
+    def in_order(self, names: Iterable[str]) -> Stimuli:
+        """Put the stimuli in the order of the rows of an array.
+
+        Parameters
+        ----------
+        names : iterable of str
+            All or some of the names, each once.
+
+        Returns
+        -------
+        Stimuli
+            With these stimuli, in this order.
+
+        Raises
+        ------
+        InputError
+            If a name does not exist or occurs twice, or none is given.
+
+        Examples
+        --------
+        >>> import convergent as cv
+        >>> stimuli = cv.drawings(12)
+        >>> cv.formats.from_npy(
+        ...     "v4.npy", stimuli=stimuli.in_order(sorted(stimuli.names)), dims=["stimulus", "unit"]
+        ... )  # doctest: +SKIP
+        """
+        wanted = self._known(names)
+        check_once(wanted, "the order")
+        return replace(self._with_names(wanted), order_given=True)
+
+    def renamed(self, function: Callable[[str], str]) -> Stimuli:
+        """Give the stimuli other names; their order stays.
+
+        Parameters
+        ----------
+        function : function
+            From a name to the new one.
+
+        Returns
+        -------
+        Stimuli
+            The same images.
+
+        Raises
+        ------
+        InputError
+            If two stimuli would have the same name.
+
+        Examples
+        --------
+        >>> import convergent as cv
+        >>> cv.drawings(2).renamed(lambda name: f"drawings/{name}").names[0]
+        'drawings/seed0-000000-arrow.png'
+        """
+        former = {one_spelling(function(name)): name for name in self.names}
+        check_once([one_spelling(function(name)) for name in self.names], "the new names")
+        read, identify = self.read, self.identify
+        return replace(
+            self,
+            names=tuple(former),
+            read=lambda name: read(former[name]),
+            table=self.table.set_axis(pd.Index(list(former), name=self.table.index.name)),
+            identify=None if identify is None else lambda name, o: identify(former[name], o),
+        )
+
+    def content(self, name: str, *, opened: bool = True) -> str:
+        """Hash of the original of an image.
+
+        Parameters
+        ----------
+        name : str
+            Name of a stimulus.
+        opened : bool
+            Whether a file is opened for the hash of its pixels too, unless it was opened before.
+
+        Returns
+        -------
+        str
+            ``"file:HASH pixels:HASH"`` for a file, or ``"file:HASH"`` if it is not opened;
+            ``"pixels:HASH"`` for an image in memory; '' if it is not known.
+        """
+        try:
+            if self.identify is not None:
+                return self.identify(name, opened)
+            return _of_pixels(self.read(name)) if opened else ""
+        except (InputError, KeyError, OSError):  # reported where the image itself is needed
+            return self.content(name, opened=False) if opened else ""
+
+    def _known(self, names: Iterable[str]) -> list[str]:
+        """Names of stimuli that exist, in the spelling of these stimuli."""
+        _check_strings(names := list(names))
+        wanted = [one_spelling(name) for name in names]
         known = set(self.names)
         for name in wanted:
             if name not in known:
                 raise unknown("stimulus", name, self.names)
         if not wanted:
             raise InputError("no stimulus is selected: name at least one.")
-        return replace(self, names=tuple(wanted), table=self.table.loc[wanted])
+        return wanted
+
+    def _with_names(self, names: list[str]) -> Stimuli:
+        return replace(self, names=tuple(names), table=self.table.loc[names])
 
     def __len__(self) -> int:
         return len(self.names)
@@ -244,9 +400,11 @@ class Stimuli:
         return (self[name] for name in self.names)
 
     def __getitem__(self, key: str | int) -> Image.Image:
-        if isinstance(key, str) and key not in self.table.index:
+        if not isinstance(key, str):
+            return self.read(self.names[key])
+        if (name := one_spelling(key)) not in self.table.index:
             raise unknown("stimulus", key, self.names)
-        return self.read(key if isinstance(key, str) else self.names[key])
+        return self.read(name)
 
     def __repr__(self) -> str:
         columns = ", ".join(map(str, self.table.columns))
@@ -254,20 +412,56 @@ class Stimuli:
         return f"Stimuli: {len(self)} images, {examples(self.names)}{table}"
 
 
+class _Originals:
+    """Images of a folder, a zip or a list, opened when they are needed, and their hashes.
+
+    Parameters
+    ----------
+    load : function
+        From a name to the bytes of a file, or to an image in memory.
+    pictures : Pictures
+        Converts either to an RGB image.
+    """
+
+    def __init__(self, load: Callable[[str], Any], pictures: Pictures) -> None:
+        self._load, self._pictures = load, pictures
+        self._of_files: dict[str, str] = {}
+        self._of_pixels: dict[str, str] = {}
+
+    def read(self, name: str) -> Image.Image:
+        """Open an image, and keep its hashes."""
+        found = self._load(name)
+        if isinstance(found, bytes):
+            self._of_files[name] = _of_file(found)
+            image = self._pictures.from_file(name, found)
+        else:
+            image = self._pictures.from_value(name, found)
+        self._of_pixels[name] = _of_pixels(image)
+        return image
+
+    def identify(self, name: str, opened: bool) -> str:
+        """Hash of a file, which is decoded only if it is to be opened, and of the pixels."""
+        if name not in self._of_pixels:
+            if opened or not isinstance(found := self._load(name), bytes):
+                self.read(name)
+            else:
+                self._of_files[name] = _of_file(found)
+        if name not in self._of_files:
+            return self._of_pixels[name]
+        return f"{self._of_files[name]} {self._of_pixels[name]}" if opened else self._of_files[name]
+
+
 def _build(
-    files: dict[str, Any],
-    read: Callable[[str], Image.Image],
-    table: pd.DataFrame | None,
-    where: str,
+    names: Sequence[str], source: _Originals, table: pd.DataFrame | None, where: str
 ) -> Stimuli:
-    if not files:
-        raise InputError(f"{where} holds no image ({', '.join(sorted(_SUFFIXES))}).")
-    other = [name for name in files if not isinstance(name, str)]
-    if other:
-        raise InputError(f"names are strings, and {other[0]!r} is not: use file names.")
-    names = sorted(files)
+    """Stimuli in the order of their names, with the rows of a table."""
+    names = list(names)
+    if not names:
+        raise InputError(f"{where} holds no image ({', '.join(sorted(SUFFIXES))}).")
     if table is None:
         table = pd.DataFrame(index=pd.Index(names, name="stimulus"))
+    if not all(name in table.index for name in names):  # accents may be written otherwise there
+        table = table.rename(index=lambda name: one_spelling(name) if _is_text(name) else name)
     missing = [name for name in names if name not in table.index]
     if missing:
         raise InputError(
@@ -279,84 +473,22 @@ def _build(
         raise InputError(
             f"the table has several rows for {len(twice)} stimuli ({examples(twice)}): keep one."
         )
-    return Stimuli(tuple(names), read, table.loc[names])
+    return Stimuli(tuple(names), source.read, table.loc[names], source.identify, order_given=False)
 
 
-def _open_zip(path: str | os.PathLike[str]) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}.") from None
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path} is not a zip archive, or is cut short ({error}).") from None
-    for entry in _files_in(archive):
-        parts = PureWindowsPath(entry)  # knows the separators of all systems
-        if parts.anchor or ".." in parts.parts:
-            archive.close()
-            raise InputError(
-                f"the zip {path} holds {entry!r}, a path that leads outside the archive: it was "
-                "not made by an ordinary zip program. Make it again from the images."
-            )
-    return archive
+def _of_file(content: bytes) -> str:
+    return f"file:{hashlib.sha256(content).hexdigest()[:_DIGITS]}"
 
 
-def _files_in(archive: zipfile.ZipFile) -> list[str]:
-    return [entry for entry in archive.namelist() if not entry.endswith("/")]
+def _of_pixels(image: Image.Image) -> str:
+    return f"pixels:{pixels_sha256(image)[:_DIGITS]}"
 
 
-def _check_once(names: Sequence[str], where: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise InputError(
-            f"{len(twice)} names occur more than once in {where}: {examples(twice)}. Name each "
-            "image once."
-        )
+def _check_strings(names: Sequence[Any]) -> None:
+    other = [name for name in names if not _is_text(name)]
+    if other:
+        raise InputError(f"names are strings, and {other[0]!r} is not: use file names.")
 
 
-def _is_image(name: str) -> bool:
-    """Whether a path is an image, and not a hidden file of the operating system."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in _SUFFIXES and not hidden
-
-
-def _open(name: str, file: Any) -> Image.Image:
-    try:
-        with Image.open(file) as image:
-            return _rgb(name, image)
-    except InputError:
-        raise
-    except Exception as error:  # each of Pillow's readers raises another error
-        raise InputError(
-            f"stimulus {name!r} does not open as an image ({error}): replace the file, or leave it "
-            "out."
-        ) from error
-
-
-def _rgb(name: str, image: Image.Image) -> Image.Image:
-    """Convert to 8-bit RGB; Pillow's own conversion clips 16 bits at 255 instead of scaling."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
-    if image.mode in {"I", "F"}:
-        raise InputError(
-            f"stimulus {name!r} has pixels of 32 bits (mode {image.mode!r}), and which value is "
-            "white is not known: save it with 8 or 16 bits."
-        )
-    return image.convert("RGB")
-
-
-def _picture(name: str, image: Any) -> Image.Image:
-    """Convert a PIL image or an array to an RGB image."""
-    if isinstance(image, Image.Image):
-        return _rgb(name, image)
-    array = np.asarray(image)
-    within = array.size > 0 and array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1
-    if within:
-        array = np.round(array * 255).astype(np.uint8)
-    if array.dtype != np.uint8 or array.shape[2:] not in {(), (3,)} or array.ndim < 2:
-        extent = f" from {array.min()} to {array.max()}" if array.dtype.kind in "iuf" else ""
-        raise InputError(
-            f"stimulus {name!r} is a {array.dtype} array of shape {array.shape}{extent}: an image "
-            "is (height, width) or (height, width, 3), uint8 or floats from 0 to 1."
-        )
-    return Image.fromarray(array).convert("RGB")
+def _is_text(name: object) -> bool:
+    return isinstance(name, str)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..base.compute import Compute
 from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
+from ..data.contents import check_contents
 from ..protocol.settings import Protocol, Settings, settle
 from ..scoring.inputs import as_populations, check_complete
 
@@ -129,13 +130,15 @@ def depths(layers: int) -> NDArray[np.float64]:
     return np.arange(layers) / max(layers - 1, 1)
 
 
-def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
+def same_stimuli(*sides: Levels, distorted: bool = False) -> list[dict[Any, dict[str, Assembly]]]:
     """Sort the stimuli of all populations by name, and make sure that they are the same.
 
     Parameters
     ----------
     *sides : dict of dict of Assembly
         Layers by condition.
+    distorted : bool
+        Whether conditions show different versions of the images, which may be other files.
 
     Returns
     -------
@@ -145,7 +148,8 @@ def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
     Raises
     ------
     InputError
-        If a population lacks a stimulus that another has, or has NaN.
+        If a population lacks a stimulus that another has, has NaN, or was recorded with another
+        image under the same name.
     """
     everything = [
         (one, name, assembly)
@@ -163,13 +167,28 @@ def same_stimuli(*sides: Levels) -> list[dict[Any, dict[str, Assembly]]]:
                 "that scores can be compared: stimuli.select(names) keeps only those."
             )
         check_complete(name, assembly)
-    return [
+    found = [
         {
             one: {name: _ordered(assembly, expected) for name, assembly in layers.items()}
             for one, layers in side.items()
         }
         for side in sides
     ]
+    _check_images(found, distorted)
+    return found
+
+
+def _check_images(sides: Sequence[dict[Any, dict[str, Assembly]]], distorted: bool) -> None:
+    """Refuse other images under the same names: at each level, or at all."""
+    conditions = dict.fromkeys(one for side in sides for one in side)
+    for chosen in [[one] for one in conditions] if distorted else [list(conditions)]:
+        every = {
+            (f"{name!r} at {one!r}", number): assembly.data
+            for number, side in enumerate(sides)
+            for one in chosen
+            for name, assembly in side.get(one, {}).items()
+        }
+        check_contents([name for name, _ in every], list(every.values()))
 
 
 def _ordered(assembly: Assembly, names: list[str]) -> Assembly:

@@ -137,7 +137,7 @@ def shift(
     levels = list(source)
     correct = accuracy_table(accuracy, "level", levels) if accuracy else None
     names = ["", *controls, "target"]
-    given = map(_same_units, same_stimuli(source, *controls.values(), target))
+    given = map(_same_units, same_stimuli(source, *controls.values(), target, distorted=True))
     work = _Work(dict(zip(names, given, strict=True)), levels, partners, protocol)
     found = score_pairs(
         work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
+from ..data.names import one_spelling
 from ..images.drawings import CATEGORIES
 
 __all__ = ["accuracy"]
@@ -60,7 +61,7 @@ def accuracy(
             "(stimulus, unit) with one unit for each class, that is, the last layer of a "
             "classifier, and the names of its classes."
         )
-    named = dict(labels.items())
+    named = {one_spelling(str(name)): label for name, label in labels.items()}
     without = [name for name in outputs.stimuli if name not in named]
     if without:
         raise InputError(

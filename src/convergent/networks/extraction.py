@@ -17,6 +17,7 @@ from ..base.errors import InputError, unknown
 from ..base.hashing import recipe
 from ..base.study import Study
 from ..data.assembly import Assembly
+from ..data.contents import contents_of
 from ..data.positions import as_extracted
 from ..data.stimuli import Stimuli
 from .forward import extract_rows, home_device, inputs_fingerprint
@@ -73,6 +74,7 @@ def extract(
         where positions are units, ``row`` and ``column`` (or ``token``) along ``unit``. Where
         positions are stimuli, these are named ``NAME@ROW.COLUMN/ROWSxCOLUMNS``; ``image``, ``row``
         and ``column`` lie along ``stimulus``, and folds keep the positions of an image together.
+        The coordinate ``stimulus_sha256`` has the hash of each image.
         With a store or a study, values stay on disk until they are needed (dask).
 
     Raises
@@ -127,9 +129,12 @@ def extract(
     with closing(run(dict.fromkeys(layers, 0), len(stimuli))) as rows:
         found = next(rows)  # one row holds all stimuli
     about["inputs_sha256"] = found.inputs_sha256
+    contents = contents_of(stimuli, stimuli.names, opened=True)
     return {
         layer: as_extracted(
-            label_layer(layer, found.values.pop(layer), found.shapes[layer], stimuli.names, about)
+            label_layer(
+                layer, found.values.pop(layer), found.shapes[layer], stimuli.names, about, contents
+            )
         )
         for layer in layers
     }

@@ -15,6 +15,7 @@ import torch
 
 from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
+from ..data.contents import COORDINATE, contents_of
 from ..data.layer_store import (
     StoreRecord,
     create_layer,
@@ -22,6 +23,7 @@ from ..data.layer_store import (
     intact_rows,
     layer_path,
     read_record,
+    write_label,
     write_record,
     write_rows,
 )
@@ -83,10 +85,12 @@ def extract_to(
             _check_inputs(path, record, row, stimuli)
             about["inputs_sha256"] = row.inputs_sha256
             if row.values:
-                record = _write_row(path, record, row, stimuli.names, about)
+                record = _write_row(path, record, row, stimuli, about)
+    contents = "stimulus", contents_of(stimuli, stimuli.names, opened=True)
     found = {layer: read_array(layer_path(path, record, layer)) for layer in layers}
-    for data in found.values():
-        data.attrs = dict(about)  # those of this call: its notes about the network may differ
+    for layer, data in found.items():
+        found[layer] = data.assign_coords({COORDINATE: contents})
+        found[layer].attrs = dict(about)  # of this call: its notes about the network may differ
     return {layer: as_extracted(Assembly(data)) for layer, data in found.items()}
 
 
@@ -168,18 +172,22 @@ def _check_inputs(path: Path, record: StoreRecord, row: Rows, stimuli: Stimuli) 
 
 
 def _write_row(
-    path: Path, record: StoreRecord, row: Rows, names: Sequence[str], about: Mapping[str, Any]
+    path: Path, record: StoreRecord, row: Rows, stimuli: Stimuli, about: Mapping[str, Any]
 ) -> StoreRecord:
     """Write a row of chunks; the record counts it only once all of it is on disk."""
+    names = stimuli.names
     if row.index == 0:
         write_record(path, record)  # so that what an interruption leaves is known as a store
     for layer, values in row.values.items():
         folder = layer_path(path, record, layer)
         if row.index == 0:
             empty = dask.array.empty((len(names), values.shape[1]), dtype=values.dtype)
-            create_layer(folder, label_layer(layer, empty, row.shapes[layer], names, about).data)
+            unknown = [""] * len(names)  # until all stimuli were opened
+            labelled = label_layer(layer, empty, row.shapes[layer], names, about, unknown)
+            create_layer(folder, labelled.data)
         write_rows(folder, row.stimuli.start, values)
         if row.index == record.n_rows - 1:
+            write_label(folder, COORDINATE, contents_of(stimuli, names, opened=True))
             finish_layer(folder, layer, about)
     record = replace(
         record,
@@ -196,6 +204,7 @@ def label_layer(
     shape: tuple[int, ...],
     names: Sequence[str],
     about: Mapping[str, Any],
+    contents: Sequence[str],
 ) -> Assembly:
     """Label the activations of one layer.
 
@@ -212,6 +221,8 @@ def label_layer(
         Names of the stimuli.
     about : mapping
         Attributes.
+    contents : sequence of str
+        Hashes of the stimuli.
 
     Returns
     -------
@@ -227,7 +238,7 @@ def label_layer(
     units = written[0]
     for part in written[1:]:
         units = np.char.add(np.char.add(units, "."), part)
-    labels: dict[str, Any] = {"layer": layer}
+    labels: dict[str, Any] = {"layer": layer, COORDINATE: ("stimulus", list(contents))}
     for axis, index in zip(axes, indices, strict=True):
         labels[axis] = ("unit", index.astype(np.int32))
     return Assembly.from_array(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import InputError, unknown
 from ..data.assembly import Assembly, align
+from ..data.contents import check_contents, with_contents
 from ..data.stimuli import Stimuli
 from ..features._best_stimuli import best_stimuli as find_best
 from ..features._match_tables import unit_table
@@ -62,8 +63,8 @@ def best_stimuli(
     Raises
     ------
     InputError
-        If a unit is silent or does not exist, an image is missing, `k` exceeds the number of
-        images, or `patch` is out of its range.
+        If a unit is silent or does not exist, an image is missing or is not the one that the
+        populations responded to, `k` exceeds the number of images, or `patch` is out of its range.
     """
     check_kind(found, "match_units", "plot.best_stimuli")
     if not 0 < patch <= 1:
@@ -80,9 +81,12 @@ def best_stimuli(
     labels["target"] = [
         f"{name}\nr = {r:.2f}" for name, r in zip(names["target"], chosen["r"], strict=True)
     ]
+    shared = align(source, target)
+    shown = with_contents(shared[0].data, stimuli)
+    check_contents(["the images", *SIDES], [shown, *(assembly.data for assembly in shared)])
     figure = new_figure(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6)
     halves: Any = figure.subfigures(1, 2)
-    for half, side, assembly in zip(halves, SIDES, align(source, target), strict=True):
+    for half, side, assembly in zip(halves, SIDES, shared, strict=True):
         half.suptitle(side_label(found, side), fontsize="medium", parse_math=False)
         panels = half.subplots(len(units), k, squeeze=False)
         best = find_best(assembly, k).sel(unit=names[side])

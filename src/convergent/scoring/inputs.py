@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples, unknown
-from ..data.assembly import Assembly, align, images_of
+from ..data.assembly import Assembly, align_named, images_of
 from ..metrics.base import Metric
 from ..metrics.circular_shifts import CircularShifts
 from ..metrics.population import Population
@@ -21,6 +21,7 @@ from ..protocol.settings import Protocol
 __all__ = [
     "Source",
     "aligned",
+    "aligned_by_target",
     "as_populations",
     "check_complete",
     "design_of",
@@ -210,11 +211,39 @@ def aligned(
     InputError
         If no stimulus is shared, or a stimulus differs in content.
     """
-    both = align(*sources.values(), *targets.values())
+    both = align_named([*sources, *targets], [*sources.values(), *targets.values()])
     return (
         dict(zip(sources, both[: len(sources)], strict=True)),
         dict(zip(targets, both[len(sources) :], strict=True)),
     )
+
+
+def aligned_by_target(
+    sources: dict[str, Assembly], targets: dict[str, Assembly]
+) -> list[tuple[dict[str, Assembly], dict[str, Assembly]]]:
+    """Reduce each target, and the sources, to the stimuli that it shares with all sources.
+
+    Parameters
+    ----------
+    sources, targets : dict of Assembly
+        By name.
+
+    Returns
+    -------
+    list of (sources, targets)
+        As `aligned` returns them; targets that share the same stimuli with the sources are
+        together.
+
+    Raises
+    ------
+    InputError
+        As `aligned` does.
+    """
+    of_sources = frozenset.intersection(*(frozenset(a.stimuli.tolist()) for a in sources.values()))
+    groups: dict[frozenset[str], dict[str, Assembly]] = {}
+    for name, assembly in targets.items():
+        groups.setdefault(of_sources & frozenset(assembly.stimuli.tolist()), {})[name] = assembly
+    return [aligned(sources, group) for group in groups.values()]
 
 
 def group_labels(label: str | None, assemblies: Sequence[Assembly]) -> NDArray[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -14,11 +15,12 @@ from ..base.errors import InputError, warn
 from ..base.study import Study
 from ..data.assembly import Assembly
 from ..metrics.table import METRICS
+from ..protocol.design import Design
 from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle
 from ..protocol.settings import Protocol
 from .engine import score_pairs
-from .inputs import Source, aligned, as_populations, check_complete, design_of
+from .inputs import Source, aligned_by_target, as_populations, check_complete, design_of
 from .pair_scores import PairResults
 from .provenance import hashes_of, provenance
 from .results import aggregate, label
@@ -48,7 +50,8 @@ def score(
     ----------
     source, target : Assembly, or dict of them
         Populations that are mapped, and populations that are predicted, by name. Repeats are
-        averaged. Stimuli are matched by name; those that all populations share are used.
+        averaged. Stimuli are matched by name; each target is scored on those that it shares with
+        all sources. Targets that have other stimuli have folds and resamples of their own.
     metrics : str, metric, or a list or dict of them
         Names of `METRICS`, or values such as ``Linear(penalties=...)``.
     folds : Folds
@@ -116,13 +119,16 @@ def score(
 
         With a shuffle, ``r_shuffled`` (shuffle, metric, source, target_population): aggregate of
         each shuffle. The attr ``provenance`` (JSON) holds all that is needed to compute the scores
-        again: protocol, seeds, hashes of the inputs, versions.
+        again: protocol, seeds, hashes of the inputs, versions. The attr ``n_stimuli`` is the
+        number of stimuli; where targets have different numbers, it is text ("30 to 50"), and
+        ``n_stimuli`` (target_population) has the number of each.
 
     Raises
     ------
     InputError
-        If the input cannot be scored: no shared stimuli, NaN in a source, a ceiling that needs
-        repeats where there are none, too few stimuli for the folds, an unknown metric or ceiling.
+        If the input cannot be scored: no shared stimuli, other images under the same names, NaN in
+        a source, a ceiling that needs repeats where there are none, too few stimuli for the folds,
+        an unknown metric or ceiling.
 
     Notes
     -----
@@ -194,32 +200,70 @@ def scored(
         raise InputError("units=False keeps no resamples: leave out units=False or bootstrap.")
     sources, targets = as_populations("source", source), as_populations("target", target)
     protocol.check(targets)
-    sources, targets = aligned(sources, targets)
-    populations = [*targets.values(), *sources.values()]
-    n = len(populations[0].stimuli)
-    design = design_of(protocol, populations)
+    groups = aligned_by_target(sources, targets)
     with dask.config.set(scheduler="threads"):  # this process reads stores by threads
-        for name, assembly in sources.items():
-            check_complete(name, assembly)
-        hashes = hashes_of(sources=sources, targets=targets)
-        mapped = {
-            name: Source(name, (assembly,), hashes["sources"][name])
-            for name, assembly in sources.items()
-        }
-        predicted = {
-            name: target_of(name, assembly, hashes["targets"][name], protocol, design)
-            for name, assembly in targets.items()
-        }
-        _warn_of_rough_ceilings(protocol, predicted, n)
-        found = score_pairs(mapped, predicted, design, protocol, compute)
+        parts = [_prepared(*group, protocol) for group in groups]
+        found = PairResults({}, {})
+        for part in parts:
+            scores = score_pairs(part.sources, part.targets, part.design, protocol, compute)
+            found.pairs.update(scores.pairs)
+            found.ceilings.update(scores.ceilings)
+    of_targets = {name: part for part in parts for name in part.targets}
+    predicted = {name: of_targets[name].targets[name] for name in targets}
     results = _labelled(found, list(protocol.metrics), list(sources), predicted, units)
-    return results.assign_attrs(
-        n_stimuli=n,
-        simulated=int(any(a.data.attrs.get("simulated") for a in populations)),
+    hashes = {
+        "sources": {name: " ".join(p.sources[name].sha256 for p in parts) for name in sources},
+        "targets": {name: target.sha256 for name, target in predicted.items()},
+    }
+    simulated = any(a.data.attrs.get("simulated") for a in [*targets.values(), *sources.values()])
+    return _with_counts(results, [of_targets[name].n_stimuli for name in targets]).assign_attrs(
+        simulated=int(simulated),
         **provenance(
             kind, hashes, protocol=protocol, compute=compute, sources=sources, targets=targets
         ),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Targets that share the same stimuli with all sources, and the folds of these stimuli."""
+
+    sources: Mapping[str, Source]
+    targets: Mapping[str, Target]
+    design: Design
+    n_stimuli: int
+
+
+def _prepared(
+    sources: Mapping[str, Assembly], targets: Mapping[str, Assembly], protocol: Protocol
+) -> _Part:
+    """Check populations of the same stimuli, and choose the units that are predicted."""
+    populations = [*targets.values(), *sources.values()]
+    n = len(populations[0].stimuli)
+    design = design_of(protocol, populations)
+    for name, assembly in sources.items():
+        check_complete(name, assembly)
+    hashes = hashes_of(sources=sources, targets=targets)
+    mapped = {
+        name: Source(name, (assembly,), hashes["sources"][name])
+        for name, assembly in sources.items()
+    }
+    predicted = {
+        name: target_of(name, assembly, hashes["targets"][name], protocol, design)
+        for name, assembly in targets.items()
+    }
+    _warn_of_rough_ceilings(protocol, predicted, n)
+    return _Part(mapped, predicted, design, n)
+
+
+def _with_counts(results: xr.Dataset, counts: Sequence[int]) -> xr.Dataset:
+    """Add the number of stimuli; by target if they differ."""
+    least, most = min(counts), max(counts)
+    if least == most:
+        return results.assign_attrs(n_stimuli=least)
+    dim = "target_population" if "target_population" in results.dims else "target"
+    by_target = results.assign_coords(n_stimuli=(dim, list(counts)))
+    return by_target.assign_attrs(n_stimuli=f"{least} to {most}")
 
 
 def _labelled(

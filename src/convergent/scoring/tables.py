@@ -56,7 +56,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
           not above its standard error;
         - ``explained_variance``: sign(normalized) normalized^2, the share of the explainable
           variance that is explained;
-        - ``n_stimuli``: number of stimuli;
+        - ``n_stimuli``: number of stimuli of the target;
         - ``n_units``: number of units in the medians;
         - ``n_units_excluded``: number of units that are left out of them;
         - ``n_units_normalized``: number of units in the ratio;
@@ -99,14 +99,14 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
     check_kind(scores, "score", "summary")
     resampled = None if "n_drawn" not in scores else _Resampled(scores)
     scores = aggregate(scores)
-    rows = []
+    rows, n_stimuli = [], scores.attrs["n_stimuli"]  # of each target, where they differ
     for labels in _all_labels(scores):
         part = scores.sel(labels)
         numbers = {
             name: float(part[name])
             for name in ("r", "ceiling", "normalized", "explained_variance", "reliability")
         }
-        row = labels | numbers | {"n_stimuli": int(scores.attrs["n_stimuli"])}
+        row = labels | numbers | {"n_stimuli": int(part.coords.get("n_stimuli", n_stimuli))}
         row |= {name: int(part[name]) for name in _COUNTS}
         if resampled is not None:
             for name in _VALUES:

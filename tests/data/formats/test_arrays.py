@@ -1,11 +1,13 @@
 """Responses kept as bare numpy arrays."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from convergent import InputError, Stimuli
+from convergent import Assembly, InputError, Stimuli, score
 from convergent.data.formats.arrays import from_npy
 
 STIMULI = ["d.png", "a.png", "c.png", "b.png"]
@@ -37,13 +39,58 @@ def test_any_order_of_dims(tmp_path, trials, order):
     np.testing.assert_array_equal(assembly.data.values, trials)
 
 
-def test_array_and_images_of_a_zip_meet_in_sorted_order(tmp_path, trials):
+def test_array_and_images_meet_in_the_order_of_the_images(tmp_path, trials):
     np.save(tmp_path / "v4.npy", trials)
-    images = Stimuli.from_arrays([np.zeros((2, 2), np.uint8)] * 4, STIMULI)
+    images = Stimuli.from_arrays([np.full((2, 2), i, np.uint8) for i in range(4)], STIMULI)
     assembly = from_npy(tmp_path / "v4.npy", stimuli=images, dims=DIMS, name="area V4")
-    assert assembly.stimuli.tolist() == sorted(STIMULI)
+    assert assembly.stimuli.tolist() == STIMULI
     assert assembly.name == "area V4"
     np.testing.assert_array_equal(assembly.data.values, trials)
+    hashes = assembly.data["stimulus_sha256"].values.tolist()
+    assert hashes == [images.content(name) for name in STIMULI]
+    assert len(set(hashes)) == 4
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """A folder with img1 ... img120.png, what a layer gives, and responses in counting order."""
+    rng = np.random.default_rng(0)
+    names = [f"img{i}.png" for i in range(1, 121)]
+    (tmp_path / "images").mkdir()
+    for i, name in enumerate(names):
+        Image.new("L", (2, 2), i).save(tmp_path / "images" / name)
+    signal = rng.standard_normal((120, 5))
+    np.save(tmp_path / "it.npy", signal + 0.05 * rng.standard_normal(signal.shape))
+    return tmp_path, names, Assembly.from_array(signal, stimuli=names)
+
+
+def r_of(layer, recording):
+    return float(score(layer, recording, "linear", ceiling=None)["r"].mean())
+
+
+def test_rows_in_counting_order(counted):
+    folder, names, layer = counted
+    images = Stimuli.from_folder(folder / "images")
+    read = partial(from_npy, folder / "it.npy", dims=("stimulus", "unit"))
+    with pytest.warns(UserWarning, match=r"'img1\.png', 'img2\.png', and not .* 'img10\.png'"):
+        recording = read(stimuli=images)
+    assert recording.stimuli.tolist() == names
+    assert r_of(layer, recording) > 0.99
+    # who says which order it is gets no warning
+    assert r_of(layer, read(stimuli=images.in_order(images.names))) > 0.99
+    assert r_of(layer, read(stimuli=names)) > 0.99
+    assert r_of(layer, read(stimuli=images.in_order(sorted(images.names)))) < 0.2
+    given = Stimuli.from_arrays([images[name] for name in names], names)
+    assert r_of(layer, read(stimuli=given)) > 0.99
+
+
+def test_sets_and_missing_names_are_no_order(counted):
+    folder, names, _ = counted
+    read = partial(from_npy, folder / "it.npy", dims=("stimulus", "unit"))
+    with pytest.raises(InputError, match="given as a set, which does not say which row"):
+        read(stimuli=set(names))
+    with pytest.raises(InputError, match="nan is among the names of the stimuli"):
+        read(stimuli=[*names[:-1], float("nan")])
 
 
 def test_padding_is_not_a_response(tmp_path, trials):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from convergent import InputError
+from convergent import InputError, Stimuli
 from convergent.data.assembly import open as open_assembly
 from convergent.data.formats.nifti import from_nifti, to_nifti
 
@@ -110,6 +110,20 @@ def test_voxels_that_never_vary_stay(table, volumes, mask):
     volumes[0], volumes[1] = 0, np.nan
     assembly = from_nifti(image(volumes), table, mask=image(mask.astype("uint8")))
     np.testing.assert_array_equal(assembly.data.values, expected(volumes, mask))
+
+
+def test_images_are_known_by_content_and_accents_by_one_spelling(path, volumes):
+    composed, apart = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    shown = [composed, "house", apart, "tree", "house", composed]
+    images = Stimuli.from_arrays([np.full((2, 2), i, np.uint8) for i in (3, 4)], [apart, "tree"])
+    recording = from_nifti(path, pd.DataFrame({"stimulus": shown}), stimuli=images)
+    assert recording.stimuli.tolist() == [composed, "house", "tree"]
+    assert recording.data.sizes["repeat"] == 3
+    np.testing.assert_array_equal(
+        recording.data.values[0, 7], [volumes.reshape(-1, 6)[7, i] for i in (0, 2, 5)]
+    )
+    hashes = recording.data["stimulus_sha256"].values.tolist()
+    assert hashes == [images.content(composed), "", images.content("tree")]
 
 
 def test_one_presentation_each_has_no_repeats(path, volumes):

@@ -37,8 +37,8 @@ def from_npy(
         A ``.npy`` file, or an ``.npz`` archive of arrays. If stimuli have different numbers of
         repeats, the array is padded with NaN along ``repeat``.
     stimuli : iterable of str, or Stimuli
-        One name for each stimulus, in the order of the array. `Stimuli` give their names, which
-        are sorted: image i belongs to index i.
+        One name for each stimulus, in the order of the array. `Stimuli` give their names in their
+        order, and the hashes of their images: image i belongs to index i.
     dims : iterable of str
         What each axis of the array is, in its order: ``("unit", "stimulus", "repeat")``.
     units : iterable of str, optional
@@ -61,6 +61,12 @@ def from_npy(
     InputError
         If the file is no such array or is cut short, holds Python objects or integers, or if names
         and dims do not fit it.
+
+    Warns
+    -----
+    UserWarning
+        If the names of `Stimuli` decided their order, and it is not that of the alphabet, which may
+        be the order of the array.
 
     Examples
     --------
@@ -95,7 +101,7 @@ def from_npy(
         ) from error
     return Assembly.from_array(
         array,
-        stimuli=stimuli.names if isinstance(stimuli, Stimuli) else stimuli,
+        stimuli=stimuli,
         units=units,
         dims=dims,
         name=name or path.stem,

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from ...base.errors import InputError, examples
 from ..assembly import Assembly
+from ..contents import with_contents
+from ..names import one_spelling
+from ..stimuli import Stimuli
 
 __all__ = ["from_nifti", "to_nifti"]
 
@@ -34,6 +37,7 @@ def from_nifti(
     mask: _File | SpatialImage | None = None,
     labels: _File | SpatialImage | None = None,
     label_names: Mapping[int, str] | None = None,
+    stimuli: Stimuli | None = None,
     name: str | None = None,
     **coords: Any,
 ) -> Assembly:
@@ -57,6 +61,8 @@ def from_nifti(
         the coordinate ``region``.
     label_names : mapping of int to str, optional
         Names of the regions; a number without a name becomes its own name, ``"7"``.
+    stimuli : Stimuli, optional
+        The images, whose hashes are added; they are matched by name.
     name : str, optional
         Name of the population in tables and figures.
     **coords
@@ -96,10 +102,10 @@ def from_nifti(
             "volume, in the order of the volumes."
         )
     inside, regions = _voxels(grid, mask, labels, label_names)
-    stimuli, row = np.unique(events["stimulus"].to_numpy(dtype=str), return_inverse=True)
+    shown, row = np.unique(events["stimulus"].to_numpy(dtype=str), return_inverse=True)
     repeats, repeat = np.unique(events["repeat"].to_numpy(), return_inverse=True)
 
-    values = np.full((len(stimuli), len(repeats), inside.sum()), np.nan, np.float32)
+    values = np.full((len(shown), len(repeats), inside.sum()), np.nan, np.float32)
     for (image, index), i, j in zip(volumes, row, repeat, strict=True):
         values[i, j] = _read(image, index, grid.shape[:3])[inside]
 
@@ -112,16 +118,17 @@ def from_nifti(
         found["repeat"] = repeats
     else:
         values, dims = values[:, 0], ("stimulus", "unit")
-    return Assembly.from_array(
+    assembly = Assembly.from_array(
         values,
         dims=dims,
-        stimuli=stimuli.tolist(),
+        stimuli=shown.tolist(),
         units=_voxel_names(voxels, grid.shape[:3]),
         name=name,
         attrs={"affine": grid.affine.tolist(), "volume_shape": list(grid.shape[:3])},
         **found,
         **coords,
     )
+    return assembly if stimuli is None else Assembly(with_contents(assembly.data, stimuli))
 
 
 def to_nifti(
@@ -221,6 +228,7 @@ def _presentations(table: pd.DataFrame | _File) -> pd.DataFrame:
             f"column 'stimulus' holds {other!r} ({type(other).__name__}): stimuli are matched "
             "by name, so use strings."
         )
+    events = events.assign(stimulus=events["stimulus"].map(one_spelling))
     if "repeat" not in events:
         return events.assign(repeat=events.groupby("stimulus", observed=True).cumcount() + 1)
     twice = events[events.duplicated(["stimulus", "repeat"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -281,5 +282,5 @@ class _Work:
 
 def _in_memory(stimuli: Stimuli) -> Stimuli:
     """Make each image once, for all networks."""
-    images = [np.asarray(image) for image in stimuli]
-    return Stimuli.from_arrays(images, stimuli.names, stimuli.table)
+    images = {name: stimuli[name] for name in stimuli.names}
+    return replace(stimuli, read=images.__getitem__)

@@ -1,0 +1,63 @@
+"""Names of stimuli: one spelling for each, and their natural order."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from ..base.errors import InputError
+
+__all__ = ["as_names", "naturally_sorted", "one_spelling"]
+
+_NUMBER = re.compile("([0-9]+)")
+
+
+def one_spelling(name: str) -> str:
+    """Write a name in the composed form of Unicode (NFC), in which names are matched.
+
+    Systems differ in how they write an accent: as part of its letter, or after it.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def naturally_sorted(names: Iterable[str]) -> list[str]:
+    """Sort names as people count: ``img2.png`` comes before ``img10.png``."""
+    return sorted(names, key=_counting)
+
+
+def _counting(name: str) -> tuple[list[str | int], str]:
+    parts = _NUMBER.split(name)  # text and digits take turns
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
+def as_names(names: Iterable[str]) -> Sequence[str]:
+    """Check names of stimuli that a user gives for the rows of an array.
+
+    Parameters
+    ----------
+    names : iterable of str
+        One for each row.
+
+    Returns
+    -------
+    sequence of str
+        The same.
+
+    Raises
+    ------
+    InputError
+        If names have no order, or one is no string.
+    """
+    if isinstance(names, (set, frozenset)):
+        raise InputError(
+            f"stimuli are given as a {type(names).__name__}, which does not say which row "
+            "belongs to which stimulus: give a list of names, in the order of the rows."
+        )
+    several = list(names)
+    other = next((name for name in several if isinstance(name, float)), None)
+    if other is not None and any(isinstance(name, str) for name in several):
+        raise InputError(
+            f"{other!r} is among the names of the stimuli, which are strings: name each stimulus."
+        )
+    return several
