@@ -79,21 +79,30 @@ def median_of(values, counts=None):
     if counts is None:
         return np.nanmedian(values, axis=-1)
     values = np.broadcast_to(values, counts.shape)
-    return np.array([np.median(np.repeat(*row)) for row in zip(values, counts, strict=True)])
+    drawn = (np.repeat(*row) for row in zip(values, counts, strict=True))
+    return np.array([np.median(some) if len(some) else np.nan for some in drawn])
 
 
-def by_hand(kind, found, draws, refits, counts, share="score"):
+def effective_of(scores, *several):
+    """Least effective number of stimuli of the targets of these labels; NaN if none is drawn."""
+    if "n_effective" not in scores:
+        return np.nan
+    return float(scores["n_effective"].sel(target_population=[x[2] for x in several]).min())
+
+
+def by_hand(kind, effective, found, draws, refits, counts, share="score"):
     """The aggregate and its spread, with what is random."""
     resampled = {}
     name = "subjects" if kind == "subjects" else "units"
     if draws is not None:
         resampled |= {("stimuli",): median_of(draws), ("refit",): median_of(refits)}
     if counts is not None:
-        resampled[name,] = median_of(found, counts)
-    if draws is not None and counts is not None:
-        resampled["stimuli", name] = median_of(draws, counts)
-        resampled["refit", name] = median_of(refits, counts[: len(refits)])
-    drawn = {"stimuli": N, "units": len(found), "subjects": 2}
+        for chosen, times in ((name, counts), ("rest", (counts == 0).astype(int))):
+            resampled[chosen,] = median_of(found, times)
+            if draws is not None:
+                resampled["stimuli", chosen] = median_of(draws, times)
+                resampled["refit", chosen] = median_of(refits, times[: len(refits)])
+    drawn = {"stimuli": N, "units": len(found), "subjects": 2, "effective": effective}
     return median_of(found), spread(resampled, drawn, FOLDS, share)
 
 
@@ -108,7 +117,9 @@ def test_intervals_are_those_of_medians_over_units(scored, kind):
     for row in table.to_dict("records"):
         for value in ("r", "normalized"):
             units = units_of(scores, [row[dim] for dim in LABELS], value)
-            estimate, found = by_hand(kind, *units)
+            estimate, found = by_hand(
+                kind, effective_of(scores, [row[dim] for dim in LABELS]), *units
+            )
             assert row[value] == pytest.approx(estimate, rel=1e-9)
             interval = row[f"{value}_low"], row[f"{value}_high"]
             assert interval == pytest.approx(found.interval(estimate, 0.95), abs=1e-6)
@@ -208,7 +219,8 @@ def difference_by_hand(scores, kind, one, other, value):
     pair = zip(*(units_of(scores, labels, value) for labels in (one, other)), strict=True)
     found, draws, refits, _ = (None if a is None else a - b for a, b in pair)
     counts = units_of(scores, one, value)[3]
-    return by_hand(kind, found, draws, refits, counts, "difference")
+    effective = effective_of(scores, one, other)
+    return by_hand(kind, effective, found, draws, refits, counts, "difference")
 
 
 @pytest.mark.parametrize("value", ["r", "normalized"])

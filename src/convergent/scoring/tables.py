@@ -432,13 +432,18 @@ class _Resampled:
             for factors in units[0].draws
         }
         found = spread(draws, self._n_drawn(pairs[0]["target"]), self._n_folds, "difference")
-        joint = max((factors for factors in draws if "refit" not in factors), key=len)
+        known = [factors for factors in draws if not {"refit", "rest"} & set(factors)]
+        joint = max(known, key=len)
         return ahead(lambda one: one.found)[0], draws[joint], found
 
     def _n_drawn(self, target: str) -> dict[str, float]:
-        """How many stimuli, units or subjects the resamples draw from."""
+        """How many stimuli, units or subjects the resamples draw from, as `spread` takes them."""
         drawn = self._scores["n_drawn"].sel(target_population=target)
-        return {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
+        found = {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
+        if "n_effective" in self._scores:
+            effective = self._scores["n_effective"].sel(target_population=target)
+            found["effective"] = float(effective)
+        return found
 
     def _units(self, value: str, pair: Mapping[str, str]) -> _UnitScores:
         key = (value, pair["metric"], pair["source"], pair["target"])
@@ -465,7 +470,9 @@ class _Resampled:
         if "unit_draws" in part:
             counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
             name = str(part["factor"].values[-1])
-            for (factor,), (values, _) in list(draws.items()):
-                draws[factor, name] = values, counts[: len(values)]
-            draws[name,] = found, counts
+            of_stimuli = {factor: values for (factor,), (values, _) in draws.items()}
+            for chosen, times in ((name, counts), ("rest", (counts == 0).astype(np.float64))):
+                for factor, values in of_stimuli.items():
+                    draws[factor, chosen] = values, times[: len(values)]
+                draws[chosen,] = found, times
         return _UnitScores((found, None), draws)

@@ -14,7 +14,7 @@ from ..base.arrays import Floats, Integers, is_silent_range
 from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
 from ..protocol.design import Design
-from ..protocol.resampling import unit_counts
+from ..protocol.resampling import effective_number, unit_counts
 from ..protocol.settings import Protocol
 from ..statistics.ceilings import NEED_REPEATS
 from ..statistics.reliability import RELIABILITIES, Reliability
@@ -54,6 +54,9 @@ class Target:
         How often each included unit is drawn in each resample; None if units are not drawn.
     drawn : dict of str to int
         Number of stimuli (or groups of them), units or subjects that are drawn from.
+    n_effective : float
+        Effective number of stimuli (or groups of them), by how much they drive the included units;
+        NaN if stimuli are not drawn.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Target:
     subjects: NDArray[Any] | None = None
     unit_counts: Floats | None = None
     drawn: Mapping[str, int] = field(default_factory=dict)
+    n_effective: float = float("nan")
 
     @property
     def included(self) -> Integers:
@@ -141,6 +145,7 @@ def target_of(
         subjects=subjects,
         unit_counts=counts,
         drawn=drawn,
+        n_effective=_effective(values, scored[included], design),
     )
 
 
@@ -215,6 +220,13 @@ def _subjects(assembly: Assembly, scored: Integers) -> NDArray[Any] | None:
     if label is None or label.dims != ("unit",):
         return None
     return np.asarray(label.values)[scored]
+
+
+def _effective(values: Any, included: Integers, design: Design) -> float:
+    """Effective number of stimuli; NaN if they are not drawn."""
+    if design.resamples.counts is None:
+        return float("nan")
+    return effective_number(values[:, included], design.resamples.members)
 
 
 def _drawn(
