@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from cases import image_names, labelled
+from scipy import stats
 
 import convergent as cv
 from convergent import Population
@@ -309,6 +310,23 @@ def test_resamples_of_stimuli_are_the_same_for_all_sources_and_targets(pair):
     np.testing.assert_array_equal(draws, np.broadcast_to(draws[:, :, :1, :1], draws.shape))
     ceilings = scores["ceiling_draws"].values.reshape(6, 3, 2, 6)
     np.testing.assert_array_equal(ceilings[:, :, 0], ceilings[:, :, 1])
+
+
+def test_intervals_widen_where_few_stimuli_drive_the_units_and_say_so(pair):
+    source, target = pair
+    settings = {"bootstrap": cv.Bootstrap(30, refits=3), "ceiling": None}
+    plain = cv.score(source, target, "linear", **settings)
+    mean = target.data.values.mean(2)
+    assert plain["n_effective"].item() == pytest.approx(effective_number(mean, np.arange(N)))
+    assert plain["n_effective"] > N / 2
+    mean[:2] *= 30
+    with pytest.warns(UserWarning, match="'V4' is driven by few stimuli .* rest on about [12]"):
+        heavy = cv.score(source, labelled(mean, "V4"), "linear", **settings)
+    assert heavy["n_effective"] < 3
+    table = cv.summary(heavy)
+    half = (table["r_high"] - table["r_low"])[0] / 2
+    least = stats.norm.ppf(0.975) * np.median(heavy["r_draws"], axis=-1).std(ddof=1)
+    assert half > 1.5 * least
 
 
 def test_without_units_there_are_no_resamples(pair):

@@ -22,6 +22,8 @@ from .inputs import stacked
 
 __all__ = ["Target", "target_of"]
 
+_UNEQUAL = 1 / 4  # share of the stimuli; below it intervals held the truth too rarely
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -145,7 +147,7 @@ def target_of(
         subjects=subjects,
         unit_counts=counts,
         drawn=drawn,
-        n_effective=_effective(values, scored[included], design),
+        n_effective=_effective(str(name), values, scored[included], design),
     )
 
 
@@ -222,11 +224,21 @@ def _subjects(assembly: Assembly, scored: Integers) -> NDArray[Any] | None:
     return np.asarray(label.values)[scored]
 
 
-def _effective(values: Any, included: Integers, design: Design) -> float:
+def _effective(name: str, values: Any, included: Integers, design: Design) -> float:
     """Effective number of stimuli; NaN if they are not drawn."""
     if design.resamples.counts is None:
         return float("nan")
-    return effective_number(values[:, included], design.resamples.members)
+    found = effective_number(values[:, included], design.resamples.members)
+    if found < _UNEQUAL * design.n_drawn:
+        warn(
+            f"target {name!r} is driven by few stimuli much more than by all others: its "
+            f"correlations over {design.n_drawn:.0f} stimuli (or groups of them) rest on about "
+            f"{found:.0f}. Intervals are wider for that, but may be too narrow still: in "
+            "simulations with stimuli from a t distribution of 3 degrees of freedom, 95% intervals "
+            "held the true r in 94% of experiments with 200 stimuli and 89 to 93% with 600. Look "
+            "for outliers, or compress the responses (their square root or logarithm)."
+        )
+    return found
 
 
 def _drawn(
