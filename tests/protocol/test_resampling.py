@@ -139,7 +139,7 @@ def test_stimuli_that_drive_units_alike_all_count_and_one_outlier_counts_alone()
     y = np.random.default_rng(1).standard_normal((200, 50))
     assert effective_number(y, np.arange(200)) > 180
     y[7] *= 1e3
-    assert effective_number(y, np.arange(200)) < 1.1
+    assert effective_number(y, np.arange(200)) < 1.2
     assert effective_number(np.ones((5, 2)), np.arange(5)) == 5  # nothing varies
     assert effective_number(np.ones((5, 0)), np.arange(5)) == 5
 
