@@ -261,7 +261,8 @@ def test_targets_differ_by_their_medians(scored, kind):
                 name: median_of(a[i]) - median_of(b[i])
                 for name, i in ((("stimuli",), 1), (("refit",), 2))
             }
-            found = spread(draws, {"stimuli": N}, FOLDS)
+            effective = float(scores["n_effective"].min())
+            found = spread(draws, {"stimuli": N, "effective": effective}, FOLDS)
             interval = found.interval(row["difference"], 0.9)
             assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)
     if kind == "units":  # drawn apart
