@@ -22,6 +22,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import perfect
+import regimes
 from scipy import stats
 from simulations import (
     draw_latents,
@@ -332,6 +333,22 @@ def intervals(rng, n_stimuli, subjects, samples, ceiling, metrics=METRICS):
     sources, target = two_sources(rng, n_stimuli, subjects)
     bootstrap = cv.Bootstrap(samples, over=_over(subjects), seed=_seed(rng))
     scores = cv.score(sources, target, metrics, ceiling=ceiling, bootstrap=bootstrap)
+    return _all_intervals(scores)
+
+
+def _regime_conditions(asked):
+    return [Condition(name, {"regime": name, "samples": 300}, asked) for name in regimes.REGIMES]
+
+
+def intervals_of_regime(rng, regime, samples, metrics=("linear",)):
+    """Estimates and 95% intervals, as `intervals` gives them."""
+    with warnings.catch_warnings():  # which are right for heavy tails
+        warnings.filterwarnings("ignore", ".*is driven by few stimuli", UserWarning)
+        scores = regimes.scored(rng, samples, list(metrics), **regimes.REGIMES[regime])
+    return _all_intervals(scores)
+
+
+def _all_intervals(scores):
     rows = []
     for row in cv.summary(scores).to_dict("records"):
         for value in ("r", "normalized"):
@@ -351,7 +368,8 @@ def _interval(metric, quantity, source, estimate, low, high):
 
 def summarize_coverage(rows):
     """How often intervals hold the truth: the mean over all experiments of that size."""
-    by = ["n_stimuli", "subjects", "ceiling", "metric", "quantity", "source"]
+    of_regime = [name for name in ("regime", "n_stimuli", "subjects", "ceiling") if name in rows]
+    by = [*of_regime, "metric", "quantity", "source"]
     table = []
     for labels, group in rows.groupby(by, sort=False):
         truth, sd = group["estimate"].mean(), group["estimate"].std()
@@ -643,6 +661,12 @@ STUDIES = {
         "How often do 95% intervals hold the truth?",
         _coverage_conditions,
         intervals,
+        summarize_coverage,
+    ),
+    "regimes": Study(
+        "How often do 95% intervals hold the truth where responses are not Gaussian?",
+        _regime_conditions,
+        intervals_of_regime,
         summarize_coverage,
     ),
     "null-shuffle": Study(

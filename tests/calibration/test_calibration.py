@@ -192,6 +192,7 @@ def test_tables_and_figures_of_all_studies(pool, tmp_path):
         "inter-subject": {"n_stimuli": 30, "noise": 0.5},
         "self": {"n_stimuli": 30, "n_units": 10},
         "coverage": both | {"ceiling": "split-half"},
+        "regimes": {"regime": "groups15x4", "samples": 5},
         "null-shuffle": {"n_stimuli": 30, "shuffles": 3},
         "null-rotation": {"n_stimuli": 30, "rotations": 3},
         "null-difference": both,

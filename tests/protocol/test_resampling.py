@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from cases import image_names, labelled
+from scipy import stats
 
 import convergent as cv
 from convergent import Population
 from convergent.base.arrays import correlate
-from convergent.protocol.resampling import draw_resamples, unit_counts
+from convergent.protocol.resampling import draw_resamples, effective_number, unit_counts
 from convergent.statistics.aggregation import over_units
 
 N = 62  # two folds have a stimulus more than the others
@@ -108,6 +109,39 @@ def test_resamples_come_again_by_seed():
     assert (counts(seed=1) != counts()).any()
     np.testing.assert_array_equal(orders(), orders())
     assert (orders(seed=1) != orders()).any()
+
+
+def test_members_are_what_is_drawn_at_once():
+    groups = cv.Folds(5, group="photo").split(60, PHOTO)
+    found = draw_resamples(cv.Bootstrap(100), None, groups, PHOTO)
+    one = found.counts[:, [np.flatnonzero(found.members == i)[0] for i in range(20)]]
+    np.testing.assert_array_equal(found.counts, one[:, found.members])
+    assert len(set(draw_resamples(None, None, SPLITS).members)) == N
+
+
+# How unequal stimuli are
+
+
+def test_the_effective_number_of_stimuli_by_its_formula():
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal((40, 6)) * rng.exponential(size=(40, 1))
+    distances = (((y - y.mean(0)) / y.std(0)) ** 2).sum(1)
+    expected = distances.sum() ** 2 / (distances**2).sum()
+    assert effective_number(y, np.arange(40)) == pytest.approx(expected)
+    moved = y * [1e-200, 1e150, 1, 3, 1e5, 7] + [0, 0, 4, 0, 0, 1]
+    assert effective_number(moved, np.arange(40)) == pytest.approx(expected, rel=1e-6)
+    distances = distances.reshape(10, 4).sum(1)
+    expected = distances.sum() ** 2 / (distances**2).sum()
+    assert effective_number(y, np.repeat(np.arange(10), 4)) == pytest.approx(expected)
+
+
+def test_stimuli_that_drive_units_alike_all_count_and_one_outlier_counts_alone():
+    y = np.random.default_rng(1).standard_normal((200, 50))
+    assert effective_number(y, np.arange(200)) > 180
+    y[7] *= 1e3
+    assert effective_number(y, np.arange(200)) < 1.2
+    assert effective_number(np.ones((5, 2)), np.arange(5)) == 5  # nothing varies
+    assert effective_number(np.ones((5, 0)), np.arange(5)) == 5
 
 
 # Units and subjects
@@ -276,6 +310,23 @@ def test_resamples_of_stimuli_are_the_same_for_all_sources_and_targets(pair):
     np.testing.assert_array_equal(draws, np.broadcast_to(draws[:, :, :1, :1], draws.shape))
     ceilings = scores["ceiling_draws"].values.reshape(6, 3, 2, 6)
     np.testing.assert_array_equal(ceilings[:, :, 0], ceilings[:, :, 1])
+
+
+def test_intervals_widen_where_few_stimuli_drive_the_units_and_say_so(pair):
+    source, target = pair
+    settings = {"bootstrap": cv.Bootstrap(30, refits=3), "ceiling": None}
+    plain = cv.score(source, target, "linear", **settings)
+    mean = target.data.values.mean(2)
+    assert plain["n_effective"].item() == pytest.approx(effective_number(mean, np.arange(N)))
+    assert plain["n_effective"] > N / 2
+    mean[:2] *= 30
+    with pytest.warns(UserWarning, match="'V4' is driven by few stimuli .* rest on about [12]"):
+        heavy = cv.score(source, labelled(mean, "V4"), "linear", **settings)
+    assert heavy["n_effective"] < 3
+    table = cv.summary(heavy)
+    half = (table["r_high"] - table["r_low"])[0] / 2
+    least = stats.norm.ppf(0.975) * np.median(heavy["r_draws"], axis=-1).std(ddof=1)
+    assert half > 1.5 * least
 
 
 def test_without_units_there_are_no_resamples(pair):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from convergent.statistics.aggregation import over_units
 from convergent.statistics.inference import (
+    LINEAR_SHARE,
     REFIT_SHARES,
     ROUNDING,
     Spread,
@@ -27,46 +29,61 @@ def without_growth(values):
 
 
 @pytest.mark.parametrize(
-    ("factor", "drawn", "together", "degrees"),
+    ("factor", "drawn", "more", "degrees"),
     [
-        ("stimuli", {"stimuli": 60}, 12, 55),  # drawn in 5 folds
-        ("units", {"units": 9}, 9, 8),
-        ("subjects", {"subjects": 4}, 4, 3),
+        ("stimuli", {"stimuli": 60}, 1 + LINEAR_SHARE / 11, 59),  # drawn in 5 folds
+        ("stimuli", {"stimuli": 60, "effective": 21.5}, 1 + LINEAR_SHARE / 11, 20.5),
+        ("units", {"units": 9}, 9 / 8, 8),
+        ("subjects", {"subjects": 4}, 4 / 3, 3),
     ],
 )
 def test_one_factor_is_the_variance_over_resamples_corrected_for_what_was_drawn(
-    factor, drawn, together, degrees
+    factor, drawn, more, degrees
 ):
     values = draws(50, 3)
     found = spread(without_growth(values) if factor == "stimuli" else {(factor,): values}, drawn, 5)
-    expected = values.var(0, ddof=1) * together / (together - 1)
+    expected = values.var(0, ddof=1) * more
     np.testing.assert_allclose(found.error**2, expected, rtol=1e-12)
     np.testing.assert_allclose(found.degrees, degrees)
 
 
-def test_the_correction_makes_the_variance_of_a_mean_exact():
+def test_the_error_of_a_mean_is_the_textbooks():
     rng = np.random.default_rng(1)
-    n, folds = 20, 4
+    n, folds = 200, 4
     y = rng.standard_normal(n).reshape(folds, -1)
-    weights = rng.multinomial(5, np.full(5, 1 / 5), size=(100_000, folds))
+    weights = rng.multinomial(50, np.full(50, 1 / 50), size=(5_000, folds))
     means = (weights * y).sum((1, 2)) / n
     error = spread(without_growth(means), {"stimuli": n}, folds).error
-    assert error**2 == pytest.approx(y.var(axis=1, ddof=1).mean() / n, rel=0.02)  # the textbook's
+    assert error**2 == pytest.approx(y.var(axis=1, ddof=1).mean() / n, rel=0.06)
+
+
+def test_the_error_of_r_is_that_of_gaussian_samples():
+    rng = np.random.default_rng(1)
+    n, r, found = 100, 0.6, []
+    for _ in range(60):
+        x, e = rng.standard_normal((2, n))
+        y = r * x + np.sqrt(1 - r**2) * e
+        w = rng.multinomial(n, np.full(n, 1 / n), size=400) / n
+        mx, my = w @ x, w @ y
+        cov = w @ (x * y) - mx * my
+        drawn = cov / np.sqrt((w @ x**2 - mx**2) * (w @ y**2 - my**2))
+        found.append(spread(without_growth(drawn), {"stimuli": n}, 1).error)
+    assert np.mean(found) == pytest.approx((1 - r**2) / np.sqrt(n - 1), rel=0.06)
 
 
 def resampled_means(y, rng, samples):
     """Means of a table (stimuli, units) in resamples of its rows, its columns and both."""
     n, m = y.shape
     rows = rng.multinomial(n, np.full(n, 1 / n), size=samples) / n
-    columns = rng.multinomial(m, np.full(m, 1 / m), size=samples) / m
-    stimuli, both = rows @ y.mean(1), np.einsum("bi,ij,bj->b", rows, y, columns)
-    return {
-        ("stimuli",): stimuli,
-        ("refit",): stimuli,
-        ("units",): columns @ y.mean(0),
-        ("stimuli", "units"): both,
-        ("refit", "units"): both,
-    }
+    columns = rng.multinomial(m, np.full(m, 1 / m), size=samples)
+    stimuli = rows @ y
+    found = {("stimuli",): stimuli.mean(1), ("refit",): stimuli.mean(1)}
+    for name, times in (("units", columns), ("rest", columns == 0)):
+        total = times.sum(1)
+        share = np.divide(times.T, total, out=np.full((m, samples), np.nan), where=total > 0).T
+        both = (stimuli * share).sum(1)
+        found |= {("stimuli", name): both, ("refit", name): both, (name,): share @ y.mean(0)}
+    return found
 
 
 @pytest.mark.parametrize(
@@ -83,29 +100,50 @@ def test_two_crossed_factors_find_the_true_variance_of_the_mean(row, column, cel
         means = resampled_means(y, rng, 300)
         found.append(spread(means, {"stimuli": n, "units": m}, 1).error ** 2)
     truth = row**2 / n + column**2 / m + cell**2 / (n * m)
-    # where noise of single cells is all there is, the bounds keep some of what counts twice
-    assert 0.85 < np.mean(found) / truth < (1.25 if row else 1.5)
+    # where noise of single cells is all there is, the bound keeps what is above 0 by chance
+    assert 0.85 < np.mean(found) / truth < (1.2 if row else 1.4)
 
 
 def test_two_factors_by_their_formula():
-    stimuli, units, both = draws(50, 40), draws(50, 40, seed=1), draws(30, 40, seed=2)
-    both *= np.linspace(0.5, 3, 40)
-    named = {
-        ("stimuli",): stimuli,
-        ("refit",): stimuli[:30],
-        ("units",): units,
-        ("refit", "units"): both,
-    }
-    found = spread(named, {"stimuli": 50, "units": 8}, 5)
-    s, u = (z.var(0, ddof=1) * m / (m - 1) for z, m in ((stimuli, 10), (units, 8)))
-    first = stimuli[:30].var(0, ddof=1) + units[:30].var(0, ddof=1)  # of the same resamples
-    shared = (both.var(0, ddof=1) - first) * 10 / 9 * 8 / 7
-    rest = np.maximum(u - np.maximum(shared, 0), 0)
-    np.testing.assert_allclose(found.error**2, np.maximum(s + rest, u), rtol=1e-12)
-    assert (s + rest < u).any()  # where it would be surer than for other units alone
-    assert 3 < (rest == 0).sum() < 37
-    degrees = (s + rest) ** 2 / (s**2 / 45 + rest**2 / 7)
+    names = [("stimuli",), ("refit",), ("units",), ("rest",)]
+    names += [(factor, units) for factor in ("stimuli", "refit") for units in ("units", "rest")]
+    named = {name: draws(50, 40, seed=i) for i, name in enumerate(names)}
+    named |= {name: named[name][:30] for name in names if name[0] == "refit"}
+    found = spread(named, {"stimuli": 50, "units": 8, "effective": 33.0}, 5)
+
+    def together(factor):
+        parts = [named[factor, units] - named[units,][: len(named[factor,])] for units in UNITS]
+        return [np.cov(*each)[0, 1] for each in zip(*(part.T for part in parts), strict=True)]
+
+    UNITS = ("units", "rest")
+    s, r = (np.array(together(factor)) for factor in ("stimuli", "refit"))
+    same = [named["stimuli", units][:30] - named[units,][:30] for units in UNITS]
+    same = np.array([np.cov(*each)[0, 1] for each in zip(*(part.T for part in same), strict=True)])
+    u = named["units",].var(0, ddof=1) * 8 / 7
+    shared = np.maximum(s, 0) * (1 + LINEAR_SHARE / 9)
+    growth = REFIT_SHARES["score"] * np.maximum(r - same, 0)
+    np.testing.assert_allclose(found.error**2, u + shared + growth, rtol=1e-12)
+    assert 3 < (shared == 0).sum() < 37
+    degrees = (u + shared) ** 2 / (shared**2 / 32 + u**2 / 7)
     np.testing.assert_allclose(found.degrees, degrees, rtol=1e-12)
+
+
+def test_noise_of_single_units_is_not_counted_twice():
+    # units that err apart from each other: repeated, their median varies as other units do
+    rng, found, medians = np.random.default_rng(3), [], []
+    n, m = 40, 21
+    for _ in range(100):
+        y = 0.3 * rng.standard_normal(m) + rng.standard_normal((n, m))
+        rows = rng.multinomial(n, np.full(n, 1 / n), size=200) / n @ y
+        times = rng.multinomial(m, np.full(m, 1 / m), size=200)
+        still = y.mean(0)[None]
+        values = {("stimuli",): over_units(rows), ("refit",): over_units(rows)}
+        for name, drawn in (("units", times), ("rest", (times == 0) * 1.0)):
+            values[name,] = over_units(still, drawn)
+            values["stimuli", name] = values["refit", name] = over_units(rows, drawn)
+        found.append(spread(values, {"stimuli": n, "units": m}, 1).error ** 2)
+        medians.append(np.median(y.mean(0)))
+    assert 0.9 < np.mean(found) / np.var(medians) < 1.6  # the sum of both would be above 2
 
 
 def test_a_share_of_what_a_refit_adds_is_added():
@@ -123,7 +161,7 @@ def test_resamples_without_a_value_do_not_count():
     values = draws(50, 2)
     values[:7, 1] = np.nan
     found = spread(without_growth(values), {"stimuli": 60}, 5).error ** 2
-    assert found[1] == pytest.approx(values[7:, 1].var(ddof=1) * 12 / 11)
+    assert found[1] == pytest.approx(values[7:, 1].var(ddof=1) * (1 + LINEAR_SHARE / 11))
 
 
 def test_what_is_never_known_has_no_spread_and_does_not_complain():

@@ -122,11 +122,12 @@ def hierarchy(
     )
     result = _with_partners(aggregate(scores))
     several = _by_draw(scores, result["r"])
-    n_drawn = float("nan")
+    drawn: dict[str, float] = {}
     if protocol.bootstrap is not None:
-        n_drawn = float(scores["n_drawn"].sel(factor="stimuli")[0])
+        drawn["stimuli"] = float(scores["n_drawn"].sel(factor="stimuli")[0])
+        drawn["effective"] = float(scores["n_effective"].min())
         result = result.assign(_shares_of_draws(several, result))
-    result = result.assign(with_intervals(several, _STATISTICS, n_drawn, protocol.folds.n, level))
+    result = result.assign(with_intervals(several, _STATISTICS, drawn, protocol.folds.n, level))
     alone = replace(protocol, ceiling=None, bootstrap=None, shuffle=None)
     of_controls = {
         name: scored("hierarchy", layers, target, alone, compute, units=False)

@@ -31,7 +31,7 @@ from .conditions import (
     same_stimuli,
     settle_experiment,
 )
-from .summaries import Arrays, Statistic, aggregates, on_grid, with_intervals
+from .summaries import Arrays, Statistic, aggregates, drawn_from, on_grid, with_intervals
 
 __all__ = ["shift"]
 
@@ -405,7 +405,9 @@ def _labelled(found: PairResults, work: _Work, level: float) -> xr.Dataset:
         for factors, array in of_control.items()
     }
     variables: dict[str, Any] = dict(
-        with_intervals(scores, _STATISTICS, work.design.n_drawn, work.design.n_folds, level)
+        with_intervals(
+            scores, _STATISTICS, drawn_from(work.design, work.targets), work.design.n_folds, level
+        )
     )
     controls = work.controls[1:]
     if controls:

@@ -11,11 +11,21 @@ import numpy as np
 import xarray as xr
 
 from ..base.arrays import Floats, Integers
+from ..protocol.design import Design
 from ..scoring.pair_scores import PairScores
+from ..scoring.targets import Target
 from ..statistics.aggregation import over_units
 from ..statistics.inference import Factors, Kind, spread
 
-__all__ = ["Arrays", "Statistic", "aggregates", "on_grid", "share_of_final", "with_intervals"]
+__all__ = [
+    "Arrays",
+    "Statistic",
+    "aggregates",
+    "drawn_from",
+    "on_grid",
+    "share_of_final",
+    "with_intervals",
+]
 
 Arrays = Mapping[str, xr.DataArray]  # scores by name
 
@@ -72,6 +82,25 @@ def on_grid(
     return arrays
 
 
+def drawn_from(design: Design, targets: Mapping[Any, Target]) -> dict[str, float]:
+    """Count what resamples draw from, for statistics of several targets.
+
+    Parameters
+    ----------
+    design : Design
+        Its stimuli are drawn.
+    targets : dict of Target
+        The least of their effective numbers of stimuli counts.
+
+    Returns
+    -------
+    dict of float
+        As `with_intervals` takes it.
+    """
+    effective = min(target.n_effective for target in targets.values())
+    return {"stimuli": design.n_drawn, "effective": effective}
+
+
 @dataclass(frozen=True)
 class Statistic:
     """A number that is computed from scores, such as a slope.
@@ -95,7 +124,7 @@ class Statistic:
 def with_intervals(
     scores: Mapping[Factors, Arrays],
     statistics: Mapping[str, Statistic],
-    n_drawn: float,
+    drawn: Mapping[str, float],
     n_folds: int,
     level: float,
 ) -> dict[str, xr.DataArray]:
@@ -108,8 +137,9 @@ def with_intervals(
         for resamples.
     statistics : dict of Statistic
         By name.
-    n_drawn : float
-        Number of stimuli (or groups of them) that resamples draw from.
+    drawn : dict of float
+        Number of ``"stimuli"`` (or groups of them) that resamples draw from, and the
+        ``"effective"`` number of them.
     n_folds : int
         Number of folds; stimuli are drawn within folds.
     level : float
@@ -131,7 +161,7 @@ def with_intervals(
         }
         if not draws:
             continue
-        error = spread(draws, {"stimuli": n_drawn}, n_folds, statistic.kind)
+        error = spread(draws, drawn, n_folds, statistic.kind)
         ends = error.interval(estimate.values, level)
         for end, values in zip(("low", "high"), ends, strict=True):
             found[f"{name}_{end}"] = estimate.copy(data=np.clip(values, *statistic.bounds))

@@ -32,7 +32,15 @@ from .conditions import (
     same_stimuli,
     settle_experiment,
 )
-from .summaries import Arrays, Statistic, aggregates, on_grid, share_of_final, with_intervals
+from .summaries import (
+    Arrays,
+    Statistic,
+    aggregates,
+    drawn_from,
+    on_grid,
+    share_of_final,
+    with_intervals,
+)
 
 __all__ = ["trajectory"]
 
@@ -320,9 +328,9 @@ def _labelled(
         factors: {"r": array.assign_coords({k: coords[k] for k in grid})}
         for factors, array in on_grid(lambda *labels: aggregate("", *labels), grid).items()
     }
-    n_drawn, n_folds = work.design.n_drawn, work.design.n_folds
+    drawn, n_folds = drawn_from(work.design, work.targets), work.design.n_folds
     variables: dict[str, Any] = dict(
-        with_intervals(scores, _statistics(early), n_drawn, n_folds, level)
+        with_intervals(scores, _statistics(early), drawn, n_folds, level)
     )
     controls = work.controls[1:]
     if controls:

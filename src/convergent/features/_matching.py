@@ -8,7 +8,7 @@ does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Unpack
 
@@ -21,7 +21,7 @@ from ..base.compute import Compute
 from ..base.errors import InputError, unknown
 from ..base.progress import track
 from ..data.assembly import Assembly
-from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples
+from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples, effective_number
 from ..protocol.settings import Protocol, Settings, settle
 from ..statistics.aggregation import FoldMean
 from ..statistics.inference import Spread, spread
@@ -173,7 +173,12 @@ def _matches(
         _add_chance(labelled, [_matched(pair, rule, order) for order in steps])
     if resamples.counts is not None:
         draws = _resampled(pair, found, resamples.counts)
-        _add_intervals(labelled, draws, resamples.n_drawn, protocol.folds.n, level)
+        responses = np.concatenate([pair.source.values, pair.target.values], axis=1)
+        drawn = {
+            "stimuli": resamples.n_drawn,
+            "effective": effective_number(responses, resamples.members),
+        }
+        _add_intervals(labelled, draws, drawn, protocol.folds.n, level)
     return labelled
 
 
@@ -407,7 +412,7 @@ def _resampled(pair: TwoPopulations, found: _Matched, counts: Floats) -> Floats:
 
 
 def _add_intervals(
-    labelled: xr.Dataset, draws: Floats, n_drawn: int, n_folds: int, level: float
+    labelled: xr.Dataset, draws: Floats, drawn: Mapping[str, float], n_folds: int, level: float
 ) -> None:
     """Intervals of each unit's r, and of the mean over units."""
     sides = labelled["side"].values
@@ -416,9 +421,7 @@ def _add_intervals(
         ("mean", ("matching", "population"), labelled["mean"].values, _means(draws, sides)),
     ):
         # partners stay as they are, so no fit adds to the variance
-        error: Spread = spread(
-            {("stimuli",): values, ("refit",): values}, {"stimuli": n_drawn}, n_folds
-        )
+        error: Spread = spread({("stimuli",): values, ("refit",): values}, drawn, n_folds)
         for end, found in zip(("low", "high"), error.interval(estimate, level), strict=True):
             labelled[f"{name}_{end}"] = dims, found
     enough = labelled["n_effective"] >= LEAST_EFFECTIVE

@@ -21,10 +21,12 @@ __all__ = [
     "Splits",
     "check_draws",
     "draw_resamples",
+    "effective_number",
     "unit_counts",
 ]
 
 OVER = ("stimuli", "units", "subjects")
+_ENOUGH_UNITS = 256  # to see how unequal stimuli are
 Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
 
@@ -158,12 +160,15 @@ class Resamples:
         Which stimulus takes the place of each, in each shuffle.
     n_drawn : int
         How many stimuli, or groups of them, there are to draw from.
+    members : int array (n,)
+        Which of these each stimulus is, or belongs to.
     """
 
     bootstrap: Bootstrap | None
     counts: NDArray[np.float64] | None
     orders: NDArray[np.intp] | None
     n_drawn: int
+    members: NDArray[np.intp]
 
 
 def draw_resamples(
@@ -200,8 +205,56 @@ def draw_resamples(
         counts = _stimulus_counts(bootstrap, splits, groups)
     if shuffle is not None:
         orders = _shuffled_orders(shuffle, splits, groups)
-    n_drawn = sum(int(_members(test, groups).max()) + 1 for _, test in splits)
-    return Resamples(bootstrap, counts, orders, n_drawn)
+    members, n_drawn = np.zeros(sum(len(test) for _, test in splits), dtype=np.intp), 0
+    for _, test in splits:
+        members[test] = n_drawn + _members(test, groups)
+        n_drawn = int(members[test].max()) + 1
+    return Resamples(bootstrap, counts, orders, n_drawn, members)
+
+
+def effective_number(responses: Any, members: NDArray[np.intp]) -> float:
+    r"""Effective number of stimuli, or of groups of them, where some weigh more than others.
+
+    A stimulus enters a covariance over stimuli with its squared distance :math:`d_i^2` from the
+    mean response, summed over units of variance 1. Where few stimuli drive the units much more than
+    all others do (heavy tails), a correlation rests on these few, and so does its estimated error:
+
+    .. math:: n_\mathrm{eff} = \frac{\left(\sum_i d_i^2\right)^2}{\sum_i d_i^4}.
+
+    Parameters
+    ----------
+    responses : float array (n, q)
+        Mean responses, numpy or dask, without NaN. With more than 256 units, some of them,
+        evenly spaced.
+    members : int array (n,)
+        Group of each stimulus, from 0: distances are summed over a group.
+
+    Returns
+    -------
+    float
+        From 1 to the number of groups; their number where nothing varies.
+
+    References
+    ----------
+    Kish 1965, Survey Sampling (effective sample size).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> effective_number(np.array([[1.0], [-1], [1], [-1]]), np.arange(4))
+    4.0
+    >>> round(effective_number(np.array([[0.1], [-0.1], [5], [-5]]), np.arange(4)), 2)
+    2.0
+    """
+    step = -(-responses.shape[1] // _ENOUGH_UNITS) or 1
+    values = np.asarray(responses[:, ::step], dtype=np.float64)
+    values = values - values.mean(0)
+    largest = np.abs(values).max(0, initial=0)
+    values = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
+    power = (values**2).sum(0)
+    shares = np.divide(values**2, power, out=np.zeros_like(values), where=power > 0).sum(1)
+    weights = np.bincount(members, shares)
+    return float(weights.sum() ** 2 / (weights**2).sum()) if shares.any() else float(len(weights))
 
 
 def _stimulus_counts(

@@ -173,6 +173,9 @@ def _resampled(
         counts = [[target.drawn[factor] for target in targets] for factor in factors]
         variables["n_drawn"] = (("factor", "target_population"), counts)
         variables["factor"] = factors
+        if "stimuli" in factors:
+            effective = [target.n_effective for target in targets]
+            variables["n_effective"] = ("target_population", effective)
     return variables
 
 
@@ -256,6 +259,7 @@ _LONG_NAMES = {
     "ceiling_draws": "ceiling in resamples of the stimuli",
     "unit_draws": "how often a unit is drawn",
     "n_drawn": "number of stimuli, units or subjects that resamples draw from",
+    "n_effective": "effective number of stimuli, by how much they drive the units",
     "factor": "what resamples draw: stimuli, units or subjects",
     "n_units": "number of units in the aggregate",
     "n_units_excluded": "number of units left out of the aggregate",
@@ -375,7 +379,7 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
         "n_units_normalized": [np.isfinite(weight[units]).sum() for units in of_target],
     }
     data |= {name: ("target", np.array(values)) for name, values in counts.items()}
-    resampled = [name for name in ("n_drawn", "factor") if name in scores.variables]
+    resampled = [name for name in ("n_drawn", "n_effective", "factor") if name in scores.variables]
     of_units = [str(k) for k, v in scores.variables.items() if "unit" in v.dims]
     rest = scores.drop_vars([*of_units, *resampled])
     return rest.rename(target_population="target").assign(data).assign_attrs(scores.attrs)

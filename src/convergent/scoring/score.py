@@ -115,7 +115,9 @@ def score(
         - ``ceiling_draws`` (draw, metric, unit): ceiling in the resamples;
         - ``unit_draws`` (draw, unit): how often each unit is drawn;
         - ``n_drawn`` (factor, target_population): number of stimuli, units or subjects that are
-          drawn from.
+          drawn from;
+        - ``n_effective`` (target_population): effective number of stimuli, which is lower where few
+          stimuli drive the units much more than others do. Intervals are wider then.
 
         With a shuffle, ``r_shuffled`` (shuffle, metric, source, target_population): aggregate of
         each shuffle. The attr ``provenance`` (JSON) holds all that is needed to compute the scores

@@ -417,7 +417,8 @@ class _Resampled:
             drawn = np.stack([one.draws[factors] for one in several], axis=1)
             draws[factors] = drawn[:, :, None] - drawn[:, None, :]
         n_drawn = self._n_drawn(pairs[0]["target"])
-        joint = max((factors for factors in draws if "refit" not in factors), key=len)
+        known = [factors for factors in draws if not {"refit", "rest"} & set(factors)]
+        joint = max(known, key=len)
         return (
             found[:, None] - found,
             draws[joint],
@@ -425,9 +426,13 @@ class _Resampled:
         )
 
     def _n_drawn(self, target: str) -> dict[str, float]:
-        """How many stimuli, units or subjects the resamples draw from."""
+        """How many stimuli, units or subjects the resamples draw from, as `spread` takes them."""
         drawn = self._scores["n_drawn"].sel(target_population=target)
-        return {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
+        found = {str(name): float(drawn.sel(factor=name)) for name in drawn["factor"].values}
+        if "n_effective" in self._scores:
+            effective = self._scores["n_effective"].sel(target_population=target)
+            found["effective"] = float(effective)
+        return found
 
     def _aggregates(self, value: str, pair: Mapping[str, str]) -> _Aggregates:
         key = (value, pair["metric"], pair["source"], pair["target"])
@@ -454,14 +459,16 @@ class _Resampled:
         ceilings = ceiling[None]  # in resamples
         if "ceiling_draws" in part:
             ceilings = part["ceiling_draws"].transpose("draw", "unit").values
-        below = weighted_sum(ceiling, weight) if np.isfinite(found) else np.nan
         draws = {}
         for factors, values, counts in _resamples(part):
             of_stimuli = {"stimuli", "refit"} & set(factors)
             away = values - found * (ceilings[: len(values)] if of_stimuli else ceiling)
-            drawn = weight if counts is None else counts * weight
-            moved = weighted_sum(away, drawn) / below
-            draws[factors] = found + np.where(np.isnan(away * drawn).all(axis=1), np.nan, moved)
+            drawn = weight[None] if counts is None else counts * weight
+            known = ~np.isnan(away * drawn).all(axis=1) & np.isfinite(found)
+            below = np.where(known, weighted_sum(ceiling, drawn), 0.0)
+            moved = np.full(len(known), np.nan)
+            np.divide(weighted_sum(away, drawn), below, out=moved, where=below > 0)
+            draws[factors] = found + moved
         return _Aggregates(found, draws)
 
     def _part(self, pair: Mapping[str, str]) -> xr.Dataset:
@@ -492,6 +499,7 @@ def _resamples(part: xr.Dataset) -> Iterator[tuple[Factors, Floats, Floats | Non
     if "unit_draws" in part:
         counts = part["unit_draws"].transpose("draw", "unit").values.astype(np.float64)
         name = str(part["factor"].values[-1])
-        for (factor,), values in drawn.items():
-            yield (factor, name), values, counts[: len(values)]
-        yield (name,), _r_of_units(part), counts
+        for chosen, times in ((name, counts), ("rest", (counts == 0).astype(np.float64))):
+            for (factor,), values in drawn.items():
+                yield (factor, chosen), values, times[: len(values)]
+            yield (chosen,), _r_of_units(part), times

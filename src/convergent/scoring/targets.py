@@ -14,13 +14,15 @@ from ..base.arrays import Floats, Integers, is_silent_range
 from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
 from ..protocol.design import Design
-from ..protocol.resampling import unit_counts
+from ..protocol.resampling import effective_number, unit_counts
 from ..protocol.settings import Protocol
 from ..statistics.ceilings import NEED_REPEATS
 from ..statistics.reliability import RELIABILITIES, Reliability
 from .inputs import stacked
 
 __all__ = ["Target", "target_of"]
+
+_UNEQUAL = 1 / 4  # share of the stimuli; below it intervals held the truth too rarely
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,9 @@ class Target:
         How often each scored unit is drawn in each resample; None if units are not drawn.
     drawn : dict of str to int
         Number of stimuli (or groups of them), units or subjects that are drawn from.
+    n_effective : float
+        Effective number of stimuli (or groups of them), by how much they drive the included units;
+        NaN if stimuli are not drawn.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Target:
     subjects: NDArray[Any] | None = None
     unit_counts: Floats | None = None
     drawn: Mapping[str, int] = field(default_factory=dict)
+    n_effective: float = float("nan")
 
     @property
     def included(self) -> Integers:
@@ -140,6 +146,7 @@ def target_of(
         subjects=subjects,
         unit_counts=counts,
         drawn=drawn,
+        n_effective=_effective(str(name), values, scored[excluded[scored] == ""], design),
     )
 
 
@@ -214,6 +221,23 @@ def _subjects(assembly: Assembly, scored: Integers) -> NDArray[Any] | None:
     if label is None or label.dims != ("unit",):
         return None
     return np.asarray(label.values)[scored]
+
+
+def _effective(name: str, values: Any, included: Integers, design: Design) -> float:
+    """Effective number of stimuli; NaN if they are not drawn."""
+    if design.resamples.counts is None:
+        return float("nan")
+    found = effective_number(values[:, included], design.resamples.members)
+    if found < _UNEQUAL * design.n_drawn:
+        warn(
+            f"target {name!r} is driven by few stimuli much more than by all others: its "
+            f"correlations over {design.n_drawn:.0f} stimuli (or groups of them) rest on about "
+            f"{found:.0f}. Intervals are wider for that, but may be too narrow still: in "
+            "simulations with stimuli from a t distribution of 3 degrees of freedom, 95% intervals "
+            "held the true r in 94% of experiments with 200 stimuli and 89 to 93% with 600. Look "
+            "for outliers, or compress the responses (their square root or logarithm)."
+        )
+    return found
 
 
 def _drawn(

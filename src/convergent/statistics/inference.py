@@ -12,6 +12,7 @@ from scipy import stats
 from ..base.arrays import Floats
 
 __all__ = [
+    "LINEAR_SHARE",
     "REFIT_SHARES",
     "ROUNDING",
     "Factors",
@@ -23,8 +24,10 @@ __all__ = [
     "spread",
 ]
 
-# share of the variance added by refits that is counted; calibrated in tests/calibration
+# calibrated in tests/calibration: share of the variance added by refits that is counted, and share
+# of the variance over resamples of stimuli that is linear in how often each is drawn
 REFIT_SHARES = {"score": 0.4, "difference": 0.2}
+LINEAR_SHARE = 0.4
 ROUNDING = 1e-9
 Factors = tuple[str, ...]  # what is drawn in a resample
 Kind = Literal["score", "difference"]  # of an estimate
@@ -89,33 +92,44 @@ def spread(
 ) -> Spread:
     r"""Standard error of an estimate, from its values in the resamples of each random factor.
 
-    For one factor this is the variance over resamples, times :math:`m / (m - 1)` where m things
-    were drawn at once. In resamples of the held-out stimuli alone (variance :math:`V_s`) the maps
-    stay as they were fitted. If the maps are fitted again to the resampled training stimuli, the
-    variance is :math:`V_r`. The fit adds to the variance of a score mostly effects of second order
-    (a fit near its best can only lose), and resampling counts these three times. So only a share a
-    of the increase is counted. By simulations it is about 0.4 for a score, and 0.2 for a paired
-    difference, because chance in the training stimuli affects both sources alike:
+    For stimuli alone this is the variance over resamples of the held-out stimuli, with the maps
+    as they were fitted, :math:`B_s`. Of n things drawn at once, resamples vary less than samples
+    by the factor :math:`(n - 1) / n` in what is linear in how often each is drawn. This is a share
+    l of the variance, by simulations about 0.4; in what is not linear, resamples vary more:
 
-    .. math:: V = V_s + a \max(0, V_r - V_s).
+    .. math:: V_s = B_s \Bigl(1 + \frac{l}{n - 1}\Bigr).
 
-    Where units or subjects (u) are crossed with stimuli, the variance over them also contains the
-    effect of chance in the stimuli on single units, :math:`V_i`, which is part of :math:`V_s`
-    already. Resampling both factors counts this effect three times and resampling each alone
-    counts it once, so that it can be separated:
+    If the maps are fitted again to the resampled training stimuli, the variance is :math:`B_r`. The
+    fit adds to the variance of a score mostly effects of second order (a fit near its best can only
+    lose), and resampling counts these three times. So only a share a of the increase is counted. By
+    simulations it is about 0.4 for a score, and 0.2 for a paired difference, because chance in the
+    training stimuli affects both sources alike:
 
-    .. math:: V_{+} = V + \max(0, V_u - V_i), \qquad V_i = \max(0, V_{ru} - V_r - V_u),
+    .. math:: V = V_s + a \max(0, B_r - B_s).
 
-    and V is at least :math:`V_u`.
+    The degrees of freedom are :math:`n_\mathrm{eff} - 1`, of the effective number of stimuli.
+    Where few stimuli weigh far more than all others, the variance is known as badly as with few
+    stimuli.
+
+    Where n units or subjects (u) are drawn alone, :math:`V_u = B_u \, n / (n - 1)`. It contains the
+    effect of chance in the stimuli on single units. So where stimuli are drawn too, they add only
+    what they do to all units alike. This is the covariance of two medians: of the units that are
+    drawn, and of the rest, which are not. Let :math:`d_s` and :math:`d_s'` be what both change if
+    stimuli are drawn too:
+
+    .. math:: V_{+} = V_u + V, \qquad \textrm{with } B_s = \max(0, \mathrm{cov}(d_s, d_s'))
+              \textrm{, and } B_r \textrm{ alike}.
 
     Parameters
     ----------
     draws : dict of tuple of str to float array (B, ...)
         Values in resamples, by what was drawn: ``("stimuli",)`` and ``("refit",)``; ``("units",)``
-        or ``("subjects",)``; where both are random, also ``("refit", "units")`` or ``("refit",
-        "subjects")``. Refits may be fewer, of the first resamples.
+        or ``("subjects",)``; where both are random, also ``("stimuli", "units")`` and ``("refit",
+        "units")`` (or subjects), and ``("rest",)``, ``("stimuli", "rest")`` and ``("refit",
+        "rest")``, of the units that are not drawn. Refits may be fewer, of the first resamples.
     drawn : dict of str to float
-        Number of stimuli (or groups of them), and of units or subjects.
+        Number of stimuli (or groups of them), and of units or subjects; and the ``"effective"``
+        number of stimuli, by default their number.
     n_folds : int
         Number of folds: stimuli are drawn within folds.
     kind : {"score", "difference"}
@@ -128,35 +142,38 @@ def spread(
 
     References
     ----------
-    Schütt, Kipnis, Diedrichsen and Kriegeskorte 2023, eLife 12 (two-factor bootstrap); Efron and
-    Stein 1981, Annals of Statistics 9 (resampling overestimates variance); Satterthwaite 1946
-    (degrees of freedom of a sum).
+    Efron and Stein 1981, Annals of Statistics 9 (resampling overestimates variance); Owen 2007,
+    Annals of Applied Statistics 1 (resampling of two crossed factors); Satterthwaite 1946 (degrees
+    of freedom of a sum).
     """
     parts: list[tuple[Floats, float]] = []  # variance, degrees of freedom
-    growth = least = np.zeros(())
-    more: dict[str, float] = {}
+    name = next((name for name in ("units", "subjects") if (name,) in draws), None)
+    growth = np.zeros(())
     if ("stimuli",) in draws:
-        more["stimuli"] = _inflation(drawn["stimuli"] / n_folds)
-        variance = _variance(draws["stimuli",]) * more["stimuli"]
-        parts.append((variance, drawn["stimuli"] - n_folds))
-        same = draws["stimuli",][: len(draws["refit",])]
-        growth = np.maximum(_variance(draws["refit",]) - _variance(same), 0)
-    for name in ("units", "subjects"):
-        if (name,) in draws:
-            more[name] = _inflation(drawn[name])
-            variance = least = _variance(draws[name,]) * more[name]
-            if ("stimuli",) in draws:
-                both = draws["refit", name]
-                alone = _variance(draws["refit",]) + _variance(draws[name,][: len(both)])
-                shared = (_variance(both) - alone) * more[name] * more["stimuli"]
-                variance = np.maximum(variance - np.maximum(shared, 0), 0)
-            parts.append((variance, drawn[name] - 1))
+        held_out, refit = (_of_stimuli(draws, factor, name) for factor in ("stimuli", "refit"))
+        n = drawn["stimuli"]
+        variance = np.maximum(_covariance(*held_out), 0) * _inflation(n / n_folds, LINEAR_SHARE)
+        parts.append((variance, drawn.get("effective", n) - 1))
+        same = [each[: len(refit[0])] for each in held_out]
+        growth = np.maximum(_covariance(*refit) - _covariance(*same), 0)
+    if name is not None:
+        n = drawn[name]
+        parts.append((_variance(draws[name,]) * _inflation(n), n - 1))
     total = sum((variance for variance, _ in parts), np.zeros(()))
     weight = sum((variance**2 / max(degrees, 1) for variance, degrees in parts), np.zeros(()))
     degrees = np.divide(total**2, weight, out=np.full(np.shape(total), np.inf), where=weight > 0)
-    # a conclusion about more factors cannot be more certain
-    total = np.maximum(total + REFIT_SHARES[kind] * growth, least)
-    return Spread(np.sqrt(total), degrees)
+    return Spread(np.sqrt(total + REFIT_SHARES[kind] * growth), degrees)
+
+
+def _of_stimuli(
+    draws: Mapping[Factors, Floats], factor: str, name: str | None
+) -> tuple[Floats, Floats]:
+    """Two arrays whose covariance over resamples is what chance in the stimuli alone adds."""
+    if name is None:
+        return draws[factor,], draws[factor,]
+    several = ((draws[factor, units], draws[units,]) for units in (name, "rest"))
+    one, other = (moved - still[: len(moved)] for moved, still in several)
+    return one, other
 
 
 def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats:
@@ -261,14 +278,21 @@ def holm(p: Floats) -> Floats:
     return corrected
 
 
-def _inflation(at_once: float) -> float:
+def _inflation(at_once: float, linear: float = 1.0) -> float:
     """Factor by which the variance over resamples of so many things is too small; NaN for one."""
-    return at_once / (at_once - 1) if at_once > 1 else float("nan")
+    return 1 + linear / (at_once - 1) if at_once > 1 else float("nan")
 
 
 def _variance(draws: Floats) -> Floats:
     """Variance over resamples, ignoring NaN."""
-    n = (~np.isnan(draws)).sum(0)
-    mean = np.nansum(draws, axis=0) / np.maximum(n, 1)
-    square = np.nansum((draws - mean) ** 2, axis=0)
-    return np.where(n > 1, square / np.maximum(n - 1, 1), np.nan)
+    return _covariance(draws, draws)
+
+
+def _covariance(one: Floats, other: Floats) -> Floats:
+    """Covariance over resamples, ignoring those in which one is NaN."""
+    known = ~np.isnan(one + other)
+    n = known.sum(0)
+    one, other = (np.where(known, draws, 0.0) for draws in (one, other))
+    one, other = (draws - draws.sum(0) / np.maximum(n, 1) for draws in (one, other))
+    product = np.sum(known * one * other, axis=0)
+    return np.where(n > 1, product / np.maximum(n - 1, 1), np.nan)
