@@ -49,6 +49,7 @@ def test_a_bootstrap_that_cannot_be_drawn(setting, message):
         ({"samples": 0}, r"Shuffle\(samples=0\): samples is a whole number from 1 up"),
         ({"samples": "many"}, "samples is a whole number"),
         ({"seed": 0.5}, r"Shuffle\(seed=0\.5\): seed is a whole number from 0 up"),
+        ({"kind": "circle"}, "there is no kind of shuffle 'circle': did you mean 'circular'"),
     ],
 )
 def test_a_shuffle_that_cannot_be_drawn(setting, message):
@@ -108,6 +109,34 @@ def test_resamples_come_again_by_seed():
     assert (counts(seed=1) != counts()).any()
     np.testing.assert_array_equal(orders(), orders())
     assert (orders(seed=1) != orders()).any()
+
+
+def test_circular_shuffles_shift_the_stimuli_of_each_fold_along_their_order():
+    places = np.random.default_rng(1).permutation(N)
+    splits = cv.Folds(5, order="onset").split(N, places=places)
+    drawn = draw_resamples(None, cv.Shuffle(60, kind="circular"), splits).orders
+    for _, test in splits:
+        start = places[test].min()
+        shift = (places[drawn[:, test]] - places[test]) % len(test)
+        np.testing.assert_array_equal(shift, shift[:, :1].repeat(len(test), axis=1))
+        assert (places[drawn[:, test]] >= start).all()
+        assert len(np.unique(shift)) > 8  # of 12 or 13
+    assert len(np.unique(drawn, axis=0)) == 60
+
+
+def test_circular_shuffles_shift_groups_whole():
+    groups = np.repeat(["d", "b", "a", "c", "f", "e", "h", "g"], 3)
+    splits = cv.Folds(2, group="run", order="name").split(24, groups)
+    for order in draw_resamples(None, cv.Shuffle(20, kind="circular"), splits, groups).orders:
+        for _, test in splits:
+            shift = (order[test] - test) % 12
+            assert len(np.unique(shift)) == 1
+            assert shift[0] % 3 == 0
+
+
+def test_circular_shuffles_need_an_order():
+    with pytest.raises(cv.InputError, match=r"the folds have none: give folds=Folds\(5, order="):
+        cv.Protocol("linear", shuffle=cv.Shuffle(9, kind="circular"))
 
 
 # Units and subjects

@@ -132,7 +132,7 @@ def hierarchy(
     _warn_of_no_order(result)
     alone = replace(protocol, ceiling=None, bootstrap=None, shuffle=None)
     of_controls = {
-        name: scored("hierarchy", layers, target, alone, compute, units=False)
+        name: scored("hierarchy", layers, target, alone, compute, units=False, known_order=True)
         for name, layers in controls.items()
     }
     if of_controls:

@@ -17,7 +17,8 @@ from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
 from ..scoring.engine import score_pairs
-from ..scoring.inputs import Source, design_of
+from ..scoring.inputs import Source, design_of, group_labels
+from ..scoring.order import warn_of_order
 from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
 from ..scoring.results import with_long_names
@@ -148,6 +149,7 @@ def shift(
     names = ["", *controls, "target"]
     given = map(_same_units, same_stimuli(source, *controls.values(), target))
     work = _Work(dict(zip(names, given, strict=True)), levels, partners, protocol)
+    work.warn_of_order()
     found = score_pairs(
         work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
     )
@@ -267,6 +269,12 @@ class _Work:
                 key = _Layer(control, layer, level)
                 found.append(Pair(key, key._replace(control=""), _design_name(name, control)))
         return found
+
+    def warn_of_order(self) -> None:
+        """Warn if responses to undistorted stimuli change slowly along the stimuli."""
+        source, target = (self.sides[side][self.levels[0]] for side in ("", "target"))
+        groups = group_labels(self.protocol.folds.group, [self.first])
+        warn_of_order(source, target, self.protocol, groups)
 
     @property
     def controls(self) -> list[str]:

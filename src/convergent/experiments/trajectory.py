@@ -16,7 +16,8 @@ from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
 from ..scoring.engine import score_pairs
-from ..scoring.inputs import Source, design_of
+from ..scoring.inputs import Source, design_of, group_labels
+from ..scoring.order import warn_of_order
 from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
 from ..scoring.results import with_long_names
@@ -158,6 +159,7 @@ def trajectory(
     for name, substitute in controls.items():
         _check_control(name, substitute, runs, {source for source, _ in pairs})
     work = _Work(_populations(runs, controls, pairs), steps, pairs, protocol)
+    work.warn_of_order()
     found = score_pairs(
         work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
     )
@@ -260,6 +262,20 @@ class _Work:
             for key, assembly in self.populations.items()
             if not key.control and key.run in predicted
         }
+
+    def warn_of_order(self) -> None:
+        """Warn if responses of the final networks change slowly along the stimuli."""
+        last = {
+            key: assembly
+            for key, assembly in self.populations.items()
+            if not key.control and key.step == self.steps[-1]
+        }
+        source, target = (
+            {_name(key): assembly for key, assembly in last.items() if key.run in side}
+            for side in zip(*self.runs, strict=True)
+        )
+        groups = group_labels(self.protocol.folds.group, [self.first])
+        warn_of_order(source, target, self.protocol, groups)
 
     @property
     def controls(self) -> list[str]:

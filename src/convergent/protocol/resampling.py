@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError
+from ..base.errors import InputError, unknown
 from .folds import check_counts
 
 __all__ = [
@@ -99,29 +99,37 @@ class Shuffle:
         Number of shuffles, N; the least p is 1 / (1 + N).
     seed : int
         Seed of the random shuffles.
+    kind : {"random", "circular"}
+        ``"circular"`` is for stimuli that follow each other in time: the stimuli of a fold are
+        shifted along their order by a random number of places, those beyond the end to the
+        beginning. Responses that are alike to stimuli that follow each other stay so; exchanged at
+        random they would not, and p would be far too small. It needs ``Folds(order=...)``.
 
     Raises
     ------
     InputError
-        If a number is out of its range.
+        If a number is out of its range, or the kind is unknown.
 
     References
     ----------
     Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9
-    (permutation p-values are never zero).
+    (permutation p-values are never zero); Harris 2020, bioRxiv 2020.11.29.402719 (shifts).
 
     Examples
     --------
     >>> import convergent as cv
     >>> cv.Shuffle(200)
-    Shuffle(samples=200, seed=0)
+    Shuffle(samples=200, seed=0, kind='random')
     """
 
     samples: int = 1000
     seed: int = 0
+    kind: Literal["random", "circular"] = "random"
 
     def __post_init__(self) -> None:
         check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
+        if self.kind not in ("random", "circular"):
+            raise unknown("kind of shuffle", self.kind, ("random", "circular"))
 
 
 def check_draws(bootstrap: object, shuffle: object = None) -> None:
@@ -258,6 +266,9 @@ def _shuffled_orders(
     places = []
     for _, test in splits:
         member = _members(test, groups)
+        if shuffle.kind == "circular":  # groups in the order of their first stimulus
+            first = np.unique(member, return_index=True)[1]
+            member = np.argsort(np.argsort(first))[member]
         sizes = np.bincount(member)
         if len(np.unique(sizes)) > 1:
             raise InputError(
@@ -269,7 +280,10 @@ def _shuffled_orders(
     orders = np.empty((shuffle.samples, sum(place.size for place in places)), dtype=np.intp)
     for order in orders:
         for place in places:
-            order[place] = place[rng.permutation(len(place))]
+            if shuffle.kind == "circular":
+                order[place] = np.roll(place, rng.integers(len(place)), axis=0)
+            else:
+                order[place] = place[rng.permutation(len(place))]
     return orders
 
 

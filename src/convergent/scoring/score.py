@@ -18,7 +18,8 @@ from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle
 from ..protocol.settings import Protocol
 from .engine import score_pairs
-from .inputs import Source, aligned, as_populations, check_complete, design_of
+from .inputs import Source, aligned, as_populations, check_complete, design_of, group_labels
+from .order import warn_of_order
 from .pair_scores import PairResults
 from .provenance import hashes_of, provenance
 from .results import aggregate, label
@@ -166,6 +167,7 @@ def scored(
     protocol: Protocol,
     compute: Compute,
     units: bool = True,
+    known_order: bool = False,
 ) -> xr.Dataset:
     """Score sources against targets by a protocol: the common part of several questions.
 
@@ -179,6 +181,8 @@ def scored(
         Settings that decide the numbers.
     compute : Compute
         Device, study and progress.
+    known_order : bool
+        Whether other sources were scored before in their place, which had the same order.
 
     Returns
     -------
@@ -198,6 +202,8 @@ def scored(
     populations = [*targets.values(), *sources.values()]
     n = len(populations[0].stimuli)
     design = design_of(protocol, populations)
+    if not known_order:
+        warn_of_order(sources, targets, protocol, group_labels(protocol.folds.group, populations))
     with dask.config.set(scheduler="threads"):  # this process reads stores by threads
         for name, assembly in sources.items():
             check_complete(name, assembly)
