@@ -167,6 +167,7 @@ def trajectory(
     result = _labelled(found, work, layers, early, level)
     if correct is not None:
         result["accuracy"] = correct
+        correct = result["accuracy"]  # with the steps as labels
         growth = _early_growth(correct, steps, early), grown(correct, steps[-1])
         result["accuracy_share"] = plain_share("accuracy_share", *growth, "growth of accuracy")
     return with_long_names(result, _LONG_NAMES).assign_attrs(

@@ -62,7 +62,8 @@ def ratio(
     # written about the ratio that was found: u = N - near D is 0, and its error is the one that
     # decides the width
     of_u, of_whole = spread_of(one, -near), spread_of(none, one)
-    scale = np.where((of_u.error > 0) & (of_whole.error > 0), of_u.error / of_whole.error, 1.0)
+    both = (of_u.error > 0) & (of_whole.error > 0)
+    scale = np.divide(of_u.error, of_whole.error, out=one.copy(), where=both)
     more, less = (spread_of(one, sign * scale - near).error ** 2 for sign in (1, -1))
     most = of_u.error * of_whole.error
     shared = np.clip((more - less) / (4 * scale), -most, most)  # covariance of u and D
