@@ -85,7 +85,8 @@ def _parser():
 
 def code_hash() -> str:
     """Of the package and the simulations: another hash, and experiments are done again."""
-    files = [*Path(cv.__file__).parent.rglob("*.py"), HERE / "simulations.py", HERE / "studies.py"]
+    own = [HERE / f"{name}.py" for name in ("simulations", "studies", "experiments")]
+    files = [*Path(cv.__file__).parent.rglob("*.py"), *own]
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.read_bytes())

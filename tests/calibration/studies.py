@@ -21,6 +21,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from experiments import QUESTIONS, intervals_of_experiments, summarize_experiments
 from scipy import stats
 from simulations import (
     draw_latents,
@@ -337,6 +338,15 @@ def summarize_coverage(rows):
     return _judged(table, _outside(table["coverage"], COVERAGE))
 
 
+def _experiment_conditions(asked):
+    settings = {"n_stimuli": 90, "noise": 0.7, "samples": 80}
+    return [Condition(name, {"question": name} | settings, asked) for name in QUESTIONS]
+
+
+def _summarize_experiments(rows):
+    return summarize_experiments(rows, COVERAGE, _judged, _binomial_error)
+
+
 # Null distributions
 
 
@@ -600,6 +610,12 @@ STUDIES = {
         _coverage_conditions,
         intervals,
         summarize_coverage,
+    ),
+    "experiments": Study(
+        "How often do 95% intervals of the experiments hold the truth?",
+        _experiment_conditions,
+        intervals_of_experiments,
+        _summarize_experiments,
     ),
     "null-shuffle": Study(
         "Is p against shuffles uniform where source and target are unrelated?",
