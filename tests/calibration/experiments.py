@@ -93,7 +93,7 @@ def intervals_of_experiments(rng, question, n_stimuli, noise, samples):
     """Estimates and 95% intervals of what the experiments report."""
     bootstrap = cv.Bootstrap(samples, seed=int(rng.integers(2**31)), refits=max(samples // 4, 2))
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*(share' is NaN|drop' is NaN|depth_correlation' is)")
+        warnings.filterwarnings("ignore", "'(share|share_overall|drop|depth_correlation)' is NaN")
         return QUESTIONS[question](rng, n_stimuli, noise, bootstrap)
 
 

@@ -165,6 +165,8 @@ def test_a_layer_without_scores_has_no_partner():
     assert found["partner_of_target"].values[0, 1] == ""
     assert np.isnan(found["depth_correlation"]).all()
     assert np.isfinite(found["diagonal"]).all()
+    titles = [panel.get_title() for panel in cv.plot.hierarchy(found).axes]
+    assert "rank correlation of depths not defined" in titles
 
 
 def test_diagonal_is_that_of_proportional_depth():

@@ -54,7 +54,7 @@ def ratio(
     ...     return Spread(0.1 * np.sqrt(a**2 + b**2), np.full(np.shape(a), np.inf))
     >>> found = ratio(np.array([0.4, 0.1]), np.array([0.8, 0.1]), apart, 0.95)
     >>> [ends.round(2).tolist() for ends in found]
-    [[0.5, nan], [0.24, 0.81], [nan, nan]]
+    [[0.5, nan], [0.25, nan], [0.82, nan]]
     """
     one, none = np.ones(np.shape(whole)), np.zeros(np.shape(whole))
     known = whole > ROUNDING
