@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import perfect
 import regimes
+from experiments import QUESTIONS, intervals_of_experiments, summarize_experiments
 from scipy import stats
 from simulations import (
     draw_latents,
@@ -387,6 +388,15 @@ def summarize_coverage(rows):
     return _judged(table, _outside(table["coverage"], COVERAGE))
 
 
+def _experiment_conditions(asked):
+    settings = {"n_stimuli": 90, "noise": 0.7, "samples": 80}
+    return [Condition(name, {"question": name} | settings, asked) for name in QUESTIONS]
+
+
+def _summarize_experiments(rows):
+    return summarize_experiments(rows, COVERAGE, _judged, _binomial_error)
+
+
 # Null distributions
 
 
@@ -668,6 +678,12 @@ STUDIES = {
         _regime_conditions,
         intervals_of_regime,
         summarize_coverage,
+    ),
+    "experiments": Study(
+        "How often do 95% intervals of the experiments hold the truth?",
+        _experiment_conditions,
+        intervals_of_experiments,
+        _summarize_experiments,
     ),
     "null-shuffle": Study(
         "Is p against shuffles uniform where source and target are unrelated?",

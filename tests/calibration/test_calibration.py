@@ -116,6 +116,16 @@ def test_intervals_hold_the_truth(pool, subjects, metrics):
     assert table["half_width_over_sd"].between(least, most).all(), (least, most, table)
 
 
+@pytest.mark.parametrize("question", ["trajectory", "shift"])
+def test_intervals_of_experiments_hold_the_truth(pool, question):
+    settings = {"question": question, "n_stimuli": 60, "noise": 0.7, "samples": 40}
+    rows = rows_of("experiments", 16, pool, **settings)
+    table = studies.STUDIES["experiments"].summarize(rows)
+    low = studies.COVERAGE[0]
+    least = low - ERRORS * np.sqrt(low * (1 - low) / 16)
+    assert (table["coverage"] > least).all(), table
+
+
 # Nothing to be found
 
 
@@ -193,6 +203,7 @@ def test_tables_and_figures_of_all_studies(pool, tmp_path):
         "self": {"n_stimuli": 30, "n_units": 10},
         "coverage": both | {"ceiling": "split-half"},
         "regimes": {"regime": "groups15x4", "samples": 5},
+        "experiments": {"question": "trajectory", "n_stimuli": 30, "noise": 0.7, "samples": 5},
         "null-shuffle": {"n_stimuli": 30, "shuffles": 3},
         "null-rotation": {"n_stimuli": 30, "rotations": 3},
         "null-difference": both,

@@ -123,17 +123,50 @@ def test_depth_correlation_is_spearmans(seed):
     assert float(found["depth_correlation"][0]) == pytest.approx(expected, abs=1e-12)
 
 
-def test_depth_correlation_is_0_if_all_layers_have_the_same_partner():
-    source, common = unrelated(0, 4), unrelated(1, 1)["layer0"]
+def one_partner(seed=0):
+    """Four source layers, and targets that are all like the third of them."""
+    source, common = unrelated(seed, 4), unrelated(1, 1)["layer0"]
     source["layer2"] = common
     noise = np.random.default_rng(2)
     target = {
         f"layer{k}": cv.Assembly(common.data + 0.1 * noise.standard_normal(common.data.shape))
         for k in range(4)
     }
-    found = hierarchy(source, target, **QUICK)
+    return source, target
+
+
+@pytest.mark.parametrize("bootstrap", [None, cv.Bootstrap(10)])
+def test_there_is_no_depth_correlation_if_all_layers_have_the_same_partner(bootstrap):
+    with pytest.warns(UserWarning, match=r"'depth_correlation' is NaN by 'procrustes'.*'layer2'"):
+        found = hierarchy(*one_partner(), **QUICK, bootstrap=bootstrap)
     assert set(found["partner_of_target"].values.ravel()) == {"layer2"}
-    assert float(found["depth_correlation"][0]) == 0
+    names = [name for name in found.data_vars if str(name).startswith("depth_correlation")]
+    assert len(names) == (3 if bootstrap else 1)
+    assert all(np.isnan(found[name]).all() for name in names)
+
+
+def test_copies_of_one_layer_are_no_order():
+    target = unrelated(1, 4)
+    with pytest.warns(UserWarning, match="all target layers have the same partner"):
+        found = hierarchy(dict.fromkeys("abcd", unrelated(0, 1)["layer0"]), target, **QUICK)
+    assert set(found["partner_of_target"].values.ravel()) == {"a"}
+    assert np.isnan(found["depth_correlation"]).all()
+
+
+def test_a_layer_without_scores_has_no_partner():
+    source, target = unrelated(0, 3), unrelated(1, 3)
+    silent = np.zeros((30, 6))
+    silent[0] = 1  # it varies, but not over the training stimuli of every fold
+    names = source["layer0"].stimuli
+    target["layer1"] = cv.Assembly.from_array(silent, stimuli=names)
+    settings = QUICK | {"metrics": "soft-matching"}
+    with pytest.warns(UserWarning, match="no score with any source layer"):
+        found = hierarchy(source, target, **settings)
+    assert found["partner_of_target"].values[0, 1] == ""
+    assert np.isnan(found["depth_correlation"]).all()
+    assert np.isfinite(found["diagonal"]).all()
+    titles = [panel.get_title() for panel in cv.plot.hierarchy(found).axes]
+    assert "rank correlation of depths not defined" in titles
 
 
 def test_diagonal_is_that_of_proportional_depth():
@@ -145,7 +178,9 @@ def test_diagonal_is_that_of_proportional_depth():
     expected = r[near].mean() - r[~near].mean()
     assert float(found["diagonal"][0]) == pytest.approx(expected, abs=1e-12)
     same = dict.fromkeys(("a", "b", "c", "d"), unrelated(5, 1)["layer0"])
-    assert float(hierarchy(same, same, **QUICK)["diagonal"][0]) == pytest.approx(0)
+    with pytest.warns(UserWarning, match="all target layers have the same partner"):
+        found = hierarchy(same, same, **QUICK)
+    assert float(found["diagonal"][0]) == pytest.approx(0)
 
 
 def test_nothing_in_common_shows_no_order():

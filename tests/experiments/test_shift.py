@@ -120,6 +120,31 @@ def test_a_new_map_is_found_where_the_old_one_is_lost():
     assert np.abs(found["drop"].sel(map="refitted")).max() < 1e-6
 
 
+def test_there_is_no_drop_of_a_score_that_is_not_above_its_error():
+    rng = np.random.default_rng(0)
+    sides = []
+    for _ in range(2):
+        side = {"layer0": layers(len(sides), 0)["layer0"]}
+        side["layer1"] = cv.Assembly.from_array(rng.standard_normal((N, UNITS)), stimuli=NAMES)
+        sides.append({"none": side, "again": side})
+    with pytest.warns(UserWarning, match="'drop' is NaN in 2 of 4.*undistorted stimuli is not"):
+        found = shift(*sides, "procrustes", bootstrap=cv.Bootstrap(20, refits=5))
+    for name in ("drop", "drop_low", "drop_high"):
+        assert np.isnan(found[name].sel(layer="layer1")).all()
+    np.testing.assert_allclose(found["drop_high"].sel(layer="layer0"), 0, atol=1e-9)
+    assert np.isnan(found["slope"]).all()  # of a line through one point
+    assert np.isnan(found["slope_low"]).all()
+
+
+def test_one_layer_has_no_slope(sides):
+    one = [{x: {"layer0": each["layer0"]} for x, each in side.items()} for side in sides]
+    with pytest.warns(UserWarning, match="there is one layer, 'layer0': 'slope'"):
+        found = shift(*one, "procrustes", bootstrap=cv.Bootstrap(4, refits=2))
+    for name in ("slope", "slope_low", "slope_high"):
+        assert np.isnan(found[name]).all()
+    assert np.isfinite(found["drop_low"]).all()
+
+
 def test_units_that_fall_silent_are_counted(sides):
     far = {name: a.data.copy() for name, a in sides[1][0].items()}
     far["layer1"][:, :3] = 0.5

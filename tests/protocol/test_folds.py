@@ -22,6 +22,27 @@ def test_groups_stay_together():
         assert len(train) + len(test) == 36
 
 
+def test_folds_in_order_are_contiguous():
+    rng = np.random.default_rng(0)
+    places = rng.permutation(23)
+    found = cv.Folds(4, order="onset").split(23, places=places)
+    assert [len(test) for _, test in found] == [6, 6, 6, 5]
+    in_order = np.concatenate([test for _, test in found])
+    assert places[in_order].tolist() == list(range(23))
+    for train, test in found:
+        assert sorted([*train, *test]) == list(range(23))
+
+
+def test_groups_in_order_follow_each_other():
+    groups = np.repeat(["d", "b", "a", "c", "f", "e"], 4)
+    found = cv.Folds(3, group="run", order="name").split(24, groups)
+    assert [list(dict.fromkeys(groups[test])) for _, test in found] == [
+        ["d", "b"],
+        ["a", "c"],
+        ["f", "e"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -30,6 +51,7 @@ def test_groups_stay_together():
         ({"n": 2.0}, r"Folds\(n=2\.0\)"),
         ({"seed": -1}, r"Folds\(seed=-1\): seed is a whole number from 0 up"),
         ({"seed": True}, r"Folds\(seed=True\)"),
+        ({"order": True}, r"Folds\(order=True\): order is 'name', or the name of a numeric"),
         ({"group": 3}, r"Folds\(group=3\): group is the name of a coordinate"),
     ],
 )

@@ -50,6 +50,7 @@ def test_a_bootstrap_that_cannot_be_drawn(setting, message):
         ({"samples": 0}, r"Shuffle\(samples=0\): samples is a whole number from 1 up"),
         ({"samples": "many"}, "samples is a whole number"),
         ({"seed": 0.5}, r"Shuffle\(seed=0\.5\): seed is a whole number from 0 up"),
+        ({"kind": "circle"}, "there is no kind of shuffle 'circle': did you mean 'circular'"),
     ],
 )
 def test_a_shuffle_that_cannot_be_drawn(setting, message):
@@ -142,6 +143,49 @@ def test_stimuli_that_drive_units_alike_all_count_and_one_outlier_counts_alone()
     assert effective_number(y, np.arange(200)) < 1.2
     assert effective_number(np.ones((5, 2)), np.arange(5)) == 5  # nothing varies
     assert effective_number(np.ones((5, 0)), np.arange(5)) == 5
+
+
+def test_circular_shuffles_shift_all_stimuli_along_their_order():
+    places = np.random.default_rng(1).permutation(N)
+    splits = cv.Folds(5, order="onset").split(N, places=places)
+    drawn = draw_resamples(None, cv.Shuffle(N - 1, kind="circular"), splits).orders
+    shift = (places[drawn] - places) % N
+    np.testing.assert_array_equal(shift, shift[:, :1].repeat(N, axis=1))
+    assert sorted(shift[:, 0].tolist()) == list(range(1, N))
+    with pytest.raises(cv.InputError, match=r"62 stimuli.* 1 to 61 places, and 62 circular"):
+        draw_resamples(None, cv.Shuffle(N, kind="circular"), splits)
+
+
+def test_circular_shuffles_shift_groups_whole():
+    groups = np.repeat(["d", "b", "a", "c", "f", "e", "h", "g"], 3)
+    splits = cv.Folds(2, group="run", order="name").split(24, groups)
+    drawn = draw_resamples(None, cv.Shuffle(7, kind="circular"), splits, groups).orders
+    for order in drawn:
+        shift = (order - np.arange(24)) % 24
+        assert len(np.unique(shift)) == 1
+        assert shift[0] % 3 == 0
+    uneven = np.repeat(["a", "b", "c", "d"], [3, 3, 4, 4])
+    splits = cv.Folds(2, group="run", order="name").split(14, uneven)
+    with pytest.raises(cv.InputError, match="groups of 3 to 4 stimuli cannot change places"):
+        draw_resamples(None, cv.Shuffle(2, kind="circular"), splits, uneven)
+
+
+def test_circularly_shuffled_scores_are_scores_of_a_shifted_target():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, 4)), rng.standard_normal((40, 3))
+    settings = {"metrics": ["linear", "procrustes"], "ceiling": None}
+    settings["folds"] = cv.Folds(4, order="name")
+    shuffle = cv.Shuffle(3, kind="circular")
+    found = cv.score(labelled(x), labelled(y), **settings, shuffle=shuffle)["r_shuffled"]
+    orders = draw_resamples(None, shuffle, settings["folds"].split(40)).orders
+    for i, order in enumerate(orders):
+        alone = cv.score(labelled(x), labelled(y[order]), **settings, units=False)["r"]
+        np.testing.assert_allclose(found[..., i].values, alone.values, atol=1e-9)
+
+
+def test_circular_shuffles_need_an_order():
+    with pytest.raises(cv.InputError, match=r"the folds have none: give folds=Folds\(5, order="):
+        cv.Protocol("linear", shuffle=cv.Shuffle(9, kind="circular"))
 
 
 # Units and subjects

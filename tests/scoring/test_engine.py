@@ -109,7 +109,7 @@ def test_every_result_says_how_it_was_made():
     for kind, result in made().items():
         content = json.loads(result.attrs["provenance"])
         assert content["kind"] == kind
-        assert content["folds"] == {"n": 3, "seed": 0, "group": None}
+        assert content["folds"] == {"n": 3, "seed": 0, "group": None, "order": None}
         assert content["device"] == "cpu"
         assert {"convergent", "numpy", "torch"} <= set(content["versions"])
         assert sha256 in result.attrs["provenance"]

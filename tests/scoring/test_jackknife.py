@@ -7,7 +7,7 @@ from scipy import stats
 
 from convergent import InputError
 from convergent.experiments.kapoor2025.plan import FULL, REDUCED, Plan
-from convergent.scoring.jackknife import over_networks
+from convergent.scoring.jackknife import over_networks, ratio_over_networks
 
 
 def pairs(values, plan=FULL):
@@ -84,3 +84,34 @@ def test_two_seeds_have_no_interval():
 def test_an_impossible_plan_is_refused_before_any_training(given, message):
     with pytest.raises(InputError, match=message):
         Plan(**given)
+
+
+def test_a_ratio_has_fiellers_interval():
+    own = np.random.default_rng(1).standard_normal((2, 4)) * 0.1 + [[0.5], [1.0]]
+    group = "small-plain > small-residual"
+    data = pairs(lambda name, s, _: own[0, s] if name == group else 0.0)
+    other = pairs(lambda name, s, _: own[1, s] if name == group else 0.0)
+    both = data.assign(whole=other["r"])
+
+    def of(name):
+        return lambda given: given[name].sel(group=group, drop=True)
+
+    found = ratio_over_networks(both, of("r"), of("whole"))
+    part, whole = own.mean(1)
+    assert float(found["estimate"]) == pytest.approx(part / whole)
+    covariance, t = np.cov(own) / 4, stats.t.ppf(0.975, 3)
+    for end in ("low", "high"):
+        s = float(found[end])
+        variance = covariance[0, 0] - 2 * s * covariance[0, 1] + s**2 * covariance[1, 1]
+        assert (part - s * whole) ** 2 == pytest.approx(t**2 * variance)
+    small = both.assign(whole=both["whole"] - 0.95)
+    assert all(
+        np.isnan(each).all() for each in ratio_over_networks(small, of("r"), of("whole")).values()
+    )
+
+
+def test_a_pair_without_a_number_gives_none():
+    data = pairs(lambda _, s, t: s + t)
+    data["r"][0] = np.nan
+    found = over_networks(data, lambda given: given["r"].mean("group", skipna=False))
+    assert np.isnan(found["estimate"])

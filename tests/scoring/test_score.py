@@ -136,7 +136,7 @@ def test_attrs_hold_what_is_needed_to_do_it_again(pair):
     source, target = pair
     scores = cv.score(source, target, [cv.Linear((0.1, 1.0))], folds=cv.Folds(3, seed=4))
     made = json.loads(scores.attrs["provenance"])
-    assert made["folds"] == {"n": 3, "seed": 4, "group": None}
+    assert made["folds"] == {"n": 3, "seed": 4, "group": None, "order": None}
     assert made["metrics"] == {"linear": {"metric": "Linear", "penalties": [0.1, 1.0]}}
     assert made["sources"]["layer"]["sha256"] == source.fingerprint()
     assert made["targets"]["V4"]["sha256"] == target.fingerprint()

@@ -7,7 +7,7 @@ import pytest
 from cases import labelled
 
 import convergent as cv
-from convergent.statistics.aggregation import ratio
+from convergent.statistics.aggregation import ratio_of_sums
 from convergent.statistics.pooled_reliability import pooled
 
 Q = 1000
@@ -34,7 +34,7 @@ def headline(signal, trials, folds=5):
     """The aggregate of a perfect model that needs no fit."""
     units = pooled(trials)
     few = 1 - (1 - units.expected) / (2 * (len(signal) / folds - 1))
-    return ratio(r_without_fit(signal, trials, folds), units.root * few, units.root)
+    return ratio_of_sums(r_without_fit(signal, trials, folds), units.root * few, units.root)
 
 
 @pytest.mark.parametrize("n", [60, 200])

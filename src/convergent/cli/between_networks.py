@@ -279,8 +279,11 @@ def _correspondence(found: xr.Dataset) -> Sequence[Row]:
         for target, partner in zip(
             part["target"].values, part["partner_of_target"].values, strict=True
         ):
-            of_pair = part.sel(target=target, source=partner)
             row = {"metric": metric, "layer": target, "counterpart": partner}
+            if not partner:  # a layer without any score
+                rows.append(row)
+                continue
+            of_pair = part.sel(target=target, source=partner)
             row |= {name: float(of_pair[name]) for name in ("r", "normalized")}
             if "sure_of_target" in part:
                 row["share of resamples"] = float(of_pair["sure_of_target"])

@@ -12,12 +12,13 @@ import numpy as np
 import xarray as xr
 
 from ..base.arrays import is_silent_range
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
 from ..scoring.engine import score_pairs
-from ..scoring.inputs import Source, design_of
+from ..scoring.inputs import Source, design_of, group_labels
+from ..scoring.order import warn_of_order
 from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
 from ..scoring.results import with_long_names
@@ -31,7 +32,16 @@ from .conditions import (
     same_stimuli,
     settle_experiment,
 )
-from .summaries import Arrays, Statistic, aggregates, drawn_from, on_grid, with_intervals
+from .summaries import (
+    Arrays,
+    Share,
+    Statistic,
+    aggregates,
+    drawn_from,
+    on_grid,
+    plain_share,
+    with_intervals,
+)
 
 __all__ = ["shift"]
 
@@ -86,18 +96,21 @@ def shift(
 
         - ``r_control`` (metric, layer), ``r`` (metric, map, level, layer): score on undistorted
           and on distorted stimuli, mean over folds, then median over the units that have a score;
-        - ``drop`` (metric, map, level, layer): 1 - r / r_control;
+        - ``drop`` (metric, map, level, layer): 1 - r / r_control. NaN, with a warning, where
+          r_control is not significantly above 0, or, without a bootstrap, not above 0;
         - ``slope`` (metric, map, level): how much larger the drop of the last layer is than that of
-          the first, from a line that is fitted to drop as a function of depth;
+          the first, from a line that is fitted to drop as a function of depth. NaN if there is one
+          layer, with a warning, or if the drop of a layer is NaN;
         - ``silent`` (level, layer): number of target units that are constant at a level, and so
           have no score. If there are many, r and r_control are medians over different units.
 
         With a bootstrap, ends of confidence intervals, ``NAME_low`` and ``NAME_high``, of all
-        variables but ``silent``. With `controls`, ``r_chance_control`` (chance, metric, layer) and
-        ``r_chance`` (chance, metric, map, level, layer), where ``chance`` is the name of the
-        control. With `accuracy`, ``accuracy_control`` (network), ``accuracy`` and
-        ``accuracy_drop`` (network, level). The coordinate ``depth`` of layers goes from 0 (first)
-        to 1 (last); ``target_layer`` is the name of the layer in the target.
+        variables but ``silent`` (of ``drop`` by Fieller's method). With `controls`,
+        ``r_chance_control`` (chance, metric, layer) and ``r_chance`` (chance, metric, map, level,
+        layer), where ``chance`` is the name of the control. With `accuracy`, ``accuracy_control``
+        (network), ``accuracy`` and ``accuracy_drop`` (network, level). The coordinate ``depth`` of
+        layers goes from 0 (first) to 1 (last); ``target_layer`` is the name of the layer in the
+        target.
 
     Raises
     ------
@@ -107,7 +120,8 @@ def shift(
 
     References
     ----------
-    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Geirhos et al. 2021, NeurIPS.
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Geirhos et al. 2021, NeurIPS; Fieller
+    1954, Journal of the Royal Statistical Society B 16.
 
     Examples
     --------
@@ -134,11 +148,17 @@ def shift(
     protocol = replace(protocol, ceiling=None)
     partners = _check_sides(source, target)
     _check_controls(controls, source)
+    if len(partners) == 1:
+        warn(
+            f"there is one layer, {next(iter(partners))!r}: 'slope' compares later layers with "
+            "early ones, and is NaN. Give two layers or more."
+        )
     levels = list(source)
     correct = accuracy_table(accuracy, "level", levels) if accuracy else None
     names = ["", *controls, "target"]
     given = map(_same_units, same_stimuli(source, *controls.values(), target, distorted=True))
     work = _Work(dict(zip(names, given, strict=True)), levels, partners, protocol)
+    work.warn_of_order()
     found = score_pairs(
         work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
     )
@@ -258,6 +278,12 @@ class _Work:
                 key = _Layer(control, layer, level)
                 found.append(Pair(key, key._replace(control=""), _design_name(name, control)))
         return found
+
+    def warn_of_order(self) -> None:
+        """Warn if responses to undistorted stimuli change slowly along the stimuli."""
+        source, target = (self.sides[side][self.levels[0]] for side in ("", "target"))
+        groups = group_labels(self.protocol.folds.group, [self.first])
+        warn_of_order(source, target, self.protocol, groups)
 
     @property
     def controls(self) -> list[str]:
@@ -399,16 +425,18 @@ def _labelled(found: PairResults, work: _Work, level: float) -> xr.Dataset:
     }
     of_control = on_grid(lambda *labels: undistorted("", *labels), alone)
     of_levels = on_grid(lambda *labels: distorted("", *labels), grid)
-    depth = xr.DataArray(coords["depth"][1], dims="layer")
     scores: dict[Factors, Arrays] = {
-        factors: {"r_control": array, "r": of_levels[factors], "depth": depth}
+        factors: {"r_control": array, "r": of_levels[factors]}
         for factors, array in of_control.items()
     }
-    variables: dict[str, Any] = dict(
-        with_intervals(
-            scores, _STATISTICS, drawn_from(work.design, work.targets), work.design.n_folds, level
-        )
-    )
+    settings = drawn_from(work.design, work.targets), work.design.n_folds, level
+    variables: dict[str, Any] = dict(with_intervals(scores, _STATISTICS, *settings))
+    depth = xr.DataArray(coords["depth"][1], dims="layer")
+    drops: dict[Factors, Arrays] = {
+        factors: {"drop": _drop_near(several, scores[()], variables["drop"]), "depth": depth}
+        for factors, several in scores.items()
+    }
+    variables |= with_intervals(drops, _OF_DROPS, *settings)
     controls = work.controls[1:]
     if controls:
         variables["r_chance"] = on_grid(distorted, {"chance": controls} | grid)[()]
@@ -432,33 +460,44 @@ def _coords(work: _Work) -> dict[str, Any]:
 def _losses(correct: xr.DataArray) -> dict[str, xr.DataArray]:
     """Accuracy on undistorted and on distorted stimuli, and the share that is lost."""
     control, others = correct.isel(level=0), correct.isel(level=slice(1, None))
+    what = "accuracy on undistorted stimuli"
+    lost = plain_share("accuracy_drop", control - others, control, what)
     return {
         "accuracy_control": control,
         "accuracy": others,
-        "accuracy_drop": 1 - others / control,
+        "accuracy_drop": lost.transpose("network", "level"),
     }
 
 
-def _drop(scores: Arrays) -> xr.DataArray:
-    """Share of the score that is lost."""
-    drop = 1 - scores["r"] / scores["r_control"]
-    return drop.transpose("metric", "map", "level", "layer", ...)
+def _lost(scores: Arrays) -> xr.DataArray:
+    """Score on undistorted stimuli minus that on distorted ones."""
+    lost = scores["r_control"] - scores["r"]
+    return lost.transpose("metric", "map", "level", "layer", ...)
+
+
+def _drop_near(scores: Arrays, found: Arrays, drop: xr.DataArray) -> xr.DataArray:
+    """Drop as a linear function of scores near those that were found, so that its error is finite.
+
+    Equal to the drop for the scores that were found; NaN where that is.
+    """
+    apart = _lost(scores) - drop * scores["r_control"]
+    return drop + apart / found["r_control"]
 
 
 def _slope(scores: Arrays) -> xr.DataArray:
     """Drop of the last layer minus that of the first, from a line fitted over depth."""
     centred = scores["depth"] - scores["depth"].mean()
     square = float((centred**2).sum())
-    slope = (_drop(scores) * centred).sum("layer", skipna=False) / (square or np.nan)
+    slope = (scores["drop"] * centred).sum("layer", skipna=False) / (square or np.nan)
     return slope.transpose("metric", "map", "level", ...)
 
 
-_STATISTICS = {
+_STATISTICS: dict[str, Statistic | Share] = {
     "r_control": Statistic(lambda scores: scores["r_control"], "score"),
     "r": Statistic(lambda scores: scores["r"], "score"),
-    "drop": Statistic(_drop, "difference"),
-    "slope": Statistic(_slope, "difference"),
+    "drop": Share(_lost, lambda scores: scores["r_control"], "score on undistorted stimuli"),
 }
+_OF_DROPS = {"slope": Statistic(_slope, "difference")}
 _LONG_NAMES = {
     "r_control": "score on undistorted stimuli",
     "r": "score on distorted stimuli",

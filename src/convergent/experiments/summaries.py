@@ -11,19 +11,23 @@ import numpy as np
 import xarray as xr
 
 from ..base.arrays import Floats, Integers
+from ..base.errors import warn
 from ..protocol.design import Design
 from ..scoring.pair_scores import PairScores
 from ..scoring.targets import Target
 from ..statistics.aggregation import over_units
-from ..statistics.inference import Factors, Kind, spread
+from ..statistics.inference import ROUNDING, Factors, Kind, Spread, spread
+from ..statistics.ratio import ratio
 
 __all__ = [
     "Arrays",
+    "Share",
     "Statistic",
     "aggregates",
     "drawn_from",
+    "grown",
     "on_grid",
-    "share_of_final",
+    "plain_share",
     "with_intervals",
 ]
 
@@ -121,9 +125,26 @@ class Statistic:
     bounds: tuple[float, float] = (-np.inf, np.inf)
 
 
+@dataclass(frozen=True)
+class Share:
+    """A ratio of two numbers that are computed from scores of the same stimuli.
+
+    Attributes
+    ----------
+    part, whole : function
+        Numerator and denominator, as ``of`` of a `Statistic`.
+    of_what : str
+        What the whole is, for the warning that it is not above its error.
+    """
+
+    part: Callable[[Arrays], xr.DataArray]
+    whole: Callable[[Arrays], xr.DataArray]
+    of_what: str
+
+
 def with_intervals(
     scores: Mapping[Factors, Arrays],
-    statistics: Mapping[str, Statistic],
+    statistics: Mapping[str, Statistic | Share],
     drawn: Mapping[str, float],
     n_folds: int,
     level: float,
@@ -135,7 +156,7 @@ def with_intervals(
     scores : dict of dict of xarray.DataArray
         Scores by name, by what was drawn: ``()`` for the data, ``("stimuli",)`` and ``("refit",)``
         for resamples.
-    statistics : dict of Statistic
+    statistics : dict of Statistic or Share
         By name.
     drawn : dict of float
         Number of ``"stimuli"`` (or groups of them) that resamples draw from, and the
@@ -149,40 +170,122 @@ def with_intervals(
     -------
     dict of xarray.DataArray
         Each statistic by name; with resamples also the ends of its interval, ``NAME_low`` and
-        ``NAME_high``.
+        ``NAME_high``. A share is NaN where the whole is not above 0, or, with resamples, not above
+        its error; a warning counts these.
     """
     found: dict[str, xr.DataArray] = {}
     for name, statistic in statistics.items():
-        estimate = found[name] = statistic.of(scores[()])
-        draws: dict[Factors, Floats] = {
-            factors: statistic.of(arrays).transpose("draw", *estimate.dims).values
-            for factors, arrays in scores.items()
-            if factors
-        }
-        if not draws:
-            continue
-        error = spread(draws, drawn, n_folds, statistic.kind)
-        ends = error.interval(estimate.values, level)
-        for end, values in zip(("low", "high"), ends, strict=True):
-            found[f"{name}_{end}"] = estimate.copy(data=np.clip(values, *statistic.bounds))
+        if isinstance(statistic, Share):
+            several = _share(name, statistic, scores, drawn, n_folds, level)
+        else:
+            several = _interval(statistic, scores, drawn, n_folds, level)
+        ends = (name, f"{name}_low", f"{name}_high")
+        found |= dict(zip(ends, several, strict=False))
     return found
 
 
-def share_of_final(curve: xr.DataArray, early: float) -> xr.DataArray:
-    """Share of the growth of a curve, from its first to its last step, that is reached early.
+def _interval(
+    statistic: Statistic,
+    scores: Mapping[Factors, Arrays],
+    drawn: Mapping[str, float],
+    n_folds: int,
+    level: float,
+) -> list[xr.DataArray]:
+    """Compute a statistic and, with resamples, the ends of its interval."""
+    estimate = statistic.of(scores[()])
+    draws = _draws(statistic.of, scores, estimate)
+    if not draws:
+        return [estimate]
+    error = spread(draws, drawn, n_folds, statistic.kind)
+    ends = error.interval(estimate.values, level)
+    known = ~np.isnan(estimate.values)
+    clipped = (np.where(known, np.clip(values, *statistic.bounds), np.nan) for values in ends)
+    return [estimate, *(estimate.copy(data=values) for values in clipped)]
+
+
+def _share(
+    name: str,
+    share: Share,
+    scores: Mapping[Factors, Arrays],
+    drawn: Mapping[str, float],
+    n_folds: int,
+    level: float,
+) -> list[xr.DataArray]:
+    """Compute a share and, with resamples, the ends of its interval."""
+    part, whole = xr.broadcast(share.part(scores[()]), share.whole(scores[()]))
+    parts, wholes = (_draws(of, scores, part) for of in (share.part, share.whole))
+
+    def spread_of(a: Floats, b: Floats) -> Spread:
+        draws = {factors: a * parts[factors] + b * wholes[factors] for factors in parts}
+        return spread(draws, drawn, n_folds, "difference")
+
+    if not parts:
+        return [plain_share(name, part, whole, share.of_what)]
+    values = ratio(part.values, whole.values, spread_of, level)
+    _warn_of_no_share(name, f"{share.of_what} is not significantly above 0", part, values[0])
+    return [part.copy(data=each) for each in values]
+
+
+def _draws(
+    of: Callable[[Arrays], xr.DataArray],
+    scores: Mapping[Factors, Arrays],
+    estimate: xr.DataArray,
+) -> dict[Factors, Floats]:
+    """Values in resamples, with the dims of the estimate after ``draw``."""
+    found = {}
+    for factors, arrays in scores.items():
+        if factors:
+            values = of(arrays)
+            size = {"draw": values.sizes["draw"], **estimate.sizes}
+            found[factors] = values.broadcast_like(estimate).transpose(*size).values
+    return found
+
+
+def plain_share(name: str, part: xr.DataArray, whole: xr.DataArray, of_what: str) -> xr.DataArray:
+    """Compute a share of numbers whose error is not known.
+
+    Parameters
+    ----------
+    name : str
+        Name of the share, for the warning.
+    part, whole : xarray.DataArray
+        Numerator and denominator.
+    of_what : str
+        What the whole is, for the warning.
+
+    Returns
+    -------
+    xarray.DataArray
+        The share; NaN, with a warning, where the whole is not above 0.
+    """
+    found = part / whole.where(whole > ROUNDING)
+    _warn_of_no_share(name, f"{of_what} is not above 0", part, found.values)
+    return found
+
+
+def _warn_of_no_share(name: str, why: str, part: xr.DataArray, share: Floats) -> None:
+    """Warn of shares that have no number."""
+    lacking = np.isnan(share) & ~np.isnan(part.values)
+    if lacking.any():
+        warn(
+            f"{name!r} is NaN in {lacking.sum()} of {lacking.size} cases, in which the {why}: "
+            "there is nothing to take a share of. More stimuli make the error smaller."
+        )
+
+
+def grown(curve: xr.DataArray, step: float) -> xr.DataArray:
+    """Growth of a curve from its first step to a step.
 
     Parameters
     ----------
     curve : xarray.DataArray
         Values along ``step``, and any other dims.
-    early : float
-        Step at which the share is computed.
+    step : float
+        Step until which it grew.
 
     Returns
     -------
     xarray.DataArray
-        Share, without the dim ``step``; NaN where the curve does not grow.
+        Without the dim ``step``.
     """
-    first, last = (curve.isel(step=end, drop=True) for end in (0, -1))
-    growth = last - first
-    return (curve.sel(step=early, drop=True) - first) / growth.where(growth > 0)
+    return curve.sel(step=step, drop=True) - curve.isel(step=0, drop=True)

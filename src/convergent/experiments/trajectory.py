@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Unpack
 
 import xarray as xr
 
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
 from ..scoring.engine import score_pairs
-from ..scoring.inputs import Source, design_of
+from ..scoring.inputs import Source, design_of, group_labels
+from ..scoring.order import warn_of_order
 from ..scoring.pair_scores import Key, Pair, PairResults
 from ..scoring.provenance import provenance
 from ..scoring.results import with_long_names
@@ -34,11 +35,13 @@ from .conditions import (
 )
 from .summaries import (
     Arrays,
+    Share,
     Statistic,
     aggregates,
     drawn_from,
+    grown,
     on_grid,
-    share_of_final,
+    plain_share,
     with_intervals,
 )
 
@@ -100,16 +103,17 @@ def trajectory(
         - ``r`` (pair, metric, against, step, layer): mean over folds, then median over units;
         - ``ceiling`` (run, metric, step, layer): ceiling of each run that is predicted;
         - ``share`` (pair, metric, against, layer): share of the growth of r that is reached early,
-          (r at the early step - r at the first step) / (r at the last step - r at the first step);
-          NaN if r did not grow;
+          (r at the early step - r at the first step) / (r at the last step - r at the first step).
+          NaN, with a warning, where r did not grow: where its growth is not significantly above 0,
+          or, without a bootstrap, not above 0;
         - ``share_overall`` (pair, metric, against): the same share of the mean of r over layers.
 
         With a bootstrap, ends of confidence intervals, ``NAME_low`` and ``NAME_high``, of ``r``,
-        ``share`` and ``share_overall``. With `controls`, ``r_chance`` (chance, pair, metric,
-        against, step, layer), where ``chance`` is the name of the control. With `accuracy`,
-        ``accuracy`` (network, step) and ``accuracy_share`` (network). The coordinate ``depth`` of
-        layers goes from 0 (first) to 1 (last); ``source_run`` and ``target_run`` are the runs of
-        each pair.
+        ``share`` and ``share_overall`` (by Fieller's method, see `Notes`). With `controls`,
+        ``r_chance`` (chance, pair, metric, against, step, layer), where ``chance`` is the name of
+        the control. With `accuracy`, ``accuracy`` (network, step) and ``accuracy_share`` (network).
+        The coordinate ``depth`` of layers goes from 0 (first) to 1 (last); ``source_run`` and
+        ``target_run`` are the runs of each pair.
 
     Raises
     ------
@@ -117,9 +121,16 @@ def trajectory(
         If runs differ in steps or numbers of layers, `early` is none of the steps, or a stimulus
         is missing somewhere.
 
+    Notes
+    -----
+    The interval of a share holds each share s that the data do not contradict: those for which
+    (growth until the early step) - s (growth until the last step) is not significantly different
+    from 0. It is wide, and skewed, where r grows little.
+
     References
     ----------
-    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710.
+    Kapoor, Srivastava and Khosla 2025, arXiv 2502.18710; Fieller 1954, Journal of the Royal
+    Statistical Society B 16.
 
     Examples
     --------
@@ -149,6 +160,7 @@ def trajectory(
     for name, substitute in controls.items():
         _check_control(name, substitute, runs, {source for source, _ in pairs})
     work = _Work(_populations(runs, controls, pairs), steps, pairs, protocol)
+    work.warn_of_order()
     found = score_pairs(
         work.sources(), work.targets, work.designs(), protocol, compute, pairs=work.pairs()
     )
@@ -156,7 +168,9 @@ def trajectory(
     result = _labelled(found, work, layers, early, level)
     if correct is not None:
         result["accuracy"] = correct
-        result["accuracy_share"] = share_of_final(result["accuracy"], early)
+        correct = result["accuracy"]  # with the steps as labels
+        growth = _early_growth(correct, steps, early), grown(correct, steps[-1])
+        result["accuracy_share"] = plain_share("accuracy_share", *growth, "growth of accuracy")
     return with_long_names(result, _LONG_NAMES).assign_attrs(
         n_stimuli=len(work.first.stimuli),
         early=float(early),
@@ -251,6 +265,20 @@ class _Work:
             if not key.control and key.run in predicted
         }
 
+    def warn_of_order(self) -> None:
+        """Warn if responses of the final networks change slowly along the stimuli."""
+        last = {
+            key: assembly
+            for key, assembly in self.populations.items()
+            if not key.control and key.step == self.steps[-1]
+        }
+        source, target = (
+            {_name(key): assembly for key, assembly in last.items() if key.run in side}
+            for side in zip(*self.runs, strict=True)
+        )
+        groups = group_labels(self.protocol.folds.group, [self.first])
+        warn_of_order(source, target, self.protocol, groups)
+
     @property
     def controls(self) -> list[str]:
         """The runs themselves (''), and the controls."""
@@ -330,7 +358,7 @@ def _labelled(
     }
     drawn, n_folds = drawn_from(work.design, work.targets), work.design.n_folds
     variables: dict[str, Any] = dict(
-        with_intervals(scores, _statistics(early), drawn, n_folds, level)
+        with_intervals(scores, _statistics(work.steps, early), drawn, n_folds, level)
     )
     controls = work.controls[1:]
     if controls:
@@ -369,20 +397,26 @@ def _ceilings(found: PairResults, work: _Work, runs: Sequence[str]) -> xr.DataAr
     return on_grid(of, grid)[()]
 
 
-def _statistics(early: float) -> dict[str, Statistic]:
+def _statistics(steps: Sequence[float], early: float) -> dict[str, Statistic | Share]:
     """Statistics of scores: r itself, and the share of its growth that is reached early."""
 
-    def share(scores: Arrays) -> xr.DataArray:
-        return share_of_final(scores["r"], early)
-
-    def share_overall(scores: Arrays) -> xr.DataArray:
-        return share_of_final(scores["r"].mean("layer"), early)
+    def share(of: Callable[[Arrays], xr.DataArray]) -> Share:
+        return Share(
+            lambda scores: _early_growth(of(scores), steps, early),
+            lambda scores: grown(of(scores), steps[-1]),
+            "growth of r",
+        )
 
     return {
         "r": Statistic(lambda scores: scores["r"], "score"),
-        "share": Statistic(share, "difference"),
-        "share_overall": Statistic(share_overall, "difference"),
+        "share": share(lambda scores: scores["r"]),
+        "share_overall": share(lambda scores: scores["r"].mean("layer")),
     }
+
+
+def _early_growth(curve: xr.DataArray, steps: Sequence[float], early: float) -> xr.DataArray:
+    """Growth until the early step; NaN if that is the first or last, where shares say nothing."""
+    return grown(curve, early).where(steps[0] < early < steps[-1])
 
 
 _LONG_NAMES = {
@@ -422,6 +456,12 @@ def _check_runs(runs: _Runs, early: float) -> list[float]:
         raise InputError(
             f"runs have different numbers of layers ({counts}): layers at the same position are "
             "compared, so choose equally many of all."
+        )
+    if early in (every[0], every[-1]):
+        warn(
+            f"early={early:g} is the {'first' if early == every[0] else 'last'} step, at which the "
+            f"share of the growth is {int(early != every[0])} whatever the networks do: it is NaN. "
+            "Give a step between the two."
         )
     return every
 

@@ -23,6 +23,7 @@ from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples, effective_number
 from ..protocol.settings import Protocol, Settings, settle
+from ..scoring.order import warn_of_order
 from ..statistics.aggregation import FoldMean
 from ..statistics.inference import Spread, spread
 from ._assignment import LEAST_EFFECTIVE, MATCHINGS, NO_PARTNER, partners
@@ -131,6 +132,8 @@ def match_units(
         without=OF_SCORES,
     )
     pair = prepare(source, target, protocol.folds)
+    one, other = ({side.name: side.shared} for side in pair.sides)
+    warn_of_order(one, other, protocol, pair.groups)
     return matches_of(pair, protocol, compute, measure, level)
 
 

@@ -79,11 +79,16 @@ def result(
     if compute.study is None:
         return described()
     groups = None if pair.groups is None or "folds" not in plain else pair.groups.astype(str)
+    splits = None
+    if (plain.get("folds") or {}).get("order"):  # a label, which no hash of responses includes
+        tests = np.concatenate([test for _, test in pair.splits])
+        splits = hashlib.sha256(tests.tobytes()).hexdigest()
     key = recipe(
         kind,
         _CODE,
         populations=[[side.name, side.sha256] for side in pair.sides],
         groups=groups if groups is None else hashlib.sha256("\0".join(groups).encode()).hexdigest(),
+        splits=splits,
         settings=plain,
     )
     return compute.study.dataset(key, described)

@@ -18,6 +18,7 @@ from ..data.assembly_checks import read_values
 from ..protocol.folds import Folds
 from ..protocol.resampling import Splits
 from ..scoring.inputs import aligned, as_populations, check_complete, group_labels
+from ..scoring.order import places_of
 from ..statistics.reliability import split_half
 from ._cross_moments import CrossMoments
 
@@ -204,7 +205,8 @@ def prepare(
         )
     one, other = (Assembly(side.data.sortby("unit")) for side in (one, other))
     groups = group_labels(folds.group if folds else None, [other, one])
-    splits = folds.split(len(one.stimuli), groups) if folds else []
+    places = places_of(folds.order if folds else None, [other, one])
+    splits = folds.split(len(one.stimuli), groups, places) if folds else []
     known = hashes or (None, None)
     return TwoPopulations(
         _units("source", one_name, source, one, known[0]),

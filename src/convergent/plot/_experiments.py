@@ -71,7 +71,8 @@ def hierarchy(results: xr.Dataset) -> Picture:
     sources = list(results["source"].values)
     for (above, below), metric in zip(panels.T, metrics, strict=True):
         part = results.sel(metric=metric)
-        best = np.array([sources.index(name) for name in part["partner_of_target"].values])
+        partners = part["partner_of_target"].values
+        best = np.array([sources.index(name) if name else -1 for name in partners])  # -1: none
         _draw_score_map(figure, above, part, best)
         _draw_depths(below, part, best)
     panels[0, 0].set_ylabel("source layer")
@@ -91,7 +92,10 @@ def _draw_score_map(figure: Picture, panel: Axes, part: xr.Dataset, best: Intege
     share = np.ones(len(target))
     if "sure_of_target" in part:
         share = part["sure_of_target"].values[target, best]
-    panel.scatter(target, best, s=8 + 60 * share, color="white", edgecolor="black")
+    known = best >= 0
+    panel.scatter(
+        target[known], best[known], s=8 + 60 * share[known], color="white", edgecolor="black"
+    )
     label_layers(panel, part["target"].values)
     panel.set_yticks(range(part.sizes["source"]), part["source"].values, parse_math=False)
     panel.set_title(str(part["metric"].item()), fontsize="medium")
@@ -102,10 +106,11 @@ def _draw_score_map(figure: Picture, panel: Axes, part: xr.Dataset, best: Intege
 def _draw_depths(panel: Axes, part: xr.Dataset, best: Integers) -> None:
     """Draw the depth of the best source layer over the depth of the target layer."""
     add_diagonal(panel)
-    depths = part["source_depth"].values[best]
+    depths = np.where(best < 0, np.nan, part["source_depth"].values[best])
     panel.plot(part["target_depth"], depths, "o-", color=COLOURS[0], markersize=4)
-    title = f"rank correlation of depths {float(part['depth_correlation']):.2f}"
-    if "depth_correlation_low" in part:
+    found = float(part["depth_correlation"])
+    title = f"rank correlation of depths {'not defined' if np.isnan(found) else f'{found:.2f}'}"
+    if "depth_correlation_low" in part and not np.isnan(found):
         ends = (float(part[f"depth_correlation_{end}"]) for end in ("low", "high"))
         title += " (95%: {:.2f} to {:.2f})".format(*ends)
     panel.set_title(title, fontsize="small")

@@ -36,7 +36,13 @@ class Design:
     metrics: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, protocol: Protocol, n_stimuli: int, groups: NDArray[Any] | None) -> Design:
+    def of(
+        cls,
+        protocol: Protocol,
+        n_stimuli: int,
+        groups: NDArray[Any] | None,
+        places: NDArray[np.intp] | None = None,
+    ) -> Design:
         """Draw the folds, resamples and shuffles of a protocol.
 
         Parameters
@@ -47,6 +53,8 @@ class Design:
             Number of stimuli, which are sorted by name.
         groups : array (n_stimuli,) or None
             Group of each stimulus; groups stay together. None without groups.
+        places : int array (n_stimuli,), optional
+            Position of each stimulus in the order of the folds.
 
         Returns
         -------
@@ -58,7 +66,7 @@ class Design:
         InputError
             If there are too few stimuli for the folds, or groups are too large or unequal.
         """
-        splits = protocol.folds.split(n_stimuli, groups)
+        splits = protocol.folds.split(n_stimuli, groups, places)
         return cls(splits, draw_resamples(protocol.bootstrap, protocol.shuffle, splits, groups))
 
     def alone(self) -> Design:

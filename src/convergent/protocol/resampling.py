@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError
+from ..base.errors import InputError, unknown
 from .folds import check_counts
 
 __all__ = [
@@ -91,9 +91,9 @@ class Bootstrap:
 class Shuffle:
     """Null distribution: stimuli of the target are exchanged, and everything is fitted again.
 
-    Stimuli change places with others of the same fold (whole groups, where the folds have groups),
-    so that each population keeps its own geometry in every fold and only the relation between the
-    two is lost.
+    By default, stimuli change places with others of the same fold (whole groups, where the folds
+    have groups), so that each population keeps its own geometry in every fold and only the relation
+    between the two is lost.
 
     Parameters
     ----------
@@ -101,29 +101,39 @@ class Shuffle:
         Number of shuffles, N; the least p is 1 / (1 + N).
     seed : int
         Seed of the random shuffles.
+    kind : {"random", "circular"}
+        ``"circular"`` is for stimuli that follow each other in time: all stimuli are shifted along
+        their order by the same number of places, those beyond the end to the beginning. Responses
+        that are alike to stimuli that follow each other stay so; exchanged at random they would
+        not, and p would be far too small. It needs ``Folds(order=...)``. Of n stimuli there are
+        n - 1 shifts; no shift is drawn twice. It takes longer, since the geometry of the target is
+        computed again for each shift.
 
     Raises
     ------
     InputError
-        If a number is out of its range.
+        If a number is out of its range, or the kind is unknown.
 
     References
     ----------
     Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9
-    (permutation p-values are never zero).
+    (permutation p-values are never zero); Harris 2020, bioRxiv 2020.11.29.402719 (shifts).
 
     Examples
     --------
     >>> import convergent as cv
     >>> cv.Shuffle(200)
-    Shuffle(samples=200, seed=0)
+    Shuffle(samples=200, seed=0, kind='random')
     """
 
     samples: int = 1000
     seed: int = 0
+    kind: Literal["random", "circular"] = "random"
 
     def __post_init__(self) -> None:
         check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
+        if self.kind not in ("random", "circular"):
+            raise unknown("kind of shuffle", self.kind, ("random", "circular"))
 
 
 def check_draws(bootstrap: object, shuffle: object = None) -> None:
@@ -198,7 +208,7 @@ def draw_resamples(
     Raises
     ------
     InputError
-        If groups of unequal size cannot change places.
+        If groups of unequal size cannot change places, or there are fewer shifts than samples.
     """
     counts = orders = None
     if bootstrap is not None and "stimuli" in bootstrap.over:
@@ -308,22 +318,48 @@ def _shuffled_orders(
     shuffle: Shuffle, splits: Splits, groups: NDArray[Any] | None = None
 ) -> NDArray[np.intp]:
     """Position of the stimulus that takes the place of each, (samples, n_stimuli)."""
-    places = []
+    places, widths = [], set()
     for _, test in splits:
         member = _members(test, groups)
-        sizes = np.bincount(member)
-        if len(np.unique(sizes)) > 1:
+        if shuffle.kind == "circular":  # groups in the order of their first stimulus
+            first = np.unique(member, return_index=True)[1]
+            member = np.argsort(np.argsort(first))[member]
+            widths |= set(np.bincount(member).tolist())  # all change places with each other
+        else:
+            widths = set(np.bincount(member).tolist())
+        if len(widths) > 1:
             raise InputError(
-                f"groups of {sizes.min()} to {sizes.max()} stimuli cannot change places: shuffle "
+                f"groups of {min(widths)} to {max(widths)} stimuli cannot change places: shuffle "
                 "with folds without groups, or with groups of one size."
             )
-        places.append(test[np.argsort(member, kind="stable")].reshape(len(sizes), -1))
+        places.append(test[np.argsort(member, kind="stable")].reshape(member.max() + 1, -1))
     rng = np.random.default_rng(shuffle.seed)
     orders = np.empty((shuffle.samples, sum(place.size for place in places)), dtype=np.intp)
+    if shuffle.kind == "circular":
+        _shift(orders, places, rng)
+        return orders
     for order in orders:
         for place in places:
             order[place] = place[rng.permutation(len(place))]
     return orders
+
+
+def _shift(
+    orders: NDArray[np.intp], places: Sequence[NDArray[np.intp]], rng: np.random.Generator
+) -> None:
+    """Shift all stimuli, or groups of them, along their order, in each shuffle by another number.
+
+    A shift within each fold would break the order once in a fold, and p would be too small.
+    """
+    in_order = np.concatenate(places)
+    if len(orders) >= len(in_order):
+        raise InputError(
+            f"{len(in_order)} stimuli, or groups of them, can be shifted by 1 to "
+            f"{len(in_order) - 1} places, and {len(orders)} circular shuffles are asked for: give "
+            f"Shuffle({len(in_order) - 1}, kind='circular'), or fewer."
+        )
+    for order, shift in zip(orders, rng.permutation(len(in_order) - 1) + 1, strict=False):
+        order[in_order] = np.roll(in_order, shift, axis=0)
 
 
 def _members(test: NDArray[np.intp], groups: NDArray[Any] | None) -> NDArray[np.intp]:

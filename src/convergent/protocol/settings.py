@@ -71,6 +71,12 @@ class Protocol:
         object.__setattr__(self, "metrics", MappingProxyType(chosen))
         check_folds(self.folds)
         check_draws(self.bootstrap, self.shuffle)
+        if self.shuffle and self.shuffle.kind == "circular" and self.folds.order is None:
+            raise InputError(
+                "Shuffle(kind='circular') shifts the stimuli of a fold along their order, and the "
+                "folds have none: give folds=Folds(5, order='name'), or order='onset' or another "
+                "numeric coordinate along 'stimulus'."
+            )
         if self.ceiling is not None and self.ceiling not in CEILINGS:
             raise unknown("ceiling", self.ceiling, CEILINGS)
 

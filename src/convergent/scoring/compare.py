@@ -24,7 +24,8 @@ from ..protocol.design import Design
 from ..protocol.settings import Protocol, Settings, settle
 from ..statistics.aggregation import median
 from .engine import score_pairs
-from .inputs import Source, aligned, as_populations, check_complete, design_of
+from .inputs import Source, aligned, as_populations, check_complete, design_of, group_labels
+from .order import warn_of_order
 from .pair_scores import Key, PairResults, PairScores
 from .provenance import hashes_of, provenance
 from .results import with_long_names
@@ -116,7 +117,8 @@ def compare(
     populations = [*firsts.values(), *seconds.values()]
     n = len(populations[0].stimuli)
     in_sample = {name: _InSample(name) for name in (*_IN_SAMPLE, *chosen)}
-    design = design_of(replace(protocol, metrics=_CROSS_VALIDATED), [*firsts.values()])
+    design = design_of(replace(protocol, metrics=_CROSS_VALIDATED), populations)
+    warn_of_order(firsts, seconds, protocol, group_labels(protocol.folds.group, populations))
     designs = {
         "": replace(design, metrics=tuple(_CROSS_VALIDATED)),
         "in sample": Design([(np.arange(n), np.arange(n))], design.resamples, tuple(in_sample)),

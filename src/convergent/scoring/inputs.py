@@ -17,6 +17,7 @@ from ..metrics.circular_shifts import CircularShifts
 from ..metrics.population import Population
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
+from .order import places_of
 
 __all__ = [
     "Source",
@@ -117,7 +118,8 @@ def design_of(protocol: Protocol, assemblies: Sequence[Assembly]) -> Design:
     """
     _check_grids(protocol.metrics, assemblies)
     groups = group_labels(protocol.folds.group, assemblies)
-    return Design.of(protocol, len(assemblies[0].stimuli), groups)
+    places = places_of(protocol.folds.order, assemblies)
+    return Design.of(protocol, len(assemblies[0].stimuli), groups, places)
 
 
 def check_complete(name: str, assembly: Assembly, side: str = "source") -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
-__all__ = ["over_networks"]
+from ..base.arrays import Floats
+from ..statistics.inference import ROUNDING, Spread
+from ..statistics.ratio import ratio
+
+__all__ = ["over_networks", "ratio_over_networks"]
 
 _LEAST_SEEDS = 3  # without one seed, two remain, which still form a pair
 
@@ -50,25 +53,78 @@ def over_networks(
     ----------
     Efron and Stein 1981, Annals of Statistics 9.
     """
-    source, target = result["source_seed"].values, result["target_seed"].values
-    seeds = np.union1d(source, target)
     estimate = statistic(_by_group(result))
-    low = high = xr.full_like(estimate, np.nan)
-    in_all = ((source == seed) | (target == seed) for seed in seeds)
-    if len(seeds) >= _LEAST_SEEDS and not any(inside.all() for inside in in_all):
-        rest = [
-            statistic(_by_group(result.isel(pair=(source != seed) & (target != seed))))
-            for seed in seeds
-        ]
-        without = xr.concat(rest, "without")  # theta_-i
-        k = len(seeds)
-        squares = ((without - without.mean("without")) ** 2).sum("without", skipna=False)
-        half = float(stats.t.ppf((1 + level) / 2, k - 1)) * np.sqrt((k - 1) / k * squares)
-        low, high = estimate - half, estimate + half
+    without = _without_each_seed(result, statistic)
+    if without is None:
+        low = high = xr.full_like(estimate, np.nan)
+    else:
+        ends = _spread(without.values).interval(estimate.values, level)
+        low, high = (estimate.copy(data=end) for end in ends)
     return xr.Dataset({"estimate": estimate, "low": low, "high": high})
 
 
+def ratio_over_networks(
+    result: xr.Dataset,
+    part: Callable[[xr.Dataset], xr.DataArray],
+    whole: Callable[[xr.Dataset], xr.DataArray],
+    level: float = 0.95,
+) -> xr.Dataset:
+    """Compute a ratio of two statistics, with a confidence interval for other networks.
+
+    Parameters
+    ----------
+    result, level
+        As for `over_networks`.
+    part, whole : function
+        Numerator and denominator, as the statistic of `over_networks`; with the same dims.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `over_networks` returns it; the interval is Fieller's (`statistics.ratio`). All three are
+        NaN where the whole is not significantly above 0 (not above 0, if there is no interval).
+    """
+    above, below = xr.broadcast(part(_by_group(result)), whole(_by_group(result)))
+    parts, wholes = (_without_each_seed(result, of) for of in (part, whole))
+    if parts is None or wholes is None:
+        estimate = above / below.where(below > ROUNDING)
+        low = high = xr.full_like(estimate, np.nan)
+        return xr.Dataset({"estimate": estimate, "low": low, "high": high})
+    several = (each.transpose("without", *above.dims).values for each in (parts, wholes))
+    parts_of, wholes_of = several
+
+    def spread_of(a: Floats, b: Floats) -> Spread:
+        return _spread(a * parts_of + b * wholes_of)
+
+    found = ratio(above.values, below.values, spread_of, level)
+    names = ("estimate", "low", "high")
+    return xr.Dataset({k: above.copy(data=v) for k, v in zip(names, found, strict=True)})
+
+
+def _without_each_seed(
+    result: xr.Dataset, statistic: Callable[[xr.Dataset], xr.DataArray]
+) -> xr.DataArray | None:
+    """Compute a statistic without each of the seeds; None if what remains says nothing."""
+    source, target = result["source_seed"].values, result["target_seed"].values
+    seeds = np.union1d(source, target)
+    in_all = ((source == seed) | (target == seed) for seed in seeds)
+    if len(seeds) < _LEAST_SEEDS or any(inside.all() for inside in in_all):
+        return None
+    rest = [
+        statistic(_by_group(result.isel(pair=(source != seed) & (target != seed))))
+        for seed in seeds
+    ]
+    return xr.concat(rest, "without")
+
+
+def _spread(without: Floats) -> Spread:
+    """Jackknife error of a statistic (k, ...) that was computed without each of k seeds."""
+    k = len(without)
+    squares = ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    return Spread(np.sqrt((k - 1) / k * squares), np.full(squares.shape, k - 1.0))
+
+
 def _by_group(result: xr.Dataset) -> xr.Dataset:
-    """Mean of all numeric variables over the pairs of each group."""
+    """Mean of all numeric variables over the pairs of each group; NaN if a pair lacks a number."""
     numbers = [name for name, values in result.data_vars.items() if values.dtype.kind in "fiu"]
-    return result[numbers].groupby("group").mean("pair")
+    return result[numbers].groupby("group").mean("pair", skipna=False)

@@ -104,8 +104,8 @@ def privileged_axis(
     protocol, compute = settle(settings, default, ("bootstrap", "shuffle"), metrics)
     quiet = replace(compute, progress=False)  # one bar for all rotations is enough
 
-    def scores(several: Mapping[str, Assembly]) -> xr.Dataset:
-        return scored("privileged_axis", several, target, protocol, quiet)
+    def scores(several: Mapping[str, Assembly], rotation: bool = False) -> xr.Dataset:
+        return scored("privileged_axis", several, target, protocol, quiet, known_order=rotation)
 
     sources = as_populations("source", source)
     found = scores(sources)
@@ -116,7 +116,7 @@ def privileged_axis(
     total = sum(len(list(_batches(assembly, rotations))) for assembly in sources.values())
     for name, batch in track(steps, "rotating", total, compute.progress):
         copies = {str(i): rotated(sources[name], rng) for i in range(batch)}
-        for (metric, _, predicted), r in _by_pair(scores(copies)).items():
+        for (metric, _, predicted), r in _by_pair(scores(copies, rotation=True)).items():
             null[metric, name, predicted].append(r)
     table = pd.DataFrame([_row(key, native[key], np.array(r)) for key, r in null.items()])
     content = json.loads(found.attrs["provenance"]) | {"rotations": rotations, "seed": seed}
@@ -137,8 +137,9 @@ def _row(key: tuple[str, str, str], r: float, null: Floats) -> dict[str, Any]:
     return (
         dict(zip(_LABELS, key, strict=True))
         | {"native": r, "rotated": float(null.mean()), "difference": gain}
-        | {"z": gain / sd if sd > ROUNDING else float("nan"), "p": p_permutation(r, null)}
-        | {"n_rotations": len(null)}
+        | {"z": gain / sd if sd > ROUNDING else float("nan")}
+        # a metric that ignores rotations scores the same but for rounding: p is 1
+        | {"p": p_permutation(r - ROUNDING, null), "n_rotations": len(null)}
     )
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import warn
-from ..statistics.aggregation import FoldMean, median, ratio, signed_square
+from ..statistics.aggregation import FoldMean, median, ratio_of_sums, signed_square
 from ..statistics.ceilings import Ceiling
 from .pair_scores import Key, PairResults, PairScores
 from .targets import Target
@@ -134,7 +134,7 @@ def _positive(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -
             f"of {len(target.included)} units of target {target.name!r}, the ceiling is not above "
             f"0, or not known, in {counts}: these have no normalized score of their own."
         )
-    whole = ratio(ceiling.expected, ceiling.expected, ceiling.weight)
+    whole = ratio_of_sums(ceiling.expected, ceiling.expected, ceiling.weight)
     without = [metric for metric, one in zip(metrics, whole, strict=True) if np.isnan(one)]
     if without and len(target.included) and not lacking.all():
         warn(
@@ -362,7 +362,7 @@ def aggregate(scores: xr.Dataset) -> xr.Dataset:
     expected = scores["expected_ceiling"].transpose("metric", "unit").values
     weight = scores["weight"].values
     normalized = np.stack(
-        [ratio(r[..., u], expected[:, None, u], weight[u]) for u in of_target], axis=-1
+        [ratio_of_sums(r[..., u], expected[:, None, u], weight[u]) for u in of_target], axis=-1
     )
     over_all = ("metric", "source", "target")
     data: dict[str, Any] = {

@@ -20,7 +20,15 @@ from ..protocol.folds import Folds
 from ..protocol.resampling import Bootstrap, Shuffle
 from ..protocol.settings import Protocol
 from .engine import score_pairs
-from .inputs import Source, aligned_by_target, as_populations, check_complete, design_of
+from .inputs import (
+    Source,
+    aligned_by_target,
+    as_populations,
+    check_complete,
+    design_of,
+    group_labels,
+)
+from .order import warn_of_order
 from .pair_scores import PairResults
 from .provenance import hashes_of, provenance
 from .results import aggregate, label
@@ -174,6 +182,7 @@ def scored(
     protocol: Protocol,
     compute: Compute,
     units: bool = True,
+    known_order: bool = False,
 ) -> xr.Dataset:
     """Score sources against targets by a protocol: the common part of several questions.
 
@@ -187,6 +196,8 @@ def scored(
         Settings that decide the numbers.
     compute : Compute
         Device, study and progress.
+    known_order : bool
+        Whether other sources were scored before in their place, which had the same order.
 
     Returns
     -------
@@ -203,6 +214,8 @@ def scored(
     sources, targets = as_populations("source", source), as_populations("target", target)
     protocol.check(targets)
     groups = aligned_by_target(sources, targets)
+    if not known_order:
+        _warn_of_order(groups, protocol)
     with dask.config.set(scheduler="threads"):  # this process reads stores by threads
         parts = [_prepared(*group, protocol) for group in groups]
         found = PairResults({}, {})
@@ -224,6 +237,16 @@ def scored(
             kind, hashes, protocol=protocol, compute=compute, sources=sources, targets=targets
         ),
     )
+
+
+def _warn_of_order(
+    groups: Sequence[tuple[Mapping[str, Assembly], Mapping[str, Assembly]]], protocol: Protocol
+) -> None:
+    """Warn once if stimuli follow each other in time."""
+    for sources, targets in groups:
+        labels = group_labels(protocol.folds.group, [*targets.values(), *sources.values()])
+        if warn_of_order(sources, targets, protocol, labels):
+            return
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from ..base.arrays import Floats
 from ..base.errors import InputError, unknown
-from ..statistics.aggregation import FoldMean, over_units, ratio, weighted_sum
+from ..statistics.aggregation import FoldMean, over_units, ratio_of_sums, weighted_sum
 from ..statistics.inference import (
     Factors,
     Kind,
@@ -454,7 +454,7 @@ class _Resampled:
         part = whole.isel(unit=np.flatnonzero(whole["target"].values == pair["target"]))
         weight, ceiling = part["weight"].values, part["expected_ceiling"].values
         r = _r_of_units(part)
-        found = float(ratio(r, ceiling, weight)[0])
+        found = float(ratio_of_sums(r, ceiling, weight)[0])
         weight = np.where(np.isfinite(r[0] * ceiling), weight, np.nan)
         ceilings = ceiling[None]  # in resamples
         if "ceiling_draws" in part:

@@ -244,8 +244,8 @@ def exchanged(fold: PopulationFold, order: Integers | None) -> PopulationFold:
     fold : PopulationFold
         Fold of the target.
     order : int array (n,) or None
-        Position of the stimulus that takes the place of each; training stimuli take the places of
-        training stimuli, test stimuli those of test stimuli. None for no change.
+        Position of the stimulus that takes the place of each; None for no change. Where test
+        stimuli take the places of test stimuli alone, the geometry is not computed again.
 
     Returns
     -------
@@ -254,6 +254,8 @@ def exchanged(fold: PopulationFold, order: Integers | None) -> PopulationFold:
     """
     if order is None:
         return fold
+    if not np.isin(order[fold.test], fold.test).all():
+        return fold.population.fold(order[fold.train], order[fold.test])
     rank = np.empty(len(order), dtype=np.intp)  # of each stimulus in its part of the fold
     ranks = []
     for part in (fold.train, fold.test):

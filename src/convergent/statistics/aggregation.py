@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FoldMean", "median", "over_units", "ratio", "signed_square", "weighted_sum"]
+__all__ = ["FoldMean", "median", "over_units", "ratio_of_sums", "signed_square", "weighted_sum"]
 
 
 class FoldMean:
@@ -117,7 +117,7 @@ def median(values: NDArray[np.floating]) -> Any:
         return np.nanmedian(values, axis=-1) if values.size else np.full(values.shape[:-1], np.nan)
 
 
-def ratio(
+def ratio_of_sums(
     scores: NDArray[np.floating],
     ceilings: NDArray[np.floating],
     weights: NDArray[np.floating],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..base.draws import first_half
 from ..base.errors import InputError
 from ..metrics.population import Population
-from .aggregation import ratio
+from .aggregation import ratio_of_sums
 from .pooled_reliability import pooled
 from .reliability import RELIABILITIES, Reliability
 from .signal_noise import SignalNoise, signal_and_noise
@@ -281,7 +281,7 @@ def _factor(
     halves: NDArray[np.float64], simulated: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Factor (metrics, 1) of the ceiling, from scores between halves and the same simulated."""
-    both = ratio(halves, simulated, weight)
+    both = ratio_of_sums(halves, simulated, weight)
     root = np.sqrt(np.where(both > 0, both, 1.0))
     return np.clip(root, 1 / MOST_CORRECTION, MOST_CORRECTION)[:, None]
 

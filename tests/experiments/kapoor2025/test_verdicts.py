@@ -103,6 +103,37 @@ def test_findings_that_do_not_hold(change, finding, verdict):
     assert verdicts_of(*results) == expected
 
 
+def without_a_number(result, name, **where):
+    """The result, with NaN in one place."""
+    values = result[name].copy()
+    values[where] = np.nan
+    return result.assign({name: values})
+
+
+def test_what_is_not_defined_cannot_be_judged():
+    known = [hierarchy(), trajectory(), shift()]
+    for finding, changed in {
+        0: [hierarchy(heights=(-0.5, 0.9, 0.5)), *known[1:]],  # a ratio to a score below 0
+        1: [without_a_number(known[0], "depth_correlation", metric=0, pair=3), *known[1:]],
+        2: [known[0], trajectory(grown=(0.5, 0.5, 0.5, 0.5)), known[2]],
+        3: [*known[:2], without_a_number(known[2], "slope", metric=1, pair=2, level=0)],
+    }.items():
+        expected = ["holds"] * 4
+        expected[finding] = "cannot be judged"
+        if finding == 0:  # early layers align least then
+            expected[1] = "holds"
+        found = verdicts(*changed)
+        assert found["verdict"].tolist() == expected
+        assert "not defined" in found["numbers"][finding]
+
+
+def test_levels_that_a_distortion_lacks_do_not_count():
+    result = shift()
+    short = result["slope"].copy()
+    short[{"level": 2, "distortion": 1}] = np.nan
+    assert verdicts_of(hierarchy(), trajectory(), result.assign(slope=short))[3] == "holds"
+
+
 def test_two_seeds_do_not_decide():
     few = Plan(seeds=2)
     assert set(verdicts_of(hierarchy(few), trajectory(few), shift(few))) == {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...scoring.jackknife import over_networks
-from ..summaries import share_of_final
+from ...scoring.jackknife import over_networks, ratio_over_networks
+from ..summaries import grown
 
 __all__ = ["Findings", "matched", "mean_drop_slope", "verdicts"]
 
@@ -78,7 +77,8 @@ def _alignment(result: xr.Dataset, name: str = "r") -> xr.DataArray:
 def _depth_slope(values: xr.DataArray) -> xr.DataArray:
     """Value of the last layer minus that of the first, from a line fitted over depth."""
     centred = values["depth"] - values["depth"].mean()
-    return (values * centred).sum("layer", skipna=False) / float((centred**2).sum())
+    square = float((centred**2).sum())
+    return (values * centred).sum("layer", skipna=False) / (square or np.nan)
 
 
 def mean_drop_slope(result: xr.Dataset) -> xr.DataArray:
@@ -92,9 +92,15 @@ def mean_drop_slope(result: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Mean of ``slope``.
+        Mean of ``slope``; NaN if the slope of a group is NaN at a level. Levels that a distortion
+        does not have, at which all are NaN, do not count.
     """
-    return result["slope"].mean(["group", "level"])
+    slope = result["slope"]
+    others = [dim for dim in slope.dims if dim not in ("distortion", "level")]
+    there = slope.count(others) > 0
+    total: xr.DataArray = slope.where(there, 0).sum(["group", "level"], skipna=False)
+    number = slope.sizes["group"] * there.sum("level")
+    return total / number.where(number > 0)
 
 
 def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -> pd.DataFrame:
@@ -114,8 +120,9 @@ def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -
         One row per finding, with these columns:
 
         - ``finding``: what the paper found;
-        - ``verdict``: "holds" (all claims), "holds partly" (some), "does not hold here" (none), or
-          "not decided: fewer than three seeds";
+        - ``verdict``: "holds" (all claims), "holds partly" (some), "does not hold here" (none),
+          "not decided: fewer than three seeds", or "cannot be judged", if a number that a claim is
+          about is not defined;
         - ``numbers``: estimates with their intervals.
 
     References
@@ -132,24 +139,22 @@ def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -
 
 
 def _metrics(result: xr.Dataset) -> _Row:
-    def ratio(one: str, other: str) -> Callable[[xr.Dataset], xr.DataArray]:
-        def of(data: xr.Dataset) -> xr.DataArray:
-            each = _alignment(data)
-            return each.sel(metric=one, drop=True) / each.sel(metric=other, drop=True)
-
-        return of
+    def of(metric: str) -> Callable[[xr.Dataset], xr.DataArray]:
+        return lambda data: _alignment(data).sel(metric=metric, drop=True)
 
     # controls are scored in the first pair of each group only, so they have no interval
     known = result["r_chance"].count([dim for dim in result["r_chance"].dims if dim != "pair"])
     first = result.isel(pair=known.values > 0).groupby("group").mean("pair")
-    of_controls = (_alignment(first, "r_chance") / _alignment(first)).sel(metric="soft-matching")
+    alignment = _alignment(first)
+    of_controls = _alignment(first, "r_chance") / alignment.where(alignment > 0)
+    of_controls = of_controls.sel(metric="soft-matching")
     each = over_networks(result, _alignment)
-    nearly = over_networks(result, ratio("procrustes", "linear"))
-    soft = over_networks(result, ratio("soft-matching", "procrustes"))
+    nearly = ratio_over_networks(result, of("procrustes"), of("linear"))
+    soft = ratio_over_networks(result, of("soft-matching"), of("procrustes"))
     claims = [
-        nearly["low"] >= _NEARLY_AS_HIGH,
-        soft["high"] < 1,
-        (of_controls <= _FAR_ABOVE).all(),
+        *_claims(nearly["low"], nearly["low"] >= _NEARLY_AS_HIGH),
+        *_claims(soft["high"], soft["high"] < 1),
+        *_claims(of_controls, of_controls <= _FAR_ABOVE),
     ]
     ratios = ", ".join(
         f"{name} {float(of_controls.sel(chance=name)):.2f}" for name in of_controls["chance"].values
@@ -159,31 +164,37 @@ def _metrics(result: xr.Dataset) -> _Row:
         f"{_text(soft)}; control / soft matching, in one pair of each group, {ratios}"
     )
     finding = "Procrustes nearly as high as linear, soft matching lower but far above chance"
-    return finding, _verdict(claims, nearly), numbers
+    return finding, _verdict(claims, each), numbers
 
 
 def _correspondence(result: xr.Dataset) -> _Row:
-    ranks = over_networks(result, lambda data: data["depth_correlation"].mean("group"))
+    ranks = over_networks(
+        result, lambda data: data["depth_correlation"].mean("group", skipna=False)
+    )
     slopes = over_networks(result, lambda data: _depth_slope(matched(data).mean("group")))
-    claims = [*(ranks["low"] >= _CORRESPOND).values, *(slopes["high"] < 0).values]
+    claims = [
+        *_claims(ranks["low"], ranks["low"] >= _CORRESPOND),
+        *_claims(slopes["high"], slopes["high"] < 0),
+    ]
     numbers = (
         f"rank correlation of depths {_by_metric(ranks)}; r of the last layer minus that of the "
         f"first {_by_metric(slopes)}"
     )
     finding = "matching layers correspond, early layers align most"
-    return finding, _verdict(claims, ranks), numbers
+    return finding, _verdict(claims, slopes), numbers
 
 
 def _training(result: xr.Dataset) -> _Row:
     early = result.attrs["early"]
 
-    def share(data: xr.Dataset) -> xr.DataArray:
-        return share_of_final(data["r"].mean(["group", "layer"]), early)
+    def growth(step: float) -> Callable[[xr.Dataset], xr.DataArray]:
+        return lambda data: grown(data["r"].mean(["group", "layer"]), step)
 
     def correct(data: xr.Dataset) -> xr.DataArray:
         return data["accuracy"].mean(["group", "network"])
 
-    shares = over_networks(result, share)
+    last = float(result["step"][-1])
+    shares = ratio_over_networks(result, growth(early), growth(last))
     curve = over_networks(result, correct)
     gain = over_networks(
         result,
@@ -191,7 +202,10 @@ def _training(result: xr.Dataset) -> _Row:
             correct(data).isel(step=-1, drop=True) - correct(data).sel(step=early, drop=True)
         ),
     )
-    claims = [*(shares["low"] >= _MOST).values.ravel(), gain["low"] >= _STILL_CLIMBS]
+    claims = [
+        *_claims(shares["low"], shares["low"] >= _MOST),
+        *_claims(gain["low"], gain["low"] >= _STILL_CLIMBS),
+    ]
     by_step = [
         f"{_AGAINST[against]}: {_by_metric(shares.sel(against=against))}"
         for against in result["against"].values
@@ -205,8 +219,10 @@ def _training(result: xr.Dataset) -> _Row:
 
 
 def _shift(result: xr.Dataset) -> _Row:
-    slopes = over_networks(result, lambda data: mean_drop_slope(data).mean("distortion"))
-    claims = (slopes["low"] > 0).values.ravel().tolist()
+    slopes = over_networks(
+        result, lambda data: mean_drop_slope(data).mean("distortion", skipna=False)
+    )
+    claims = _claims(slopes["low"], slopes["low"] > 0)
     each = over_networks(result, mean_drop_slope)["estimate"]
     steeper = (each > 0).sum("distortion")
     by_map = []
@@ -226,14 +242,21 @@ def _shift(result: xr.Dataset) -> _Row:
     return finding, _verdict(claims, slopes), numbers
 
 
-def _verdict(claims: Sequence[Any], estimate: xr.Dataset) -> str:
+def _claims(numbers: xr.DataArray, hold: xr.DataArray) -> list[bool | None]:
+    """Whether each claim holds; None if the number that it is about is NaN."""
+    both = zip(numbers.values.ravel(), hold.values.ravel(), strict=True)
+    return [None if np.isnan(number) else bool(one) for number, one in both]
+
+
+def _verdict(claims: Sequence[bool | None], estimate: xr.Dataset) -> str:
     """Verdict on a finding, from whether each of its claims holds."""
-    if np.isnan(estimate["low"]).all():
+    if np.isnan(estimate["low"]).all() and not np.isnan(estimate["estimate"]).all():
         return "not decided: fewer than three seeds"
-    hold = [bool(claim) for claim in claims]
-    if all(hold):
+    if None in claims:
+        return "cannot be judged"
+    if all(claims):
         return "holds"
-    return "holds partly" if any(hold) else "does not hold here"
+    return "holds partly" if any(claims) else "does not hold here"
 
 
 def _text(found: xr.Dataset) -> str:
