@@ -220,7 +220,7 @@ def test_a_permutation_needs_as_many_units():
         between(permutation, draw(0), draw(1, p=11))
 
 
-@pytest.mark.parametrize("name", set(EVERY) - {"euclidean"})
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"euclidean"}))
 @pytest.mark.parametrize("value", [0.0, 0.1])
 def test_silent_populations_have_no_distance(name, value):
     silent = np.full((N, P), value)
@@ -228,7 +228,7 @@ def test_silent_populations_have_no_distance(name, value):
         assert np.isnan(between(EVERY[name], *sides))
 
 
-@pytest.mark.parametrize("name", set(EVERY) - {"euclidean", "half whitened"})
+@pytest.mark.parametrize("name", sorted(set(EVERY) - {"euclidean", "half whitened"}))
 @pytest.mark.parametrize("factor", [1e-10, 1e10])
 def test_the_scale_of_a_population_changes_no_distance(name, factor):
     expected = between(EVERY[name], draw(0), draw(1))
