@@ -65,7 +65,8 @@ def layers(toy, places):
 
 
 def recording(stimuli, name="V4"):
-    values = np.random.default_rng(5).standard_normal((N, 4, 3)).cumsum(0)
+    rng = np.random.default_rng(5)
+    values = rng.standard_normal((N, 4, 1)) + 0.3 * rng.standard_normal((N, 4, 3))
     return Assembly.from_array(
         values, dims=("stimulus", "unit", "repeat"), stimuli=stimuli, name=name
     )

@@ -83,12 +83,14 @@ def test_the_share_of_a_known_growth_lies_in_its_interval(found):
 def test_no_growth_has_no_share():
     flat = run(1)
     still = dict.fromkeys(STEPS, flat[1.0])
-    for bootstrap in (None, cv.Bootstrap(5, refits=2)):
-        with pytest.warns(UserWarning, match="which the growth of r is not .*above 0") as said:
-            found = cv.trajectory({"a": still, "b": still}, "procrustes", bootstrap=bootstrap)
-        assert len(said) == 2  # of layers, and overall
-        assert "'share' is NaN in 6 of 6 cases" in str(said[0].message)
-        assert all(np.isnan(found[name]).all() for name in found if "share" in str(name))
+    found = cv.trajectory({"a": still, "b": still}, "procrustes", bootstrap=None)
+    assert np.isnan(found["share"]).all()
+    bootstrap = cv.Bootstrap(5, refits=2)
+    with pytest.warns(UserWarning, match="which the growth of r is not .*above 0") as said:
+        found = cv.trajectory({"a": still, "b": still}, "procrustes", bootstrap=bootstrap)
+    assert len(said) == 2  # of layers, and overall
+    assert "'share' is NaN in 6 of 6 cases" in str(said[0].message)
+    assert all(np.isnan(found[name]).all() for name in found if "share" in str(name))
     assert {"share_low", "share_overall_high"} <= set(found)
 
 
@@ -109,23 +111,21 @@ def test_growth_within_its_error_has_no_share():
     assert np.isfinite(found["r_low"]).all()
 
 
-@pytest.mark.parametrize(("early", "share"), [(0.0, "first step.*is 0"), (3.0, "last step.*is 1")])
-def test_the_first_and_last_step_have_no_share(runs, early, share):
+@pytest.mark.parametrize("early", [0.0, 3.0])
+def test_the_first_and_last_step_have_no_share(runs, early):
     accuracy = {"a": dict.fromkeys(STEPS, 0.1) | {3.0: 0.9}}
-    with pytest.warns(UserWarning, match=share):
-        found = cv.trajectory(runs, "procrustes", early=early, ceiling=None, accuracy=accuracy)
+    found = cv.trajectory(runs, "procrustes", early=early, ceiling=None, accuracy=accuracy)
     assert np.isnan(found["share"]).all()
     assert np.isnan(found["accuracy_share"]).all()
 
 
 def test_accuracy_that_does_not_grow_has_no_share(runs):
-    with pytest.warns(UserWarning, match="'accuracy_share' is NaN in 1 of 2 cases"):
-        found = cv.trajectory(
-            runs,
-            "procrustes",
-            ceiling=None,
-            accuracy={"a": dict.fromkeys(STEPS, 0.1), "b": dict(zip(STEPS, STEPS, strict=True))},
-        )
+    found = cv.trajectory(
+        runs,
+        "procrustes",
+        ceiling=None,
+        accuracy={"a": dict.fromkeys(STEPS, 0.1), "b": dict(zip(STEPS, STEPS, strict=True))},
+    )
     np.testing.assert_allclose(found["accuracy_share"], [np.nan, 1 / 3])
 
 

@@ -57,6 +57,8 @@ def of_shift(source, target):
 QUESTIONS = (of_score, of_hierarchy, of_trajectory, of_shift)
 
 
+# a hierarchy of one layer twice
+@pytest.mark.filterwarnings("ignore:'depth_correlation' is NaN")
 @settings(max_examples=5, deadline=None)
 @given(order=st.permutations(range(UNITS)), other=st.permutations(range(UNITS)))
 def test_all_questions_give_one_answer_whatever_the_order_of_units(order, other):
@@ -67,6 +69,7 @@ def test_all_questions_give_one_answer_whatever_the_order_of_units(order, other)
         np.testing.assert_allclose(found.ravel(), expected, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:'depth_correlation' is NaN")
 @settings(max_examples=5, deadline=None)
 @given(power=st.integers(-30, 30), offset=st.sampled_from([0.0, 1e3, -1e4]))
 def test_scale_and_offset_of_a_unit_change_no_score(power, offset):

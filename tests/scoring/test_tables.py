@@ -95,7 +95,7 @@ def aggregates_by_hand(scores, labels, value):
     counts = part["unit_draws"].values if "unit_draws" in part else None
     name = str(part["factor"].values[-1])
     if "r_draws" in part:
-        moved = part["ceiling_draws"].values
+        moved = part["expected_ceiling_draws"].values
         for factor, draws in (("stimuli", part["r_draws"]), ("refit", part["r_refits"])):
             k = len(draws)
             resampled[factor,] = aggregate(draws.values, None, moved[:k])

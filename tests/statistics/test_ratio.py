@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from convergent.statistics.inference import Spread, spread
+from convergent.statistics.inference import LINEAR_SHARE, Spread, spread
 from convergent.statistics.ratio import ratio
 
 STIMULI, FOLDS = 100, 5
-INFLATION = STIMULI / FOLDS / (STIMULI / FOLDS - 1)
-T = stats.t.ppf(0.975, STIMULI - FOLDS)
+INFLATION = 1 + LINEAR_SHARE / (STIMULI / FOLDS - 1)
+T = stats.t.ppf(0.975, STIMULI - 1)
 
 
 def resampled(part, whole, refits=None):

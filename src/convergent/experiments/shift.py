@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ..base.arrays import is_silent_range
-from ..base.errors import InputError, examples, warn
+from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
@@ -100,7 +100,7 @@ def shift(
           r_control is not significantly above 0, or, without a bootstrap, not above 0;
         - ``slope`` (metric, map, level): how much larger the drop of the last layer is than that of
           the first, from a line that is fitted to drop as a function of depth. NaN if there is one
-          layer, with a warning, or if the drop of a layer is NaN;
+          layer, or if the drop of a layer is NaN;
         - ``silent`` (level, layer): number of target units that are constant at a level, and so
           have no score. If there are many, r and r_control are medians over different units.
 
@@ -148,11 +148,6 @@ def shift(
     protocol = replace(protocol, ceiling=None)
     partners = _check_sides(source, target)
     _check_controls(controls, source)
-    if len(partners) == 1:
-        warn(
-            f"there is one layer, {next(iter(partners))!r}: 'slope' compares later layers with "
-            "early ones, and is NaN. Give two layers or more."
-        )
     levels = list(source)
     correct = accuracy_table(accuracy, "level", levels) if accuracy else None
     names = ["", *controls, "target"]
@@ -460,8 +455,7 @@ def _coords(work: _Work) -> dict[str, Any]:
 def _losses(correct: xr.DataArray) -> dict[str, xr.DataArray]:
     """Accuracy on undistorted and on distorted stimuli, and the share that is lost."""
     control, others = correct.isel(level=0), correct.isel(level=slice(1, None))
-    what = "accuracy on undistorted stimuli"
-    lost = plain_share("accuracy_drop", control - others, control, what)
+    lost = plain_share(control - others, control)
     return {
         "accuracy_control": control,
         "accuracy": others,

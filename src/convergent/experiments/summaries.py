@@ -220,9 +220,15 @@ def _share(
         return spread(draws, drawn, n_folds, "difference")
 
     if not parts:
-        return [plain_share(name, part, whole, share.of_what)]
+        return [plain_share(part, whole)]
     values = ratio(part.values, whole.values, spread_of, level)
-    _warn_of_no_share(name, f"{share.of_what} is not significantly above 0", part, values[0])
+    lacking = np.isnan(values[0]) & ~np.isnan(part.values)
+    if lacking.any():
+        warn(
+            f"{name!r} is NaN in {lacking.sum()} of {lacking.size} cases, in which the "
+            f"{share.of_what} is not significantly above 0: there is nothing to take a share of. "
+            "More stimuli make the error smaller."
+        )
     return [part.copy(data=each) for each in values]
 
 
@@ -241,36 +247,20 @@ def _draws(
     return found
 
 
-def plain_share(name: str, part: xr.DataArray, whole: xr.DataArray, of_what: str) -> xr.DataArray:
+def plain_share(part: xr.DataArray, whole: xr.DataArray) -> xr.DataArray:
     """Compute a share of numbers whose error is not known.
 
     Parameters
     ----------
-    name : str
-        Name of the share, for the warning.
     part, whole : xarray.DataArray
         Numerator and denominator.
-    of_what : str
-        What the whole is, for the warning.
 
     Returns
     -------
     xarray.DataArray
-        The share; NaN, with a warning, where the whole is not above 0.
+        The share; NaN where the whole is not above 0.
     """
-    found = part / whole.where(whole > ROUNDING)
-    _warn_of_no_share(name, f"{of_what} is not above 0", part, found.values)
-    return found
-
-
-def _warn_of_no_share(name: str, why: str, part: xr.DataArray, share: Floats) -> None:
-    """Warn of shares that have no number."""
-    lacking = np.isnan(share) & ~np.isnan(part.values)
-    if lacking.any():
-        warn(
-            f"{name!r} is NaN in {lacking.sum()} of {lacking.size} cases, in which the {why}: "
-            "there is nothing to take a share of. More stimuli make the error smaller."
-        )
+    return part / whole.where(whole > ROUNDING)
 
 
 def grown(curve: xr.DataArray, step: float) -> xr.DataArray:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Unpack
 
 import xarray as xr
 
-from ..base.errors import InputError, examples, warn
+from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
@@ -170,7 +170,7 @@ def trajectory(
         result["accuracy"] = correct
         correct = result["accuracy"]  # with the steps as labels
         growth = _early_growth(correct, steps, early), grown(correct, steps[-1])
-        result["accuracy_share"] = plain_share("accuracy_share", *growth, "growth of accuracy")
+        result["accuracy_share"] = plain_share(*growth)
     return with_long_names(result, _LONG_NAMES).assign_attrs(
         n_stimuli=len(work.first.stimuli),
         early=float(early),
@@ -456,12 +456,6 @@ def _check_runs(runs: _Runs, early: float) -> list[float]:
         raise InputError(
             f"runs have different numbers of layers ({counts}): layers at the same position are "
             "compared, so choose equally many of all."
-        )
-    if early in (every[0], every[-1]):
-        warn(
-            f"early={early:g} is the {'first' if early == every[0] else 'last'} step, at which the "
-            f"share of the growth is {int(early != every[0])} whatever the networks do: it is NaN. "
-            "Give a step between the two."
         )
     return every
 

@@ -174,9 +174,10 @@ def _sample(assembly: Assembly) -> Floats:
     if data.chunks is not None:  # units of one chunk, so that little is read
         width = data.chunks[data.get_axis_num("unit")][0]
     chosen = data.isel(unit=np.unique(np.linspace(0, width - 1, min(width, _UNITS)).astype(int)))
-    if "repeat" in chosen.dims:
-        chosen = chosen.mean("repeat")
-    with dask.config.set(scheduler="threads"):
+    # infinite values are refused later, where all are read
+    with dask.config.set(scheduler="threads"), np.errstate(invalid="ignore", over="ignore"):
+        if "repeat" in chosen.dims:
+            chosen = chosen.mean("repeat", dtype=np.float64)
         values = read_values(chosen.transpose("stimulus", "unit")).astype(np.float64)
     values = values[:, np.isfinite(values).all(axis=0)]
     values = values[:, ~is_silent(values)]

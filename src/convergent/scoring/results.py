@@ -22,6 +22,10 @@ __all__ = ["aggregate", "included_units", "label", "with_long_names"]
 _BY_UNIT = ("metric", "source", "fold", "unit")
 _BY_PAIR_UNIT = ("metric", "source", "unit")
 _OF_UNIT = ("metric", "unit")
+_DRAWS_OF_CEILINGS = {
+    "ceiling_draws": "resampled",
+    "expected_ceiling_draws": "expected_resampled",
+}
 
 
 def label(
@@ -142,7 +146,9 @@ def _positive(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -
             "reliability of its units is not above its standard error, so that scores cannot be "
             "divided by the ceiling. More repeats or more stimuli would be needed."
         )
-    return replace(ceiling, r=r)
+    draws = ceiling.resampled
+    draws = None if draws is None else np.where(draws > 0, draws, np.nan)
+    return replace(ceiling, r=r, resampled=draws)
 
 
 def _resampled(
@@ -158,14 +164,15 @@ def _resampled(
         refitted = by_unit.collect(lambda key: results.pairs[key].refitted, np.float32)
         variables["r_draws"] = (("draw", *_BY_PAIR_UNIT), held_out)
         variables["r_refits"] = (("refit", *_BY_PAIR_UNIT), refitted)
-        draws = {
-            name: ceiling.resampled.transpose(1, 0, 2)
-            for name, ceiling in ceilings.items()
-            if ceiling.resampled is not None
-        }
-        if len(draws) == len(ceilings):
-            found = by_unit.collect_ceilings(draws, np.float32)
-            variables["ceiling_draws"] = (("draw", "metric", "unit"), found)
+        for variable, field in _DRAWS_OF_CEILINGS.items():
+            draws = {
+                name: getattr(ceiling, field).transpose(1, 0, 2)
+                for name, ceiling in ceilings.items()
+                if getattr(ceiling, field) is not None
+            }
+            if len(draws) == len(ceilings):
+                found = by_unit.collect_ceilings(draws, np.float32)
+                variables[variable] = (("draw", *_OF_UNIT), found)
     if all(target.unit_counts is not None for target in targets):
         variables["unit_draws"] = (("draw", "unit"), by_unit.collect_counts())
     if variables:
@@ -257,6 +264,7 @@ _LONG_NAMES = {
     "r_draws": "score in resamples of the held-out stimuli",
     "r_refits": "score in resamples with maps fitted again",
     "ceiling_draws": "ceiling in resamples of the stimuli",
+    "expected_ceiling_draws": "ceiling in resamples, given the responses of all units",
     "unit_draws": "how often a unit is drawn",
     "n_drawn": "number of stimuli, units or subjects that resamples draw from",
     "n_effective": "effective number of stimuli, by how much they drive the units",

@@ -76,7 +76,8 @@ def score(
           noise, the error of fitting the map included;
         - None: no ceiling.
     min_reliability : float
-        Units whose reliability is below this are left out of the aggregate, and counted.
+        Units whose reliability is below this are left out of the medians over units, and counted.
+        The normalized aggregate leaves out none of them: it weighs units (see `summary`).
     units : bool
         Whether to return the scores of single units; otherwise only their aggregate is returned.
     bootstrap : Bootstrap, optional
@@ -100,7 +101,10 @@ def score(
           regression and Procrustes; for soft matching, its unit score;
         - ``ceiling`` (metric, unit): the r that noise leaves possible;
         - ``normalized``: r / ceiling;
-        - ``explained_variance``: sign(r) r^2 / ceiling^2;
+        - ``explained_variance`` (metric, source, unit): sign(r) r^2 / ceiling^2, with r the mean
+          over folds;
+        - ``expected_ceiling`` (metric, unit) and ``weight`` (unit): what the normalized aggregate
+          is made from (see `summary`);
         - ``reliability`` (unit), and ``split_half_r``, the correlation of half means from which it
           is estimated;
         - ``n_repeated_stimuli`` (unit): number of stimuli with two or more repeats.
@@ -120,7 +124,8 @@ def score(
           stimuli;
         - ``r_refits`` (refit, metric, source, unit): the same in the first resamples, with maps
           that are fitted again to the resampled training stimuli;
-        - ``ceiling_draws`` (draw, metric, unit): ceiling in the resamples;
+        - ``ceiling_draws``, ``expected_ceiling_draws`` (draw, metric, unit): both in the
+          resamples;
         - ``unit_draws`` (draw, unit): how often each unit is drawn;
         - ``n_drawn`` (factor, target_population): number of stimuli, units or subjects that are
           drawn from;
@@ -168,8 +173,8 @@ def score(
     {'metric': 2, 'source': 1, 'fold': 3, 'unit': 3}
     >>> cv.summary(scores)[["metric", "r", "ceiling", "normalized"]].round(2)
            metric     r  ceiling  normalized
-    0      linear  0.42     0.95        0.44
-    1  procrustes  0.38     0.95        0.40
+    0      linear  0.42     0.95        0.37
+    1  procrustes  0.38     0.95        0.28
     """
     protocol = Protocol(metrics, folds, ceiling, min_reliability, bootstrap, shuffle)
     return scored("score", source, target, protocol, Compute(device, study, progress), units)

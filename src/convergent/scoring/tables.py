@@ -457,8 +457,8 @@ class _Resampled:
         found = float(ratio_of_sums(r, ceiling, weight)[0])
         weight = np.where(np.isfinite(r[0] * ceiling), weight, np.nan)
         ceilings = ceiling[None]  # in resamples
-        if "ceiling_draws" in part:
-            ceilings = part["ceiling_draws"].transpose("draw", "unit").values
+        if "expected_ceiling_draws" in part:
+            ceilings = part["expected_ceiling_draws"].transpose("draw", "unit").values
         draws = {}
         for factors, values, counts in _resamples(part):
             of_stimuli = {"stimuli", "refit"} & set(factors)

@@ -227,7 +227,8 @@ def _effective(name: str, values: Any, included: Integers, design: Design) -> fl
     """Effective number of stimuli; NaN if they are not drawn."""
     if design.resamples.counts is None:
         return float("nan")
-    found = effective_number(values[:, included], design.resamples.members)
+    first = values[: len(design.resamples.members)]  # others below it are of the same stimuli
+    found = effective_number(first[:, included], design.resamples.members)
     if found < _UNEQUAL * design.n_drawn:
         warn(
             f"target {name!r} is driven by few stimuli much more than by all others: its "

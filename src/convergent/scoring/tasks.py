@@ -14,7 +14,7 @@ from ..metrics.base import Metric
 from ..metrics.population import Population, PopulationFold
 from ..protocol.design import Design
 from ..statistics.ceilings import CEILINGS, Ceiling, Recorded, Scorer, Scores
-from ..statistics.reliability import Reliability
+from ..statistics.reliability import RELIABILITIES, Reliability
 from .inputs import Source
 from .pair_scores import Key, Pair, PairScores, RunningPairScores
 from .targets import Target
@@ -269,11 +269,16 @@ def _ceiling(tile: Tile, key: Hashable, work: Work) -> Ceiling:
     target, name = tile.targets[key], next(iter(work.designs))
     folds = tile.folds(key, name, work)
     own = Reliability(*(values[target.scored] for values in vars(target.reliability).values()))
+    counts = work.designs[name].resamples.counts
+    resampled = None
+    if target.trials is not None and counts is not None and work.ceiling in RELIABILITIES:
+        resampled = RELIABILITIES[work.ceiling](target.trials, weights=counts)
     recorded = Recorded(
         population=folds[0].population,
         trials=target.trials,
         reliability=own,
-        counts=work.designs[name].resamples.counts,
+        counts=counts,
+        resampled=resampled,
         subjects=target.subjects,
         n_metrics=len(work.metrics),
         n_test=len(target.values) / len(folds),

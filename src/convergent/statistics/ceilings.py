@@ -65,6 +65,8 @@ class Recorded:
         Of the same units; NaN where there are no repeats.
     counts : float array (B, n) or None
         How often each stimulus counts, in each of the bootstrap's resamples.
+    resampled : Reliability or None
+        Reliability in each of these resamples.
     subjects : array (q,) or None
         Subject of each unit.
     n_metrics : int
@@ -77,6 +79,7 @@ class Recorded:
     trials: NDArray[np.floating] | None
     reliability: Reliability
     counts: NDArray[np.float64] | None
+    resampled: Reliability | None
     subjects: NDArray[Any] | None
     n_metrics: int
     n_test: float
@@ -95,13 +98,16 @@ class Ceiling:
     weight : float array (q,)
         Weight of each unit in the aggregate; NaN where the unit has none.
     resampled : float array (metrics, B, q) or None
-        ``expected`` in each of the bootstrap's resamples of the stimuli.
+        ``r`` in each of the bootstrap's resamples of the stimuli.
+    expected_resampled : float array (metrics, B, q) or None
+        ``expected`` in these.
     """
 
     r: NDArray[np.float64]
     expected: NDArray[np.float64]
     weight: NDArray[np.float64]
     resampled: NDArray[np.float64] | None = None
+    expected_resampled: NDArray[np.float64] | None = None
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Convert to plain arrays, which a study can keep."""
@@ -131,16 +137,20 @@ def from_reliability(target: Recorded, _score: Scorer) -> Ceiling:
     assert target.trials is not None
     units = pooled(target.trials, target.counts)
     few = 1 - (1 - units.expected) / (2 * max(target.n_test - 1, 1))
-    resampled = None if units.moved is None else units.moved[:, None] * (units.root * few)
+    resampled = None if target.resampled is None else _root(target.resampled.full)
+    moved = None if units.moved is None else units.moved[:, None] * (units.root * few)
 
-    def of_metrics(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def of_metrics(values: NDArray[np.float64] | None) -> Any:
+        if values is None:
+            return None
         return np.broadcast_to(values, (target.n_metrics, *values.shape))
 
     return Ceiling(
         of_metrics(_root(target.reliability.full)),
         of_metrics(units.root * few),
         units.root,
-        None if resampled is None else of_metrics(resampled),
+        of_metrics(resampled),
+        of_metrics(moved),
     )
 
 
@@ -182,7 +192,7 @@ def inter_subject(target: Recorded, score: Scorer) -> Ceiling:
             if resampled is None:
                 resampled = np.full((len(r), draws.shape[1], r.shape[1]), np.nan)
             resampled[:, :, own] = draws
-    return Ceiling(r, r, np.ones(r.shape[1]), resampled)
+    return Ceiling(r, r, np.ones(r.shape[1]), resampled, resampled)
 
 
 def self_match(target: Recorded, score: Scorer) -> Ceiling:
@@ -200,7 +210,7 @@ def self_match(target: Recorded, score: Scorer) -> Ceiling:
         Scores two populations as the question does.
     """
     r, resampled = score(target.population, target.population)
-    return Ceiling(r, r, np.ones(r.shape[1]), resampled)
+    return Ceiling(r, r, np.ones(r.shape[1]), resampled, resampled)
 
 
 def attainable(target: Recorded, score: Scorer) -> Ceiling:
@@ -242,7 +252,7 @@ def attainable(target: Recorded, score: Scorer) -> Ceiling:
         if count.min() >= 2:
             total *= _factor(_between_halves(target.trials, score), halves, units.root)
     resampled = None if units.moved is None else total[:, None] * units.moved[:, None]
-    return Ceiling(total, total, units.root, resampled)
+    return Ceiling(total, total, units.root, resampled, resampled)
 
 
 def _simulated(

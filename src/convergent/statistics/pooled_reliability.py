@@ -94,8 +94,9 @@ def pooled(trials: NDArray[np.floating], counts: Floats | None = None) -> Pooled
     if counts is not None:
         draws = repeat_variance(trials[:, known], counts).full  # NaN where no repeat is drawn
         shift = draws.mean(axis=1) - (1 - own.mean())
+        total = float(np.nansum(root**2))
         # sqrt(c) moves by half of what c moves by, as a share of it
-        moved = 1 + shift * known.sum() / (2 * np.nansum(root**2))
+        moved = 1 + shift * known.sum() / (2 * total) if total else np.full(len(shift), np.nan)
     return PooledReliability(root, expected, float(mean), error, moved)
 
 
