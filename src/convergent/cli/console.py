@@ -67,7 +67,7 @@ def print_scores(title: str, table: pd.DataFrame) -> None:
     """Print a table for each target, with one row per layer and one column per metric."""
     notes = "r on held-out stimuli"
     notes += ", [95% interval]" if "r_low" in table else ""
-    notes += ", (r / ceiling)"
+    notes += ", (normalized)"
     notes += ", * not significantly worse than the best layer" if "among_best" in table else ""
     least, most = table["n_stimuli"].min(), table["n_stimuli"].max()
     n_stimuli = f"{least}" if least == most else f"{least} to {most}"
