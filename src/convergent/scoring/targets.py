@@ -132,7 +132,7 @@ def target_of(
     subjects = _subjects(first, scored)
     counts, drawn = _drawn(str(name), protocol, design, len(scored), subjects)
     effective = _effective(values, scored[excluded[scored] == ""], design)
-    if first.repeats > 1:
+    if not may_be_silent and protocol.ceiling != "self":  # layers of networks are as they are
         _warn_of_few_stimuli(str(name), effective, design.n_drawn)
     in_order = np.array_equal(scored, np.arange(len(first.units)))
     needs_trials = trials is not None and protocol.ceiling in NEED_REPEATS
