@@ -76,4 +76,7 @@ def test_shuffled_stimuli_leave_nothing(session, network):
     layer = cv.extract(network, stimuli, ["_blocks.11"])["_blocks.11"].data
     names = np.random.default_rng(0).permutation(layer["stimulus"].values)
     shuffled = cv.Assembly(layer.assign_coords(stimulus=names))
+    with pytest.raises(cv.InputError, match="were shown different images"):
+        cv.score(shuffled, recording)
+    shuffled = cv.Assembly(shuffled.data.drop_vars("stimulus_sha256"))  # by name alone
     assert (cv.summary(cv.score(shuffled, recording))["r"].abs() < 0.05).all()
