@@ -304,8 +304,7 @@ def test_shift_and_compare_keep_images_together_as_score_does(toy, stimuli, pair
     )
     cv.compare(*pair, folds=cv.Folds(3), references=[])
     levels = {x: extract(toy, stimuli, ["0"], spatial="positions-2") for x in ("a", "b")}
-    with pytest.warns(UserWarning, match="there is one layer"):
-        cv.shift(levels, levels, "linear", folds=cv.Folds(3))
+    cv.shift(levels, levels, "linear", folds=cv.Folds(3))
     assert len(seen) == 2
     for groups in seen:
         assert sorted(set(groups)) == list(stimuli.names)

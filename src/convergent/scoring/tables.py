@@ -222,8 +222,8 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     value : {"r", "normalized"}
         Score that is compared.
     level : float
-        Confidence level: in this share of repeated experiments, the source that is truly the best
-        is among those marked ``among_best``.
+        Confidence level: in this share of repeated experiments, all sources that are truly the
+        best are among those marked ``among_best``.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
 
     References
     ----------
-    Hsu 1981, Annals of Statistics 9.
+    Westfall and Young 1993, Resampling-Based Multiple Testing.
 
     Examples
     --------

@@ -179,10 +179,12 @@ def _of_stimuli(
 def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats:
     r"""For each of several sources, the p-value of being as good as the best.
 
-    Source l is compared with all others at once: the greatest of
-    :math:`\hat\theta_{kl} / \mathrm{SE}_{kl}` over k is compared with its distribution if l were as
-    good as all of them. This distribution is that of the joint resamples, with the tails of t. The
-    sources with p above 5% include the truly best one in 95% of experiments, whichever that is.
+    Source l is compared with all others at once, by the greatest of
+    :math:`\hat\theta_{kl} / \mathrm{SE}_{kl}` over k. This is compared with the distribution that
+    the greatest over all pairs k, l would have if all sources were equally good: that of the joint
+    resamples, with the tails of t. The sources with p above 5% include *all* that are truly best in
+    95% of experiments: of two equally good sources, either is left out in at most 5%. For two
+    sources p is that of their difference.
 
     Parameters
     ----------
@@ -202,25 +204,19 @@ def p_best(ahead: Floats, draws: Floats, pairs: Spread, seed: int = 0) -> Floats
 
     References
     ----------
-    Hsu 1981, Annals of Statistics 9 (comparison with the best); Westfall and Young 1993 (maximum
-    over correlated tests).
+    Westfall and Young 1993 (maximum over correlated tests); Tukey 1953 (all pairs at once).
     """
     scale = np.sqrt(_variance(draws))
     moved = draws - np.nansum(draws, axis=0) / np.maximum((~np.isnan(draws)).sum(0), 1)
     rng = np.random.default_rng(seed)
-    p = np.ones(len(ahead))
-    for mine in range(len(ahead) if len(ahead) > 1 else 0):
-        others = np.delete(np.arange(len(ahead)), mine)
-        lead, error, width = (each[others, mine] for each in (ahead, pairs.error, scale))
-        differ = (error > ROUNDING) & (width > ROUNDING)  # copies of one source do not
-        sure = np.where(lead > ROUNDING, np.inf, -np.inf)
-        t = np.where(differ, lead / np.where(differ, error, 1.0), sure)
-        degrees = pairs.degrees[others, mine].min()
-        tail = np.sqrt(degrees / rng.chisquare(degrees, len(draws))) if degrees < np.inf else 1.0
-        null = moved[:, others, mine] / np.where(differ, width, 1.0)
-        null = np.where(differ, null, -np.inf).max(axis=1) * tail
-        p[mine] = p_permutation(float(t.max()), null)
-    return p
+    differ = (pairs.error > ROUNDING) & (scale > ROUNDING)  # copies of one source do not
+    degrees = pairs.degrees[differ].min() if differ.any() else np.inf
+    tail = np.sqrt(degrees / rng.chisquare(degrees, len(draws))) if degrees < np.inf else 1.0
+    null = np.where(differ, moved / np.where(differ, scale, 1.0), -np.inf).max(axis=(1, 2)) * tail
+    sure = np.where(ahead > ROUNDING, np.inf, -np.inf)
+    t = np.where(differ, ahead / np.where(differ, pairs.error, 1.0), sure)
+    np.fill_diagonal(t, -np.inf)
+    return np.array([p_permutation(float(lead), null) for lead in t.max(axis=0)])
 
 
 def p_permutation(found: float, null: Floats) -> float:
