@@ -133,7 +133,8 @@ def test_intervals_are_those_of_the_aggregates(scored, kind):
             labels = [row[dim] for dim in LABELS]
             estimate, resampled = aggregates_by_hand(scores, labels, value)
             n_units = len(units_of(scores, labels)["unit"])
-            found = spread_of(resampled, n_units, effective_of(scores, labels))
+            kind_of = "ratio" if value == "normalized" else "score"
+            found = spread_of(resampled, n_units, effective_of(scores, labels), kind_of)
             assert row[value] == pytest.approx(estimate, rel=1e-9)
             interval = row[f"{value}_low"], row[f"{value}_high"]
             assert interval == pytest.approx(found.interval(estimate, 0.95), abs=1e-6)
@@ -247,7 +248,8 @@ def test_differences_are_those_of_the_aggregates(scored, kind, value):
             assert row["difference"] == pytest.approx(a - b, abs=1e-9)
             resampled = {factors: of_a[factors] - of_b[factors] for factors in of_a}
             n_units = len(units_of(scores, labels[0])["unit"])
-            found = spread_of(resampled, n_units, effective_of(scores, *labels), "difference")
+            kind_of = "score" if value == "normalized" else "difference"
+            found = spread_of(resampled, n_units, effective_of(scores, *labels), kind_of)
             interval = found.interval(a - b, 0.95)
             assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-6)
             assert row["p"] == pytest.approx(found.p(a - b), abs=1e-5)

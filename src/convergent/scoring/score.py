@@ -323,5 +323,7 @@ def _warn_of_rough_ceilings(
             warn(
                 f"target {name!r} has {len(target.scored)} units and {n_stimuli} stimuli: with "
                 "more units than stimuli, the covariances of the units are estimated poorly, and "
-                "so is the attainable ceiling. Compare it with 'split-half'."
+                "so is the attainable ceiling. In simulations with 120 units and 60 stimuli a "
+                "perfect model scored 0.98 to 1.02 of it, and with signals of three dimensions "
+                "0.96 to 1.02. Compare it with 'split-half'."
             )

@@ -392,7 +392,8 @@ class _Resampled:
     def spread(self, value: str, pair: Mapping[str, str]) -> Spread:
         """Spread of an aggregate score."""
         aggregates = self._aggregates(value, pair)
-        return spread(aggregates.draws, self._n_drawn(pair["target"]), self._n_folds)
+        n_drawn = self._n_drawn(pair["target"])
+        return spread(aggregates.draws, n_drawn, self._n_folds, _kind(value, paired=False))
 
     def difference(
         self, value: str, one: Mapping[str, str], other: Mapping[str, str]
@@ -403,7 +404,7 @@ class _Resampled:
         n_drawn = self._n_drawn(one["target"])
         for name, number in self._n_drawn(other["target"]).items():
             n_drawn[name] = min(number, n_drawn[name])
-        kind: Kind = "difference" if one["target"] == other["target"] else "score"
+        kind = _kind(value, paired=one["target"] == other["target"])
         return first.found - second.found, spread(draws, n_drawn, self._n_folds, kind)
 
     def all_differences(
@@ -422,7 +423,7 @@ class _Resampled:
         return (
             found[:, None] - found,
             draws[joint],
-            spread(draws, n_drawn, self._n_folds, "difference"),
+            spread(draws, n_drawn, self._n_folds, _kind(value, paired=True)),
         )
 
     def _n_drawn(self, target: str) -> dict[str, float]:
@@ -473,6 +474,13 @@ class _Resampled:
 
     def _part(self, pair: Mapping[str, str]) -> xr.Dataset:
         return self._scores.sel(metric=pair["metric"], source=pair["source"])
+
+
+def _kind(value: str, paired: bool) -> Kind:
+    """Kind of an estimate for `spread`: what chance in the fits adds to it."""
+    if value == "normalized":
+        return "score" if paired else "ratio"
+    return "difference" if paired else "score"
 
 
 @dataclass(frozen=True, eq=False)

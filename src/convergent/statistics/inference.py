@@ -26,11 +26,11 @@ __all__ = [
 
 # calibrated in tests/calibration: share of the variance added by refits that is counted, and share
 # of the variance over resamples of stimuli that is linear in how often each is drawn
-REFIT_SHARES = {"score": 0.4, "difference": 0.2}
+REFIT_SHARES = {"score": 0.4, "difference": 0.2, "ratio": 1.0}
 LINEAR_SHARE = 0.4
 ROUNDING = 1e-9
 Factors = tuple[str, ...]  # what is drawn in a resample
-Kind = Literal["score", "difference"]  # of an estimate
+Kind = Literal["score", "difference", "ratio"]  # of an estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +132,9 @@ def spread(
         number of stimuli, by default their number.
     n_folds : int
         Number of folds: stimuli are drawn within folds.
-    kind : {"score", "difference"}
-        Kind of the estimate, which decides a.
+    kind : {"score", "difference", "ratio"}
+        Kind of the estimate, which decides a. A ratio of sums over units is smooth, as medians are
+        not: a is 1, and all of its variance is linear in the counts.
 
     Returns
     -------
@@ -152,7 +153,8 @@ def spread(
     if ("stimuli",) in draws:
         held_out, refit = (_of_stimuli(draws, factor, name) for factor in ("stimuli", "refit"))
         n = drawn["stimuli"]
-        variance = np.maximum(_covariance(*held_out), 0) * _inflation(n / n_folds, LINEAR_SHARE)
+        linear = 1.0 if kind == "ratio" else LINEAR_SHARE
+        variance = np.maximum(_covariance(*held_out), 0) * _inflation(n / n_folds, linear)
         parts.append((variance, drawn.get("effective", n) - 1))
         same = [each[: len(refit[0])] for each in held_out]
         growth = np.maximum(_covariance(*refit) - _covariance(*same), 0)
