@@ -72,8 +72,8 @@ def check_contents(names: Sequence[str], arrays: Sequence[xr.DataArray]) -> None
     """Refuse populations that have other images under the same names.
 
     Hashes are compared where both populations have one of the same kind: of the file, or of its
-    pixels. An image is the same if one of them is. Where files differ but the pixels do not, images
-    were saved anew, and then files alone prove nothing.
+    pixels. An image is the same if one of them is. Files differ where an image was saved again
+    without loss, so a difference between files alone is no reason to refuse.
 
     Parameters
     ----------

@@ -57,8 +57,8 @@ def mutual_information(
     .. math:: I = \psi(k) + \psi(n) - \langle \psi(n_x) + \psi(n_y) \rangle,
 
     where :math:`n_x` and :math:`n_y` are numbers of stimuli that are closer in one response than
-    the k-th neighbour is in both, the stimulus itself included. Responses that tie are told apart
-    by noise of 1e-8 of the unit's deviation, which shares no information.
+    the k-th neighbour is in both, the stimulus itself included. Noise of
+    1e-8 of the unit's deviation, which shares no information, separates responses that tie.
 
     Parameters
     ----------

@@ -132,20 +132,23 @@ def _positive(ceiling: Ceiling | None, target: Target, metrics: Sequence[str]) -
         return Ceiling(unknown, unknown, unknown[0], None)
     r = np.where(ceiling.r > 0, ceiling.r, np.nan)
     lacking = np.isnan(r[:, target.included]).sum(axis=1)
+    whole = ratio_of_sums(ceiling.expected, ceiling.expected, ceiling.weight)
+    without = [metric for metric, one in zip(metrics, whole, strict=True) if np.isnan(one)]
+    said = []
     if lacking.any():
         counts = ", ".join(f"{lacking[i]} ({m})" for i, m in enumerate(metrics) if lacking[i])
-        warn(
+        said.append(
             f"of {len(target.included)} units of target {target.name!r}, the ceiling is not above "
             f"0, or not known, in {counts}: these have no normalized score of their own."
         )
-    whole = ratio_of_sums(ceiling.expected, ceiling.expected, ceiling.weight)
-    without = [metric for metric, one in zip(metrics, whole, strict=True) if np.isnan(one)]
-    if without and len(target.included) and not lacking.all():
-        warn(
-            f"target {target.name!r} has no normalized score ({', '.join(without)}): the mean "
-            "reliability of its units is not above its standard error, so that scores cannot be "
-            "divided by the ceiling. More repeats or more stimuli would be needed."
+    if without and len(target.included):
+        said.append(
+            f"target {target.name!r} has no normalized score ({', '.join(without)}): the ceiling "
+            "of its units together is not above its error, so that scores cannot be divided by "
+            "it. More repeats or more stimuli would be needed."
         )
+    if said:
+        warn(" ".join(said))
     draws = ceiling.resampled
     draws = None if draws is None else np.where(draws > 0, draws, np.nan)
     return replace(ceiling, r=r, resampled=draws)

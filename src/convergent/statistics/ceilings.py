@@ -222,14 +222,15 @@ def attainable(target: Recorded, score: Scorer) -> Ceiling:
     same units; it is scored on the simulated recordings with the same metric and folds, so that
     the cost of fitting the map is in the ceiling. The mean over simulations is given.
 
-    The simulation is then held against what the recording itself shows: how well one half of the
-    repeats predicts the other. Where that score, :math:`h`, is another than in simulated
-    recordings, :math:`h'`, the ceiling is multiplied by :math:`\sqrt{h / h'}`, a factor between
-    0.8 and 1.25. The root is taken because both halves have noise, and the model has none. It is
-    left out where some stimuli were not repeated.
+    The simulation is then compared with the recording itself: let :math:`h` be the score of one
+    half of the repeats predicting the other, and :math:`h'` the same in simulated recordings. The
+    ceiling is multiplied by :math:`\sqrt{h / h'}`, kept between 0.8 and 1.25. The root is taken
+    because both halves have noise, and the model has none. Where some stimuli were not repeated,
+    the factor is 1.
 
-    A model with more dimensions than the target pays more than the ceiling. How far off it is, by
-    kind of response and number of units and stimuli, says the table of calibration.
+    Fitting a model with more dimensions than the target costs more than the ceiling takes into
+    account. ``.docs/calibration.md`` lists how far off the ceiling is, by kind of response and by
+    number of units and stimuli.
 
     Under the bootstrap it moves as the square root of the reliability does.
 

@@ -18,7 +18,7 @@ _LEAST_VARIANCE = 0.05  # of the noise at any stimulus, as a share of its mean o
 
 @dataclass(frozen=True, eq=False)
 class SignalNoise:
-    """A recording, taken apart.
+    """Signal and noise of a recording.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: Floats) -> Signa
     without this chance; negative eigenvalues are set to 0, and each unit is scaled to its own
     reliability. The noiseless responses are the mean responses, mapped linearly with the least
     change to where they have this covariance. So they keep the shape of the data's own
-    distribution: counts stay skewed, and a stimulus that drives many units goes on doing so.
+    distribution: counts stay skewed, and a stimulus that drives many units still does.
 
     The variance of the noise is a linear function of the noiseless response, for each unit (counts
     vary more where they are higher), and the noise itself is the residuals of the data.
@@ -118,7 +118,7 @@ def signal_and_noise(trials: NDArray[np.floating], reliability: Floats) -> Signa
     signal = signal * np.sqrt(np.divide(wanted, found, out=np.zeros_like(found), where=found > 0))
     within = (residual**2).sum(-1) / np.maximum(degrees, 1)
     size = np.sqrt(_noise_variance(signal, within, degrees))
-    # a mean over k repeats takes with it 1 / k of the variance about it
+    # residuals from a mean over k repeats have (k - 1) / k of the variance of the noise
     scale = np.sqrt(count / np.maximum(degrees, 1))
     scaled = residual * np.divide(scale, size, out=np.zeros_like(size), where=size > 0)[..., None]
     seen = recorded & (count > 1)[..., None]
