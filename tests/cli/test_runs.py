@@ -24,7 +24,7 @@ def kept(tmp_path):
 
     def kept(command="score", **options):
         path = tmp_path / "scores.nc"
-        attrs = Run(command, OPTIONS | options, False).attrs
+        attrs = Run(command, OPTIONS | options, False, None).attrs
         xr.Dataset(attrs=attrs).to_netcdf(path, engine="h5netcdf")
         return path
 
@@ -44,7 +44,7 @@ def kept(tmp_path):
     ],
 )
 def test_runs_that_give_all_that_was_there(kept, command, before, now):
-    Run(command, OPTIONS | before | now, False).check(kept(command, **before))
+    Run(command, OPTIONS | before | now, False, None).check(kept(command, **before))
 
 
 @pytest.mark.parametrize(
@@ -63,24 +63,24 @@ def test_runs_that_give_all_that_was_there(kept, command, before, now):
     ],
 )
 def test_runs_that_would_not_give_it(kept, command, before, now, message):
-    run = Run(command, OPTIONS | before | now, False)
+    run = Run(command, OPTIONS | before | now, False, None)
     with pytest.raises(cv.InputError, match=rf"scores\.nc is of another run .*{message}"):
         run.check(kept(command, **before))
-    Run(command, run.options, overwrite=True).check(kept(command, **before))
+    Run(command, run.options, overwrite=True, context=None).check(kept(command, **before))
 
 
 def test_runs_of_another_command_or_of_an_unknown_one(kept):
     path = kept("findings")
     with pytest.raises(cv.InputError, match=r"another run \(of convergent findings\).*--overwrite"):
-        Run("score", OPTIONS, False).check(path)
+        Run("score", OPTIONS, False, None).check(path)
     for attrs in ({}, {"command": "no json"}, {"command": "[]"}):
         path.unlink()
         xr.Dataset(attrs=attrs).to_netcdf(path, engine="h5netcdf")
         with pytest.raises(cv.InputError, match=r"another run \(which one is not known\)"):
-            Run("score", OPTIONS, False).check(path)
+            Run("score", OPTIONS, False, None).check(path)
     path.write_bytes(b"damaged")
     with pytest.raises(cv.InputError, match=r"another run \(which one is not known\)"):
-        Run("score", OPTIONS, False).check(path)
+        Run("score", OPTIONS, False, None).check(path)
 
 
 def contents(folder):

@@ -1,10 +1,12 @@
 """``convergent score``: how bad input is answered."""
 
+import os
 import zipfile
 
 import pytest
 
 import convergent as cv
+from convergent.base.lock import held
 from convergent.cli.inputs import check_images, recording_named
 from convergent.data.contents import with_contents
 
@@ -87,7 +89,18 @@ def test_unwritable_folder(score, tmp_path):
     (tmp_path / "file").write_text("before")
     code, _, err = score("--json", out=tmp_path / "file" / "out")
     assert code == 2
-    assert f"error: cannot write to {tmp_path / 'file' / 'out'}" in err
-    assert "choose another folder with --out" in err
+    assert f"error: {tmp_path / 'file' / 'out' / 'study'} could not be written: " in err
+    assert "or choose another folder" in err
     assert "Traceback" not in err
     assert (tmp_path / "file").read_text() == "before"
+
+
+def test_a_folder_that_another_command_writes_to_is_refused(score, tmp_path, all_files):
+    study = tmp_path / "study"
+    study.mkdir()
+    with held(study, "convergent compare"):
+        before = all_files(tmp_path)
+        done = score(out=tmp_path)
+        assert done.is_refused(f"{study} is in use by convergent compare (process {os.getpid()}")
+        assert all_files(tmp_path) == before
+    assert score(out=tmp_path).code == 0

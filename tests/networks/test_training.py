@@ -21,6 +21,7 @@ from convergent import (
     network,
     train,
 )
+from convergent.base.lock import held
 from convergent.networks import training, training_files, training_images
 from convergent.networks.training_files import Plan
 from convergent.networks.training_images import Labelled, labelled_images
@@ -84,6 +85,7 @@ def test_checkpoints_and_log(whole):
     found = checkpoints(whole)
     assert list(found) == [step / 10 for step in STEPS]
     assert {path.name for path in whole.iterdir()} == {
+        ".lock",
         *(path.name for path in found.values()),
         "log.csv",
         "settings.json",
@@ -98,6 +100,12 @@ def test_checkpoints_and_log(whole):
     settings = json.loads((whole / "settings.json").read_text())
     assert settings["classes"] == list(CATEGORIES)
     assert settings["training"]["seed"] == 1
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_is(tmp_path):
+    with held(tmp_path, "another training"), pytest.raises(InputError, match="another training"):
+        train("small-residual", tmp_path, seed=1, **SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_checkpoints_are_logarithmic_and_names_tell_them_apart():

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["write_whole"]
+from .errors import InputError
+from .lock import if_free
+
+__all__ = [
+    "check_space",
+    "check_writable",
+    "recover",
+    "remove_leftovers",
+    "write_whole",
+]
+
+_TEMPORARY = ".{}-????????.part"  # names of temporary folders; no file of a user is called so
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_LONGEST = 60  # letters of a name that its temporary folder repeats: names have at most 255
+_TRIES = 5
+_RESERVE = 2**20  # bytes that must be free to write anything
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -18,16 +38,186 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         Final path of the file or folder, which is replaced if it exists.
     write : function
         Writes a file or folder to the path that is its argument.
+
+    Raises
+    ------
+    InputError
+        If there is no space for it, or no permission to write it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        temporary, old = Path(folder) / path.name, Path(folder) / f"old-{path.name}"
-        write(temporary)
-        if temporary.is_dir() and path.exists():  # only a file can be replaced in one step
-            path.replace(old)
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary_folder(path) as folder:
+            new, old = (folder / part / path.name for part in ("new", "old"))
+            write(new)
+            if new.is_dir() and path.exists():  # only a file can be replaced in one step
+                old.parent.mkdir()
+                path.replace(old)
+            try:
+                new.replace(path)
+            except OSError:
+                if old.exists():
+                    old.replace(path)
+                raise
+
+
+@contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    """A folder beside a path, with a folder ``new`` in it; it is held until it is removed."""
+    prefix, suffix = _TEMPORARY.format(path.name[:_LONGEST]).split("????????")
+    with ExitStack() as stack:
+        for _ in range(_TRIES):
+            made = tempfile.TemporaryDirectory(suffix, prefix, path.parent, True)
+            folder = Path(stack.enter_context(made))
+            # before it is held, another process may take it for what a killed one left
+            with suppress(FileNotFoundError):
+                if stack.enter_context(if_free(folder)):
+                    (folder / "new").mkdir()
+                    break
+        yield folder
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left in a folder, and finish the moves that they had begun.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `write_whole` wrote; folders within it are not searched. It need not exist.
+    """
+    _settle(folder, "*")
+
+
+def recover(path: Path) -> None:
+    """Finish moving a folder that a killed process was about to replace.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; nothing happens if it exists.
+    """
+    if not path.exists():
+        _settle(path.parent, _escaped(path.name[:_LONGEST]), path.name)
+
+
+def _settle(folder: Path, names: str, only: str | None = None) -> None:
+    for left in folder.glob(_TEMPORARY.format(names)):
         try:
-            temporary.replace(path)
-        except OSError:
-            if old.exists():
-                old.replace(path)
+            if left.is_symlink() or not left.is_dir():
+                continue
+            with if_free(left) as unused:
+                if unused:
+                    _finish_move(left, folder, only)
+                    shutil.rmtree(left)
+        except OSError:  # another process removes it, or it may only be read
+            continue
+
+
+def _finish_move(left: Path, folder: Path, only: str | None) -> None:
+    for old in left.glob("old/*"):  # the new one was complete before the old one was moved
+        path = folder / old.name
+        if only in {None, old.name} and not path.exists():
+            new = left / "new" / old.name
+            (new if new.exists() else old).replace(path)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def check_writable(folder: Path) -> None:
+    """Create a folder, and check that files can be written to it, before work begins.
+
+    Parameters
+    ----------
+    folder : Path
+        It is created if it does not exist.
+
+    Raises
+    ------
+    InputError
+        If it cannot be created, or files in it cannot be written.
+    """
+    with _reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Check that a disk has space, before something large is written.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it will be written; it exists.
+    needed : int
+        Bytes.
+    what : str
+        What will be written, for the message.
+
+    Raises
+    ------
+    InputError
+        If it has not.
+    """
+    left = shutil.disk_usage(folder).free
+    if left < needed:
+        raise InputError(
+            f"{what} need {_size(needed)}, and the disk of {folder} has {_size(left)} left: free "
+            "some space, or write to another disk."
+        )
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Say what is to be done where a path cannot be written; other errors pass."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = _reason(path, error)
+        if reason is None:
             raise
+        raise InputError(f"{path} could not be written: {reason}") from error
+
+
+def _reason(path: Path, error: Exception) -> str | None:
+    """Why a path cannot be written; None if the error is about something else."""
+    found: BaseException | None = error
+    while found is not None:
+        code = found.errno if isinstance(found, OSError) else None
+        if code in _FULL or any(os.strerror(full) in str(found) for full in _FULL):
+            left = _size(shutil.disk_usage(_existing(path)).free)
+            limit = " (a file may not be so large here)" if code == errno.EFBIG else ""
+            return (
+                f"there is no space for it{limit}; the disk has {left} left. Free some space, or "
+                "write to another disk, and do it again: what was finished is kept."
+            )
+        if isinstance(found, OSError) and (code in _FORBIDDEN or _below(path, found)):
+            return (
+                f"{found.strerror or found}. Make {_existing(path)} a folder that you may write "
+                "to, or choose another folder."
+            )
+        found = found.__cause__ or found.__context__
+    if shutil.disk_usage(_existing(path)).free < _RESERVE:  # libraries in C do not say why
+        return "the disk is full. Free some space, or write to another disk, and do it again."
+    return None
+
+
+def _below(path: Path, error: OSError) -> bool:
+    """Whether an error is about the path that is written, or a folder that it needs."""
+    if not isinstance(error.filename, str | os.PathLike):
+        return False
+    about = Path(error.filename)
+    return about in {path, *path.parents} or any(part.endswith(".part") for part in about.parts)
+
+
+def _existing(path: Path) -> Path:
+    """The innermost folder of a path that exists."""
+    return next((each for each in path.absolute().parents if each.is_dir()), Path.cwd())
+
+
+def _size(n_bytes: int) -> str:
+    power = min(max(len(str(n_bytes)) - 1, 0) // 3, 4)
+    return f"{n_bytes / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"

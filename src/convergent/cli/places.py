@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import convergent as cv
 
-from ..base.errors import InputError
-from ..base.files import write_whole
+from ..base.files import check_writable, remove_leftovers, write_whole
+from ..base.lock import held
 from .console import note
 from .runs import Run
 
@@ -93,6 +93,8 @@ def picture_files(name: str, figure: cv.plot.Picture) -> Files:
 def result_folder(out: Path | None, as_json: bool, run: Run, *results: str) -> ResultFolder:
     """The folder that was asked for; by default ``results``, and with ``--json`` none.
 
+    It is held until the command ends, so that results of two commands are never mixed.
+
     Parameters
     ----------
     out : Path or None
@@ -107,17 +109,15 @@ def result_folder(out: Path | None, as_json: bool, run: Run, *results: str) -> R
     Raises
     ------
     InputError
-        If the folder cannot be written to, or holds such results of another run.
+        If the folder cannot be written to, another process writes to it, or it holds such results
+        of another run.
     """
     path = out or (None if as_json else Path("results"))
     if path is None:
         return ResultFolder(None, run, results)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {path} ({error}): choose another folder with --out."
-        ) from error
+    check_writable(path / "study")
+    run.context.with_resource(held(path / "study", f"convergent {run.command}"))
+    remove_leftovers(path)
     for file in (file for pattern in results for file in sorted(path.glob(pattern))):
         run.check(file)
     return ResultFolder(path, run, results)

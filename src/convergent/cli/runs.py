@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,14 @@ class Run:
         Arguments and options that decide its results; plain values.
     overwrite : bool
         Whether results of other runs may be replaced.
+    context : typer.Context
+        Of the call; what it holds is released when the command ends.
     """
 
     command: str
     options: Mapping[str, Any]
     overwrite: bool
+    context: typer.Context = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, context: typer.Context, overwrite: bool, *without: str) -> Run:
@@ -59,7 +62,7 @@ class Run:
         if not context.params.get("bootstrap", True):
             left_out |= _OF_BOOTSTRAP
         options = {k: _lasting(v) for k, v in context.params.items() if k not in left_out}
-        return cls(str(context.info_name), options, overwrite)
+        return cls(str(context.info_name), options, overwrite, context)
 
     @property
     def attrs(self) -> dict[str, str]:

@@ -15,7 +15,8 @@ from torch import nn
 
 from ..base.devices import torch_device
 from ..base.errors import InputError, check_numbers, unknown
-from ..base.files import write_whole
+from ..base.files import check_writable, remove_leftovers, write_whole
+from ..base.lock import held
 from ..base.progress import track
 from ..data.stimuli import Stimuli
 from .batch_statistics import new_batch_statistics
@@ -102,9 +103,9 @@ def train(
     Raises
     ------
     InputError
-        If there is no such network, the folder holds a training with other settings, an image has
-        no category, a held-out image has a category that no training image has, or a number is out
-        of its range.
+        If there is no such network, the folder holds a training with other settings, cannot be
+        written to or is in use by another process, an image has no category, a held-out image has
+        a category that no training image has, or a number is out of its range.
 
     References
     ----------
@@ -253,22 +254,32 @@ def _train(
             f"all images are of one category, {classes[0]!r}: a classifier needs two or more."
         )
     learned, tested = (numbered(part, classes, device) for part in (images, held_out))
-    write_settings(run, settings, classes)
+    check_writable(run)
+    with held(run, "a training"):
+        remove_leftovers(run)
+        if not plan.finished(run):  # by another process, before this one held the folder
+            write_settings(run, settings, classes)
+            training = _Training(run, settings, plan, len(classes), device)
+            _run(training, learned, tested, progress)
+
+
+def _run(training: _Training, learned: Batch, held_out: Batch, progress: bool | None) -> None:
+    """Take the steps of a training that are left."""
+    settings, plan = training.settings, training.plan
     # the same for all seeds
     some = np.random.default_rng(0).permutation(settings["images"]["n"])[:_CALIBRATION_IMAGES]
     calibration = learned[0][some], learned[1][some]
-    training = _Training(run, settings, plan, len(classes), device)
     training.resume()
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         if not training.log:
-            training.save(calibration, tested)
+            training.save(calibration, held_out)
         total = plan.steps[-1] - training.step
         what = f"{settings['network']}, seed {settings['seed']}"
         for batch in track(_batches(settings, plan, training.step), what, total, progress):
             training.take_step(learned[0][batch], learned[1][batch])
             if training.step in plan.steps:
-                training.save(calibration, tested)
-    (run / STATE).unlink()
+                training.save(calibration, held_out)
+    (training.run / STATE).unlink()
 
 
 def _batches(settings: Mapping[str, Any], plan: Plan, start: int) -> Iterator[torch.Tensor]:

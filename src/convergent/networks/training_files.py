@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -127,4 +128,6 @@ def write_settings(run: Path, settings: Mapping[str, Any], classes: Sequence[str
 
 def save_state(content: Any, file: Path) -> None:
     """Save tensors with torch, completely or not at all."""
-    write_whole(file, lambda part: torch.save(content, part))
+    written = io.BytesIO()  # torch does not say why a file cannot be written
+    torch.save(content, written)
+    write_whole(file, lambda part: part.write_bytes(written.getbuffer()))
