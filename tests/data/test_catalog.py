@@ -298,7 +298,7 @@ def test_download_ends_at_the_size_on_the_card(toy):
     assert len(Server.asked) < 5000  # buffers of the system included
 
 
-def test_files_are_downloaded_as_they_are(toy, root):
+def test_files_are_downloaded_as_they_are(toy):
     assert catalog.fetch(toy("encoded"), "tuesday")[0].read_bytes() == CONTENT
 
 
@@ -335,7 +335,7 @@ def test_disk_that_is_full(toy, root, monkeypatch):
     assert files_below(root) == []
     usage = shutil.disk_usage(card.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
-    with pytest.raises(InputError, match="has no space .*set CONVERGENT_DATA"):
+    with pytest.raises(InputError, match=r"has no space .*set CONVERGENT_DATA"):
         catalog.fetch(card, "tuesday")
     assert len(Server.asked) == 1  # the second time it is known before
 

@@ -81,8 +81,8 @@ def from_nifti(
     Raises
     ------
     InputError
-        If a file is no image, is damaged or cut short, if its values are complex or colours, if table, mask
-        or labels do not fit the images, or no voxel is left.
+        If a file is no image, is damaged or cut short, if its values are complex or colours, if
+        table, mask or labels do not fit the images, or no voxel is left.
 
     See Also
     --------

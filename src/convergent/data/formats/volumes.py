@@ -96,7 +96,7 @@ def read_volumes(
                 stream = stack.enter_context(_OPENERS[file.suffix.lower()](file))
                 if type(data) is ArrayProxy:  # others are read by themselves, and then checked
                     claim = (data.shape, data.dtype, data.offset, data.slope, data.inter)
-                    data = ArrayProxy(stream, claim, order=data.order)
+                    data = ArrayProxy(stream, claim, order=data.order)  # type: ignore[no-untyped-call]
             for place in places:
                 values = np.asarray(data[place])
                 _check_real(image, values)
