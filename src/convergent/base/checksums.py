@@ -9,10 +9,12 @@ from typing import IO
 
 from .errors import InputError
 
-__all__ = ["check_claims", "check_zip"]
+__all__ = ["check_claims", "check_listing", "check_zip"]
 
 _BLOCK = 2**20
 _FOLDER = 0x10  # attribute of a member: torch gives the bytes of a folder that it did not read
+_END, _END_AT_MOST = b"PK\5\6", 2**16 + 22  # the record at the end of a zip, and its size
+_UNKNOWN = 2**16 - 1  # members, if there are more than the record can count
 _DEFLATE = 1032  # no byte of deflate stands for more bytes than that
 _LARGE, _RATIO = 2**30, 100  # a member both larger and more often compressed than that is refused
 
@@ -50,6 +52,35 @@ def check_claims(path: str | os.PathLike[str], members: Iterable[zipfile.ZipInfo
             )
 
 
+def check_listing(path: str | os.PathLike[str], archive: zipfile.ZipFile) -> None:
+    """Refuse a zip archive that lists fewer members than it counts, as some would not be seen.
+
+    Parameters
+    ----------
+    path : path
+        The archive, in messages.
+    archive : zipfile.ZipFile
+        Open for reading.
+
+    Raises
+    ------
+    InputError
+        If the numbers differ.
+    """
+    file, listed = archive.fp, len(archive.infolist())
+    if file is None:
+        raise ValueError("the archive is closed")
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _END_AT_MOST))
+    tail = file.read()
+    at = tail.rindex(_END) + 10
+    counted = int.from_bytes(tail[at : at + 2], "little")
+    if counted not in {listed, _UNKNOWN}:
+        raise InputError(
+            f"{path} is damaged: it counts {counted} members and lists {listed}. Copy or make it "
+            "again."
+        )
+
+
 def check_zip(path: str | os.PathLike[str], file: IO[bytes]) -> None:
     """Read all members of a zip archive to their ends, where their checksums are compared.
 
@@ -73,6 +104,7 @@ def check_zip(path: str | os.PathLike[str], file: IO[bytes]) -> None:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             check_claims(path, members)
+            check_listing(path, archive)
             for member in members:
                 if member.external_attr & _FOLDER and member.file_size:
                     raise zipfile.BadZipFile("it is marked as a folder, and holds bytes")

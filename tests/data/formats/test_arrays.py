@@ -181,6 +181,17 @@ def test_damage_of_an_archive_is_harmless_or_noticed(tmp_path, save):
     assert found["noticed"] > 20
 
 
+def test_array_that_is_no_longer_listed(tmp_path):
+    path = tmp_path / "both.npz"
+    np.savez(path, v4=np.ones((4, 3)), it=np.ones((4, 3)))
+    content = bytearray(path.read_bytes())
+    at, next_one = content.index(b"PK\1\2"), content.rindex(b"PK\1\2")
+    content[at + 32] = len(content) - 22 - next_one  # a comment, as long as the next entry
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"both\.npz is damaged: it counts 2 members and lists 1"):
+        from_npy(path, stimuli=STIMULI, dims=DIMS[:2])
+
+
 def test_cuts_of_a_single_array_are_noticed(tmp_path, trials):
     path = tmp_path / "v4.npy"
     np.save(path, trials)

@@ -12,7 +12,7 @@ from typing import IO, Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ...base.checksums import check_claims
+from ...base.checksums import check_claims, check_listing
 from ...base.errors import InputError, examples, unknown
 from ...base.reading import check_readable
 from ..assembly import Assembly
@@ -127,6 +127,7 @@ def _of_file(path: Path, file: IO[bytes], key: str | None) -> NDArray[Any]:
 
 def _of_archive(path: Path, archive: zipfile.ZipFile, key: str | None) -> NDArray[Any]:
     """One array of a ``.npz``; as all of its bytes are read, its checksum is compared."""
+    check_listing(path, archive)
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if key is None and len(members) != 1:
         raise InputError(
