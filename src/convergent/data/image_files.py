@@ -90,7 +90,8 @@ def images_in_zip(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.Zip
     entries = [info for info in archive.infolist() if not _is_folder(info)]
     names = [_entry_name(info) for info in entries]
     found = _images(dict(_pairs(names, entries, where)), where)
-    _check_others(archive, where, [info for info in entries if info not in found.values()])
+    images = {info.header_offset for info in found.values()}
+    _check_others(archive, where, [each for each in entries if each.header_offset not in images])
     top = posixpath.commonpath([posixpath.dirname(name) for name in found] or [""])
     short = [PurePosixPath(name).relative_to(top).as_posix() for name in found]
     return dict(_pairs(short, list(found.values()), where))
