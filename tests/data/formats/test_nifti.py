@@ -374,6 +374,14 @@ def test_header_that_claims_what_gzip_could_hold(tmp_path, table):
         from_nifti(path, table)
 
 
+def test_header_that_claims_too_little(tmp_path, table):
+    content = bytearray(image(np.ones((20, 20, 20, 6), "float32")).to_bytes())
+    content[48] = 2  # of 6 volumes; one flipped bit
+    (tmp_path / "bold.nii").write_bytes(content)
+    with pytest.raises(InputError, match=r"bold\.nii is damaged: .* claims 64352 .* holds 192352"):
+        from_nifti(tmp_path / "bold.nii", table)
+
+
 def test_voxels_without_a_place(volumes, table, tmp_path):
     affine = AFFINE.copy()
     affine[1, 3] = np.nan

@@ -26,6 +26,7 @@ _OPENERS: dict[str, Any] = {".gz": gzip.open, ".mgz": gzip.open, ".bz2": bz2.ope
 _BLOCK = 2**20
 _USUAL, _MOST = 16, 1032  # times that a file grows: usually at most; in gzip at most
 _SMALL = 2**24
+_TRAILER = 2**12  # bytes that some program may have added at the end
 
 
 def load_image(source: str | os.PathLike[str] | SpatialImage) -> SpatialImage:
@@ -160,6 +161,11 @@ def _check_claim(file: Path, image: SpatialImage) -> None:
         raise InputError(
             f"{file} is damaged or cut short: its header claims {claimed} bytes (values of shape "
             f"{image.shape}), and it holds at most {size}. Copy it again."
+        )
+    if not compressed and isinstance(image, nib.Nifti1Image) and size - claimed > _TRAILER:
+        raise InputError(
+            f"{file} is damaged: its header claims {claimed} bytes (values of shape "
+            f"{image.shape}), and it holds {size}. Copy it again, or correct the shape."
         )
 
 
