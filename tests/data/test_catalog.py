@@ -3,12 +3,13 @@ import hashlib
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -96,10 +97,23 @@ class Server(BaseHTTPRequestHandler):
         if way in {"404", "500"}:
             self.send_error(int(way))
             return
+        if way in {"file", "ftp"}:
+            self.send_response(302)
+            self.send_header("Location", f"{way}:///etc/hostname")
+            self.end_headers()
+            return
         body = CONTENT[::-1] if way == "wrong" else CONTENT
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        if way == "encoded":  # as some servers label what lies there compressed
+            self.send_header("Content-Encoding", "gzip")
+        if way != "endless":
+            claim = 2**41 if way == "large" else len(body)
+            self.send_header("Content-Length", str(claim))
         self.end_headers()
+        with suppress(OSError):  # the other side stops
+            while way == "endless" and len(self.asked) < 500_000:
+                self.asked.append("block")
+                self.wfile.write(body)
         self.wfile.write(body[: len(body) // 2] if way == "cut" else body)
 
     def log_message(self, *_):
@@ -264,6 +278,10 @@ def test_session_of_a_data_set_without(write):
         ("500", "500 Server Error"),
         ("cut", "IncompleteRead"),
         ("wrong", "does not match the known hash"),
+        ("endless", r"sends \d+ bytes or more, and the card says 4928"),
+        ("large", r"sends 2199023255552 bytes or more, and the card says 4928"),
+        ("file", "No connection adapters were found for 'file:///etc/hostname'"),
+        ("ftp", "No connection adapters were found"),
     ],
 )
 def test_failed_download_leaves_nothing(toy, root, way, finding):
@@ -272,6 +290,66 @@ def test_failed_download_leaves_nothing(toy, root, way, finding):
     assert f"/{way}/tuesday.npy could not be downloaded" in str(caught.value)
     assert f"put it at {root / 'toy-set' / 'tuesday.npy'}" in str(caught.value)
     assert files_below(root) == []
+
+
+def test_download_ends_at_the_size_on_the_card(toy):
+    with pytest.raises(InputError, match="could not be downloaded"):
+        catalog.fetch(toy("endless"), "tuesday")
+    assert len(Server.asked) < 5000  # buffers of the system included
+
+
+def test_files_are_downloaded_as_they_are(toy):
+    assert catalog.fetch(toy("encoded"), "tuesday")[0].read_bytes() == CONTENT
+
+
+def test_server_that_says_nothing(write, monkeypatch):
+    monkeypatch.setattr(catalog, "_PATIENCE", 0.2)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match="timed out"):
+            catalog.fetch(write(CARD.replace("ADDRESS", address)), "tuesday")
+
+
+def test_interrupted_download_leaves_nothing(toy, root, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalog._Download, "_check", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        catalog.fetch(toy(), "tuesday")
+    assert files_below(root) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk")
+def test_disk_that_is_full(toy, root, monkeypatch):
+    card, opened = toy(), Path.open
+
+    def full(path, mode="r", *rest, **options):
+        return opened(Path("/dev/full") if mode == "wb" else path, mode, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(InputError, match=r"data folder .*toy-set has no space for 0\.0 MiB"):
+            catalog.fetch(card, "tuesday")
+    assert files_below(root) == []
+    usage = shutil.disk_usage(card.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    with pytest.raises(InputError, match=r"has no space .*set CONVERGENT_DATA"):
+        catalog.fetch(card, "tuesday")
+    assert len(Server.asked) == 1  # the second time it is known before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_pipes_are_no_files(toy, root, tmp_path):
+    card = toy()
+    (root / "toy-set").mkdir(parents=True)
+    os.mkfifo(root / "toy-set" / "tuesday.npy")
+    with pytest.raises(InputError, match=r"tuesday\.npy is a pipe"):
+        catalog.fetch(card, "tuesday")
+    os.mkfifo(tmp_path / "card.toml")
+    with pytest.raises(InputError, match=r"card\.toml is a pipe, and no card"):
+        cards.read_card(tmp_path)
 
 
 def test_no_server(write):
@@ -363,18 +441,19 @@ def test_data_set_without_loader(toy, prepare, finding):
 
 
 def test_card_of_ones_own(write):
-    card = write(CARD)
+    card = write(CARD.replace("ADDRESS", "https://example.org"))
     assert (card.name, card.regions, card.subjects) == ("toy-set", ("V1",), ("M", "T"))
     assert card.sessions["monday"] == cards.Session("M", ("day 1/monday.npy",), stimuli=100)
     assert card.files["tuesday.npy"] == cards.File(SHA256, len(CONTENT))
 
 
 @pytest.mark.parametrize(
-    "path", ["../tuesday.npy", "/etc/x", "a/../../x", "a\\\\b", "C:/x", "", "a//b"]
+    "path",
+    ["../tuesday.npy", "/etc/x", "a/../../x", "a\\\\b", "C:/x", "", "a//b", "a\\u0000b", "a\\nb"],
 )
 def test_hostile_path_is_refused(write, path):
     with pytest.raises(InputError, match=r"card\.toml.*outside the data set's folder"):
-        write(CARD.replace("tuesday.npy", path))
+        write(CARD.replace("tuesday.npy", path).replace("ADDRESS", "https://example.org"))
 
 
 @pytest.mark.parametrize(
@@ -390,13 +469,33 @@ def test_hostile_path_is_refused(write, path):
         (f", size = {len(CONTENT)}", "", "lacks 'size'"),
         ("[files]", "[files]\nx = 1", "file 'x' of the card"),
         ("[files]", "[files", "is not valid TOML"),
+        ("stimuli = 100", "stimuli = -1", "stimuli is -1, and should be a number from 0 up"),
+        (f"size = {len(CONTENT)}", "size = -1", "size is -1, and should be"),
+        (f"size = {len(CONTENT)}", "size = 1e9", "size is 1000000000.0, and should be"),
+        ("ADDRESS", "file:///etc", "base_url is 'file:///etc': give an address that begins with"),
+        ("ADDRESS", "ftp://example.org", "begins with https:// or http://"),
+        ("ADDRESS", "../data", "begins with https:// or http://"),
+        ('"Toy"', "[" * 5000 + "]" * 5000, "is not valid TOML"),
+        ('"Toy"', '["' + "x" * 10_000 + '"]', "..."),
     ],
 )
 def test_faulty_card_names_file_and_finding(write, tmp_path, old, new, finding):
     with pytest.raises(InputError) as caught:
-        write(CARD.replace(old, new, 1))
+        write(CARD.replace(old, new, 1).replace("ADDRESS", "https://example.org"))
     assert finding in str(caught.value)
     assert f"the card {tmp_path / 'toy-set' / 'card.toml'}" in str(caught.value)
+
+
+def test_card_that_is_no_text(write, tmp_path):
+    write(CARD.replace("ADDRESS", "https://example.org"))
+    (tmp_path / "toy-set" / "card.toml").write_bytes(CARD.encode() + b"\xff")
+    with pytest.raises(InputError, match=r"card\.toml is not valid TOML in UTF-8"):
+        cards.read_card(tmp_path / "toy-set")
+
+
+def test_session_that_is_a_path(toy):
+    with pytest.raises(InputError, match=r"no session of toy-set '\.\./\.\.'"):
+        catalog.load(toy(), "../..")
 
 
 def test_no_card(tmp_path):

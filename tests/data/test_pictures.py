@@ -153,6 +153,13 @@ def test_16_bits_are_no_reason_for_a_warning():
     np.testing.assert_array_equal(pixels(found)[..., 0], np.round(values / 257))
 
 
+@pytest.mark.parametrize("suffix", ["bmp", "ppm", "tga", "tiff", "png", "jp2"])
+@pytest.mark.parametrize("width", [5, 16, 160])
+def test_dark_images_of_8_bits_are_no_deep_ones(tmp_path, suffix, width):
+    Image.new("RGB", (width, 16), (9, 9, 9)).save(tmp_path / f"a.{suffix}")
+    assert Stimuli.from_folder(tmp_path)[0].getpixel((0, 0)) == (9, 9, 9)
+
+
 def test_dark_colours_of_16_bits_are_reported():
     def chunk(kind, data):
         body = kind + data

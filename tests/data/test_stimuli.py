@@ -1,14 +1,21 @@
 """Stimuli from folders, zips and arrays."""
 
 import io
+import os
+import pickle
+import sys
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from cases import outcomes
 from PIL import Image
 
-from convergent import InputError, Stimuli
+from convergent import Assembly, InputError, Stimuli
+from convergent.data import image_files
 
 
 def colour(level):
@@ -210,7 +217,7 @@ def test_zip_that_is_none(tmp_path):
         Stimuli.from_zip(tmp_path / "x.zip")
     with pytest.raises(InputError, match=r"there is no file .*y.zip"):
         Stimuli.from_zip(tmp_path / "y.zip")
-    with pytest.raises(InputError, match="is not a zip archive"):
+    with pytest.raises(InputError, match="is a folder"):
         Stimuli.from_zip(tmp_path)
 
 
@@ -291,6 +298,139 @@ def test_utf_8_without_the_flag_that_says_so(tmp_path):
     stimuli = Stimuli.from_zip(path)
     assert stimuli.names == (COMPOSED,)
     assert levels(stimuli) == [3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_names_that_no_file_of_results_can_hold(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(png())
+    with pytest.raises(InputError, match=r"stimulus 'caf\\udce9\.png' has a name that is not Unic"):
+        Stimuli.from_folder(tmp_path)
+    with pytest.raises(InputError, match=r"stimulus 'a\\0b' has .*or holds NUL"):
+        Stimuli.from_arrays([colour(1)], ["a\0b"])
+    with pytest.raises(InputError, match="holds NUL"):
+        Stimuli.from_arrays([colour(1)], ["a"]).renamed(lambda _: "\0")
+    with pytest.raises(InputError, match=r"unit 'b\\udce9' has a name"):
+        Assembly.from_array(np.ones((1, 2)), stimuli=["a"], units=["a", "b\udce9"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_special_files_are_named_and_never_waited_for(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    os.mkfifo(folder / "a.png")
+    (folder / "b.png").symlink_to("/dev/zero")
+    (folder / "c.png").symlink_to("c.png")
+    stimuli = Stimuli.from_folder(folder)
+    for name, told in (("a.png", "is a pipe"), ("b.png", "is a device"), ("c.png", "in a circle")):
+        with pytest.raises(InputError, match=f"stimulus '{name}' does not open .*{told}"):
+            stimuli[name]
+        assert stimuli.content(name) == ""
+    os.mkfifo(tmp_path / "x.zip")
+    with pytest.raises(InputError, match=r"x\.zip is a pipe"):
+        Stimuli.from_zip(tmp_path / "x.zip")
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no user ids")
+@pytest.mark.parametrize(("mode", "told"), [(0o000, "permission denied"), (0o444, "permission")])
+def test_folder_without_permission(mode, told):
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other users
+        folder = Path(place, "images")
+        (folder / "inner").mkdir(parents=True)
+        (folder / "inner" / "a.png").write_bytes(png())
+        Path(place).chmod(0o755)
+        folder.chmod(mode)
+        user = os.geteuid()
+        try:
+            if user == 0:
+                os.seteuid(65534)
+            with pytest.raises(InputError, match=f"images.* cannot be read .*{told}"):
+                Stimuli.from_folder(folder)
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+
+def test_folders_that_link_to_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "_MOST_LINKS", 50)
+    folders = [tmp_path / f"{i}" for i in range(9)]
+    for folder in folders:
+        folder.mkdir()
+        for other in folders:
+            (folder / f"to{other.name}").symlink_to(other)
+    with pytest.raises(InputError, match=r"more than 50 links to folders .* lead in circles"):
+        Stimuli.from_folder(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_images_of_absurd_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for name, size in (("fits", (10, 10)), ("over", (12, 10)), ("far", (30, 10))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    stimuli = Stimuli.from_folder(tmp_path)
+    assert stimuli["fits.png"].size == (10, 10)
+    with pytest.raises(InputError, match=r"stimulus 'over\.png' has 12 x 10 pixels.*at most 100"):
+        stimuli["over.png"]
+    with pytest.raises(InputError, match=r"stimulus 'far\.png' does not open .*300 pixels"):
+        stimuli["far.png"]
+
+
+def test_files_that_start_programs_or_are_something_else(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "script.png", "eps")  # Ghostscript would run it
+    (tmp_path / "pickle.png").write_bytes(pickle.dumps([1]))
+    Image.fromarray(colour(9)).save(tmp_path / "bitmap.png", "bmp")
+    stimuli = Stimuli.from_folder(tmp_path)
+    for name in ("script.png", "pickle.png"):
+        with pytest.raises(InputError, match=f"stimulus '{name}' .* holds none of a kind that is"):
+            stimuli[name]
+    assert levels([stimuli["bitmap.png"]]) == [9]
+
+
+def test_zip_bombs(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(100_000))
+    sound = path.read_bytes()
+    for sizes, told in (((117, 2**31), "claims to hold"), ((2**22, 3 * 2**30), "would grow from")):
+        content = bytearray(sound)
+        at = content.rindex(b"PK\1\2") + 20
+        content[at : at + 8] = b"".join(size.to_bytes(4, "little") for size in sizes)
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"x\.zip .*'a\.png' .*{told}"):
+            Stimuli.from_zip(path)
+
+
+def test_members_that_are_links_or_locked(tmp_path):
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = 0o120777 << 16
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("locked.png", png())
+    content = bytearray(path.read_bytes())
+    for header, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.rindex(header) + flag] |= 1
+    path.write_bytes(content)
+    stimuli = Stimuli.from_zip(path)
+    with pytest.raises(InputError, match=r"stimulus 'link\.png' does not open as an image"):
+        stimuli["link.png"]
+    with pytest.raises(InputError, match=r"'locked\.png' of .*x\.zip .*encrypted.*locked"):
+        stimuli["locked.png"]
+
+
+def test_damage_of_a_zip_is_harmless_or_noticed(tmp_path):
+    path = make_zip(tmp_path / "x.zip", {f"{i}.png": png(i) for i in range(3)})
+    expected = [f"{i}.png" for i in range(3)], [0, 1, 2]
+
+    def read(file):
+        stimuli = Stimuli.from_zip(file)
+        try:
+            return list(stimuli.names), levels(stimuli)
+        except InputError as error:  # names the stimulus; from the archive, or by its name
+            raise InputError(f"{file}: {error}") from error
+
+    found, wrong = outcomes(path, path.read_bytes(), read, lambda a: a == expected, flips=90)
+    assert not wrong
+    assert found["noticed"] > 45
 
 
 def test_two_spellings_of_one_name(tmp_path):

@@ -36,6 +36,9 @@ def test_pattern_has_one_number(tmp_path, pattern):
 def test_no_folder(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         checkpoints(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"the folder .*file' cannot be read .Not a directory"):
+        checkpoints(tmp_path / "file")
 
 
 def test_no_file_fits(tmp_path):

@@ -747,7 +747,7 @@ def test_checkpoint_with_other_names_is_told_in_a_line(checkpoint):
     ids=["truncated", "empty", "text", "picture"],
 )
 def test_damaged_checkpoint(checkpoint, damage):
-    with pytest.raises(InputError, match=r"weights.pt is damaged, cut short, or holds something"):
+    with pytest.raises(InputError, match=r"weights\.pt is damaged,? (or )?cut short"):
         checkpoint(checkpoint.state, damage)
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -189,12 +190,13 @@ def test_interrupted_training_goes_on(whole, tmp_path, monkeypatch, steps):
     assert contents(run) == contents(whole)
 
 
-@pytest.mark.parametrize("broken", ["epoch-00.300.pt", "log.csv", "state.pt"])
+@pytest.mark.parametrize("broken", ["epoch-00.300.pt", "log.csv", "state.pt", "settings.json"])
 def test_killed_while_it_writes(whole, tmp_path, monkeypatch, broken):
     write, run = training_files.write_whole, tmp_path / "run"
 
     def killed(path, function):
-        if path.name == broken and (run / "epoch-00.200.pt").exists():
+        late = "epoch-02.000.pt" if broken == "settings.json" else "epoch-00.200.pt"
+        if path.name == broken and (run / late).exists():
             raise KeyboardInterrupt
         write(path, function)
 
@@ -241,15 +243,80 @@ def test_images_are_drawn_once_and_released_with_the_call(tmp_path, monkeypatch)
     assert not [each for each in gc.get_objects() if type(each) is Labelled]
 
 
-def test_damaged_state(tmp_path, monkeypatch):
-    run = tmp_path / "run"
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """The folder of a training that was interrupted after its third checkpoint."""
+    step, left = torch.optim.AdamW.step, 2
+
+    def stopped(optimizer):
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        step(optimizer)
+
     with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", stop)
+        patch.setattr(torch.optim.AdamW, "step", stopped)
         with pytest.raises(KeyboardInterrupt):
-            train("small-plain", run, **SMALL)
-    (run / "state.pt").write_bytes(b"PK")
+            train("small-residual", tmp_path / "run", seed=1, **SMALL)
+    return tmp_path / "run"
+
+
+def flip(file, at):
+    """Flip a bit of a file, and give its former content."""
+    content = bytearray(before := file.read_bytes())
+    content[at] ^= 1
+    file.write_bytes(content)
+    return before
+
+
+def test_damaged_state(interrupted):
+    state = interrupted / "state.pt"
+    sound = state.read_bytes()
+    for at in np.linspace(5000, len(sound) - 50_000, 3).astype(int):
+        flip(state, at)
+        with pytest.raises(InputError, match=r"state.pt is damaged .* remove this file"):
+            train("small-residual", interrupted, seed=1, **SMALL)
+        state.write_bytes(sound)
+    state.write_bytes(b"PK")
     with pytest.raises(InputError, match=r"state.pt is damaged .* remove this file"):
-        train("small-plain", run, **SMALL)
+        train("small-residual", interrupted, seed=1, **SMALL)
+
+
+def test_damaged_checkpoint_and_log_of_an_interrupted_training(interrupted, whole):
+    checkpoint = interrupted / "epoch-00.100.pt"
+    sound = flip(checkpoint, 90_000)
+    with pytest.raises(InputError, match=r"epoch-00\.100\.pt is damaged .*done again"):
+        train("small-residual", interrupted, seed=1, **SMALL)
+    checkpoint.write_bytes(sound)
+    flip(interrupted / "log.csv", -5)  # written anew from the state
+    train("small-residual", interrupted, seed=1, **SMALL)
+    assert contents(interrupted) == contents(whole)
+
+
+def test_damage_of_a_finished_training(whole):
+    for name, told in {
+        "epoch-00.300.pt": "is damaged .*done again from its start",
+        "log.csv": "is damaged or was changed .*done again from its start",
+        "settings.json": "is damaged .*copy it again",
+    }.items():
+        size = (whole / name).stat().st_size
+        for at in (size // 9, size // 3, size - 5 if name == "log.csv" else size // 2):
+            sound = flip(whole / name, at)
+            with pytest.raises(InputError, match=told) as caught:
+                train("small-residual", whole, seed=1, **SMALL)
+            (whole / name).write_bytes(sound)
+            assert name in str(caught.value)
+    assert len(train("small-residual", whole, seed=1, **SMALL)) == len(STEPS)
+
+
+def test_training_of_before_there_were_hashes(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "old")
+    settings = json.loads((whole / "settings.json").read_text())
+    del settings["sha256"], settings["log_sha256"]
+    (tmp_path / "old" / "settings.json").write_text(json.dumps(settings))
+    log = train("small-residual", tmp_path / "old", seed=1, **SMALL)
+    assert log.equals(train("small-residual", whole, seed=1, **SMALL))
 
 
 # Another training in the folder

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import convergent as cv
 
@@ -48,15 +49,11 @@ def trainings_named(given: Sequence[str], pattern: str) -> dict[str, Training]:
 
 def check_classes(trainings: Mapping[str, Training]) -> None:
     """Refuse to compare outputs of trainings that learned different classes, if this is known."""
-    from ..networks.training_files import SETTINGS  # here, as help texts do not need torch
-
-    known: dict[str, list[str]] = {}
-    for run, training in trainings.items():
-        try:
-            settings = json.loads((training.folder / SETTINGS).read_bytes())
-            known[run] = list(settings["classes"])
-        except (OSError, ValueError, KeyError, TypeError):  # not written by `convergent train`
-            continue
+    known = {
+        run: classes
+        for run, training in trainings.items()
+        if isinstance(classes := _settings(training.folder).get("classes"), list)
+    }
     for first, run in pairwise(known):
         if known[first] != known[run]:
             different = sorted(set(known[first]) ^ set(known[run]))
@@ -73,15 +70,35 @@ def accuracies(
     """Accuracy at each step, of the trainings whose log has all steps; None if no log has."""
     import pandas as pd
 
-    from ..networks.training_files import LOG
+    from ..networks.training_files import LOG, read_log
 
     found = {}
     for run, training in trainings.items():
+        file = training.folder / LOG
+        if not file.is_file():
+            continue
         try:
-            log = pd.read_csv(training.folder / LOG)
+            ours = "training" in _settings(training.folder)
+            log = read_log(training.folder) if ours else pd.read_csv(file)
             correct = dict(zip(log["epoch"], log["accuracy"], strict=True))
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError):  # not written by `convergent train`
             continue
         if set(steps) <= set(correct):
             found[run] = correct
     return found or None
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Settings that `convergent train` or another program wrote; empty if there are none."""
+    from ..networks.training_files import SETTINGS, read_settings  # help texts need no torch
+
+    file = folder / SETTINGS
+    try:
+        found = json.loads(file.read_bytes()) if file.is_file() else {}
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return read_settings(folder) if "training" in found else found

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError, examples
-from .names import one_spelling
+from .names import check_writable, one_spelling
 from .number_types import usual
 
 __all__ = [
@@ -171,6 +171,7 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
             f"strings, such as {'image0000.jpg' if dim == 'stimulus' else 'unit0'!r}."
         )
     index = data.indexes[dim]
+    check_writable(index, dim)
     if not index.is_unique:
         twice = index[index.duplicated()].unique().tolist()
         raise InputError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..base.errors import InputError, examples, unknown
+from ..base.reading import check_readable
 
 __all__ = ["Card", "File", "Session", "read_card"]
 
@@ -158,7 +160,8 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     Raises
     ------
     InputError
-        If there is no card, a key is missing or not known, or a path leads outside the folder.
+        If there is no card that can be read, a key is missing or not known, a number is negative, a
+        path leads outside the folder, or the address is not one of ``https`` or ``http``.
 
     Examples
     --------
@@ -169,13 +172,13 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     folder = Path(folder).resolve()
     path = folder / "card.toml"
     try:
+        check_readable(path, "card")
+    except InputError as error:
+        raise InputError(f"{error} read_card describes what a card holds.") from None
+    try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"there is no card {path} ({error.strerror}): read_card describes what it holds."
-        ) from None
-    except ValueError as error:
-        raise InputError(f"the card {path} is not valid TOML ({error}).") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the card {path} is not valid TOML in UTF-8 ({error}).") from None
     return _parse(table, path)
 
 
@@ -189,6 +192,12 @@ def _parse(table: dict[str, Any], path: Path) -> Card:
     else:
         _check(where, table, {**texts, "regions": list, "subjects": list}, {**optional, **_COUNTS})
 
+    address = table.get("base_url", "")
+    if address and not re.match(r"https?://[^/\s]", address):
+        raise InputError(
+            f"{where}: base_url is {address!r}: give an address that begins with https:// or "
+            "http://, or leave it out and put the files in place yourself."
+        )
     files = {name: _file(name, entry, path) for name, entry in table.get("files", {}).items()}
     sessions = {
         name: _session(name, entry, files, path)
@@ -229,7 +238,8 @@ def _check(
     """Refuse a table with keys that are missing, not known, or of another type."""
     if not isinstance(table, dict):
         raise InputError(
-            f"{where} is {table!r}: write a table, {{ {' = ..., '.join(required)} = ... }}."
+            f"{where} is {reprlib.repr(table)}: write a table, "
+            f"{{ {' = ..., '.join(required)} = ... }}."
         )
     missing = [key for key in required if key not in table]
     if missing:
@@ -240,13 +250,18 @@ def _check(
             raise InputError(f"{where}: {unknown('key', key, [*required, *optional])}")
         items = value if isinstance(value, list) else []
         if type(value) is not kind or not all(isinstance(item, str) for item in items):
-            raise InputError(f"{where}: {key} is {value!r}, and should be {_WORDS[kind]}.")
+            raise InputError(
+                f"{where}: {key} is {reprlib.repr(value)}, and should be {_WORDS[kind]}."
+            )
+        if type(value) is int and value < 0:
+            raise InputError(f"{where}: {key} is {value}, and should be a number from 0 up.")
 
 
 def _check_file(where: str, path: str, sha256: str) -> None:
     """Refuse paths that lead outside the data set's folder, and malformed SHA-256 digests."""
     parts = PurePosixPath(path)
-    if parts.is_absolute() or ".." in parts.parts or str(parts) != path or set(path) & set("\\:"):
+    plain = str(parts) == path and not re.search(r"[\x00-\x1f\x7f\\:]", path)
+    if parts.is_absolute() or ".." in parts.parts or not plain:
         raise InputError(
             f"{where}: the path leads outside the data set's folder or is not in plain form. Write "
             "it from there, with '/' between its parts, as in 'images/monday.zip'."

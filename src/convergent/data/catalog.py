@@ -5,14 +5,16 @@ Listing needs no arrays, so what loading needs is imported only when a data set 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from urllib.parse import quote
 import platformdirs
 
 from ..base.errors import InputError, examples, unknown
+from ..base.reading import check_readable
 from .cards import Card, File, read_card
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["card", "cards", "data_root", "fetch", "load", "present"]
 
 _ROOT_VARIABLE = "CONVERGENT_DATA"
+_BLOCK = 2**16
+_PATIENCE = 30  # seconds without an answer or a byte
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def cards() -> dict[str, Card]:
@@ -141,8 +147,8 @@ def fetch(name: str | Card, session: str | None = None) -> list[Path]:
     ------
     InputError
         If the data set or session is not known, a file is damaged, a download fails, or the folder
-        cannot be written to. A file that existed before is never changed, and an interrupted
-        download leaves no file.
+        cannot be written to or has no space. A file that existed before is never changed, and an
+        interrupted download leaves no file. A download ends at the size that the card gives.
 
     Examples
     --------
@@ -254,15 +260,18 @@ def _verified(card: Card, file: str) -> Path:
     if file not in card.files:
         raise unknown(f"file of {card.name}", file, card.files)
     path, expected = _local_path(card, file), card.files[file]
+    if path.exists() and not path.is_dir():
+        check_readable(path)  # a pipe would wait
     try:
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         found = File(sha256=digest, size=path.stat().st_size)
     except FileNotFoundError:
         return _download(card, file)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"{path} cannot be read ({error.strerror}): make it a readable file, or set "
+            f"{path} cannot be read ({reason}): make it a readable file, or set "
             f"{_ROOT_VARIABLE} to another folder."
         ) from error
     if found != expected:
@@ -281,7 +290,7 @@ def _download(card: Card, file: str) -> Path:
         raise InputError(
             f"{card.name} has no address to download {file!r} from: put the file at {path}."
         )
-    _check_writable(path.parent)
+    _check_writable(path.parent, expected.size)
     url = f"{card.base_url.rstrip('/')}/{quote(file)}"
     if sys.stderr.isatty():
         print(f"fetching {url} ({expected.size / 2**20:.1f} MiB)", file=sys.stderr)
@@ -291,33 +300,83 @@ def _download(card: Card, file: str) -> Path:
     return path
 
 
-def _check_writable(folder: Path) -> None:
-    """Create a folder, and check that files can be written to it."""
+def _check_writable(folder: Path, size: int) -> None:
+    """Create a folder, and check that a file of a size can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+        free = shutil.disk_usage(folder).free
     except OSError as error:
         raise InputError(
             f"cannot write to the data folder {folder} ({error.strerror}): make it writable, or "
             f"set {_ROOT_VARIABLE} to a folder that is."
         ) from error
+    if size > free:
+        raise _no_space(folder, size)
+
+
+def _no_space(folder: Path, size: int) -> InputError:
+    return InputError(
+        f"the disk of the data folder {folder} has no space for {size / 2**20:.1f} MiB: free some, "
+        f"or set {_ROOT_VARIABLE} to a folder on another disk."
+    )
 
 
 def _retrieve(url: str, expected: File, path: Path) -> None:
     """Download an address to a path, without messages of pooch."""
     import pooch  # slow, and its progress bars cause warnings in some notebooks
+    from urllib3.exceptions import HTTPError
 
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)  # pooch reports every download otherwise
     try:
-        pooch.retrieve(url, f"sha256:{expected.sha256}", fname=path.name, path=path.parent)
-    except (OSError, ValueError) as error:  # the connection failed; the hash is another one
-        if (response := getattr(error, "response", None)) is not None:
-            response.close()  # pooch leaves it open
+        pooch.retrieve(
+            url,
+            f"sha256:{expected.sha256}",
+            fname=path.name,
+            path=path.parent,
+            downloader=_Download(expected.size),
+        )
+    except (OSError, ValueError, HTTPError) as error:  # no connection; the hash is another one
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise _no_space(path.parent, expected.size) from error
         raise InputError(
             f"{url} could not be downloaded: {str(error).rstrip('.')}. Try again later, or get the "
             f"file by hand and put it at {path}."
         ) from error
     finally:
         logger.setLevel(level)
+
+
+class _Download:
+    """Downloads bytes as they are, and not more of them than are expected.
+
+    Parameters
+    ----------
+    size : int
+        How many bytes the file has.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002
+        """Download an address to a file, as pooch asks for it."""
+        import requests
+
+        kept = {"Accept-Encoding": "identity"}  # the hash is that of the file as it is there
+        with closing(requests.get(url, stream=True, timeout=_PATIENCE, headers=kept)) as response:
+            response.raise_for_status()
+            self._check(int(response.headers.get("Content-Length", 0)))
+            with Path(output_file).open("wb") as file:
+                received = 0
+                for block in response.raw.stream(_BLOCK, decode_content=False):
+                    self._check(received := received + len(block))
+                    file.write(block)
+
+    def _check(self, size: int) -> None:
+        if size > self._size:
+            raise ValueError(
+                f"the server sends {size} bytes or more, and the card says {self._size}"
+            )

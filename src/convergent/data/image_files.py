@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
+from ..base.checksums import check_claims, check_listing
 from ..base.errors import InputError, examples, warn
+from ..base.reading import check_readable, not_readable
 from .names import one_spelling
 
 __all__ = ["SUFFIXES", "check_once", "images_in_folder", "images_in_zip", "open_zip"]
@@ -28,6 +30,7 @@ _NOT_READ = frozenset(  # images and films that Pillow does not read, or not as 
     | {".psd", ".raw", ".rw2", ".svg", ".webm", ".wmv", ".xcf"}
 )
 _UTF_8 = 0x800  # flag of an entry whose name is UTF-8
+_MOST_LINKS = 10_000  # followed in a folder: folders that link to each other have n! paths
 
 
 def images_in_folder(root: Path) -> dict[str, Path]:
@@ -46,14 +49,15 @@ def images_in_folder(root: Path) -> dict[str, Path]:
     Raises
     ------
     InputError
-        If two files have the same name, apart from how accents are written.
+        If two files have the same name, apart from how accents are written; if a folder cannot be
+        read, or links lead in circles.
 
     Warns
     -----
     UserWarning
         If there are files of images or films that are not read.
     """
-    files = list(_walk(root))
+    files = list(_walk(root, iter(range(_MOST_LINKS))))
     names = [one_spelling(file.relative_to(root).as_posix()) for file in files]
     return _images(dict(_pairs(names, files, f"the folder {root}")), f"the folder {root}")
 
@@ -76,7 +80,7 @@ def images_in_zip(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.Zip
     Raises
     ------
     InputError
-        If two files have the same name.
+        If two files have the same name, or a name differs between the two places where it stands.
 
     Warns
     -----
@@ -86,6 +90,8 @@ def images_in_zip(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.Zip
     entries = [info for info in archive.infolist() if not _is_folder(info)]
     names = [_entry_name(info) for info in entries]
     found = _images(dict(_pairs(names, entries, where)), where)
+    images = {info.header_offset for info in found.values()}
+    _check_others(archive, where, [each for each in entries if each.header_offset not in images])
     top = posixpath.commonpath([posixpath.dirname(name) for name in found] or [""])
     short = [PurePosixPath(name).relative_to(top).as_posix() for name in found]
     return dict(_pairs(short, list(found.values()), where))
@@ -107,14 +113,20 @@ def open_zip(path: str | os.PathLike[str]) -> zipfile.ZipFile:
     Raises
     ------
     InputError
-        If it is not a zip archive, or a path in it leads outside (``../``).
+        If it cannot be read, is not a zip archive, claims to hold more than it can, or a path in
+        it leads outside (``../``).
     """
+    check_readable(path)
     try:
         archive = zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}.") from None
-    except (zipfile.BadZipFile, OSError) as error:
+    except Exception as error:  # each kind of damage raises another error
         raise InputError(f"{path} is not a zip archive, or is cut short ({error}).") from None
+    try:
+        check_listing(path, archive)
+        check_claims(path, archive.infolist())
+    except InputError:
+        archive.close()
+        raise
     for info in archive.infolist():
         parts = PureWindowsPath(info.filename)  # knows the separators of all systems
         if not _is_folder(info) and (parts.anchor or ".." in parts.parts):
@@ -124,6 +136,21 @@ def open_zip(path: str | os.PathLike[str]) -> zipfile.ZipFile:
                 "it was not made by an ordinary zip program. Make it again from the images."
             )
     return archive
+
+
+def _check_others(archive: zipfile.ZipFile, where: str, left_out: list[zipfile.ZipInfo]) -> None:
+    """Compare the two names of files that are not read: one may be an image whose name is damaged.
+
+    Those of an image are compared when it is opened.
+    """
+    for info in left_out:
+        try:
+            with suppress(RuntimeError):  # it is locked, or compressed in an unknown way
+                archive.open(info).close()
+        except Exception as error:  # each kind of damage raises another error
+            raise InputError(
+                f"{where} is damaged at {info.filename!r} ({error}): copy or make it again."
+            ) from error
 
 
 def check_once(names: Sequence[str], where: str) -> None:
@@ -155,21 +182,25 @@ def _pairs(names: Sequence[str], files: Sequence[_File], where: str) -> Iterable
     return zip(names, files, strict=True)
 
 
-def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+def _walk(
+    folder: Path, links: Iterator[int], above: frozenset[str] = frozenset()
+) -> Iterator[Path]:
     """Files of a folder; links to a folder above are not followed, as they never end."""
     above |= {os.path.realpath(folder)}
     try:
-        entries = sorted(folder.iterdir())
+        entries = [(entry, entry.is_dir(), entry.is_symlink()) for entry in folder.iterdir()]
     except OSError as error:
-        raise InputError(
-            f"the folder {folder} cannot be read ({error.strerror}): make it readable, or move it "
-            "away."
-        ) from error
-    for entry in entries:
-        if not entry.is_dir():
+        raise not_readable(folder, error, "folder") from error
+    for entry, is_folder, is_link in sorted(entries):
+        if not is_folder:
             yield entry
         elif not entry.name.startswith(".") and os.path.realpath(entry) not in above:
-            yield from _walk(entry, above)
+            if is_link and next(links, None) is None:
+                raise InputError(
+                    f"more than {_MOST_LINKS} links to folders were followed up to {entry}: they "
+                    "lead in circles. Replace them with the folders themselves."
+                )
+            yield from _walk(entry, links, above)
 
 
 def _images(files: dict[str, _File], where: str) -> dict[str, _File]:

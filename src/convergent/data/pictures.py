@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 from ..base.errors import InputError, warn
 
@@ -16,6 +17,7 @@ __all__ = ["Ground", "Pictures", "pixels_sha256"]
 
 Ground = str | tuple[int, int, int]
 
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF")
 _ORIENTATION = 0x0112  # tag of EXIF
 _DARK = 2**14  # of 2**16: values that all are below it may have fewer bits
 
@@ -46,10 +48,16 @@ class Pictures:
         """Decode the content of a file."""
         losses: dict[str, str] = {}
         try:
-            with Image.open(io.BytesIO(content)) as image:
+            with Image.open(io.BytesIO(content), formats=_formats()) as image:
+                _check_size(name, image)
                 found = _rgb(name, image, self._ground, losses)
         except InputError:
             raise
+        except UnidentifiedImageError as error:
+            raise InputError(
+                f"stimulus {name!r} does not open as an image (it holds none of a kind that is "
+                "read): replace the file, or leave it out."
+            ) from error
         except Exception as error:  # each of Pillow's readers raises another error
             raise InputError(
                 f"stimulus {name!r} does not open as an image ({error}): replace the file, or "
@@ -81,6 +89,23 @@ class Pictures:
         return image
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Formats that are read, whatever a file is called: others may start programs, as EPS does."""
+    Image.init()
+    return tuple(each for each in (*_FORMATS, "WEBP") if each in Image.OPEN)
+
+
+def _check_size(name: str, image: Image.Image) -> None:
+    """Refuse more pixels than Pillow calls safe: a small file can claim any number of them."""
+    most, (width, height) = Image.MAX_IMAGE_PIXELS, image.size
+    if most is not None and width * height > most:
+        raise InputError(
+            f"stimulus {name!r} has {width} x {height} pixels, and at most {most} are read: save "
+            "it smaller, or set PIL.Image.MAX_IMAGE_PIXELS."
+        )
+
+
 def _from_array(name: str, array: NDArray[Any]) -> Image.Image:
     within = array.size > 0 and array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1
     if within:
@@ -104,7 +129,8 @@ def _rgb(
             f"has {getattr(image, 'n_frames', 'several')} frames, and only the first is shown: "
             "save the frame that you need as an image of its own."
         )
-    deep = any("16" in str(tile[-1]) for tile in getattr(image, "tile", ()))
+    modes = [tile[-1] for tile in getattr(image, "tile", ())]  # in the file, and other numbers
+    deep = any("16" in str(mode[0] if isinstance(mode, tuple) else mode) for mode in modes)
     image = _upright(image)
     if image.mode.startswith("I;16"):
         image, lost = _from_16_bits(np.asarray(image))

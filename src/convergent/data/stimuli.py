@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +13,9 @@ import pandas as pd
 from PIL import Image
 
 from ..base.errors import InputError, examples, unknown
+from ..base.reading import check_readable
 from .image_files import SUFFIXES, check_once, images_in_folder, images_in_zip, open_zip
-from .names import naturally_sorted, one_spelling
+from .names import check_writable, naturally_sorted, one_spelling
 from .pictures import Ground, Pictures, pixels_sha256
 
 __all__ = ["Stimuli"]
@@ -108,17 +107,17 @@ class Stimuli:
         >>> stimuli = cv.Stimuli.from_folder("images")  # doctest: +SKIP
         """
         root = Path(path)
-        if not root.is_dir():
+        if not os.path.isdir(root):  # noqa: PTH112, as that of Path fails without permission
             raise InputError(f"there is no folder {root}.")
         files = images_in_folder(root)
 
         def content(name: str) -> bytes:
             try:
-                return files[name].read_bytes()
-            except OSError as error:
+                return check_readable(files[name]).read_bytes()  # a pipe would wait
+            except (InputError, OSError) as error:
                 raise InputError(
-                    f"stimulus {name!r} does not open as an image ({files[name]}: "
-                    f"{error.strerror}): replace the file, or leave it out."
+                    f"stimulus {name!r} does not open as an image ({str(error).rstrip('.')}): "
+                    "replace the file, or leave it out."
                 ) from error
 
         source = _Originals(content, Pictures(ground))
@@ -152,7 +151,8 @@ class Stimuli:
         Raises
         ------
         InputError
-            If it is not a zip archive, holds no image, or a path in it leads outside (``../``).
+            If it is not a zip archive, holds no image or more than it can hold, or a path in it
+            leads outside (``../``); when an image is opened, if it is damaged or locked.
 
         Warns
         -----
@@ -170,7 +170,7 @@ class Stimuli:
         def content(name: str) -> bytes:
             try:
                 return archive.read(files[name])
-            except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+            except Exception as error:  # each kind of damage raises another error
                 raise InputError(
                     f"stimulus {name!r} of {path} cannot be read ({error}): the archive is "
                     "damaged or locked; copy or make it again."
@@ -346,6 +346,7 @@ class Stimuli:
         """
         former = {one_spelling(function(name)): name for name in self.names}
         check_once([one_spelling(function(name)) for name in self.names], "the new names")
+        check_writable(former, "stimulus")
         read, identify = self.read, self.identify
         return replace(
             self,
@@ -458,6 +459,7 @@ def _build(
     names = list(names)
     if not names:
         raise InputError(f"{where} holds no image ({', '.join(sorted(SUFFIXES))}).")
+    check_writable(names, "stimulus")
     if table is None:
         table = pd.DataFrame(index=pd.Index(names, name="stimulus"))
     if not all(name in table.index for name in names):  # accents may be written otherwise there

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from ..base.errors import InputError, examples
+from ..base.reading import not_readable
 
 __all__ = ["checkpoints"]
 
@@ -35,8 +36,8 @@ def checkpoints(
     Raises
     ------
     InputError
-        If there is no such folder, the pattern does not contain ``{step}`` exactly once, no file
-        fits it, or two files have the same step.
+        If there is no such folder that can be read, the pattern does not contain ``{step}`` exactly
+        once, no file fits it, or two files have the same step.
 
     Examples
     --------
@@ -50,11 +51,12 @@ def checkpoints(
             f"the pattern {pattern!r} is not a file name with one {{step}}: write {{step}} in "
             "place of the number, as in 'epoch-{step}.pt', and give the folder separately."
         )
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}.")
     before, after = map(re.escape, pattern.split("{step}"))
     wanted = re.compile(before + _NUMBER + after)
-    names = sorted(file.name for file in root.iterdir() if file.is_file())
+    try:
+        names = sorted(file.name for file in root.iterdir() if file.is_file())
+    except (OSError, ValueError) as error:
+        raise not_readable(root, error, "folder") from error
     found: dict[float, Path] = {}
     for name in names:
         if fits := wanted.fullmatch(name):

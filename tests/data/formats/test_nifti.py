@@ -1,10 +1,14 @@
 """Brain volumes, read from real files; the oracle is numpy indexing of what was written."""
 
+import gzip
+import os
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from cases import outcomes
 
 from convergent import InputError, Stimuli
 from convergent.data.assembly import open as open_assembly
@@ -294,6 +298,109 @@ def test_compressed_file_with_damaged_values(path, table, volumes):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"bold\.nii.gz cannot be read to its end"):
         from_nifti(path, table)
+
+
+@pytest.mark.parametrize(("suffix", "flips"), [(".nii.gz", 60), (".nii.bz2", 12)])
+def test_damage_of_compressed_files_is_harmless_or_noticed(
+    tmp_path, table, volumes, suffix, flips, caplog
+):
+    path = tmp_path / f"bold{suffix}"
+    nib.save(image(volumes), path)
+    sound, content = from_nifti(path, table).data, path.read_bytes()
+    found, wrong = outcomes(
+        path, content, lambda file: from_nifti(file, table), lambda a: sound.identical(a.data),
+        flips=flips, cuts=10,
+    )  # fmt: skip
+    assert not wrong
+    assert found["noticed"] > flips
+    caplog.clear()  # nibabel logs odd headers
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_each_compressed_file_is_read_to_its_checksum(tmp_path, path, table, opened):
+    given = (lambda file: nib.load(file)) if opened else str
+    several = [tmp_path / f"{i}.nii.gz" for i in range(6)]
+    whole = np.ones((20, 20, 20), "float32")  # more than nibabel reads to tell the kind of a file
+    for file in [*several, tmp_path / "mask.nii.gz", tmp_path / "mgh.mgz"]:
+        kind = nib.MGHImage if file.suffix == ".mgz" else nib.Nifti1Image
+        nib.save(kind(whole, np.float32(AFFINE)), file)
+    for file in (path, several[5], tmp_path / "mask.nii.gz", tmp_path / "mgh.mgz"):
+        flip(file, -6)  # of the checksum itself: all values are as they were
+    mask = image(whole)
+    with pytest.raises(InputError, match=r"bold\.nii\.gz cannot be read to its end \(CRC check"):
+        from_nifti(given(path), table)
+    with pytest.raises(InputError, match=r"5\.nii\.gz cannot be read to its end"):
+        from_nifti(list(map(given, several)), table)
+    for kind, file in (("mask", "mask.nii.gz"), ("labels", "mgh.mgz")):
+        given_mask = {kind: given(tmp_path / file)}
+        with pytest.raises(InputError, match=f"{file} cannot be read to its end"):
+            from_nifti(several[:1], pd.DataFrame({"stimulus": ["a"]}), **given_mask)
+    from_nifti(several[:1], pd.DataFrame({"stimulus": ["a"]}), mask=mask)
+
+
+def test_members_padding_and_leftovers_of_gzip(tmp_path, table, volumes):
+    whole = nib.Nifti1Image(volumes, AFFINE).to_bytes()
+    path = tmp_path / "bold.nii.gz"
+    path.write_bytes(gzip.compress(whole[:999]) + gzip.compress(whole[999:]) + bytes(512))
+    read = from_nifti(path, table).data.values
+    np.testing.assert_array_equal(read, expected(volumes, np.ones(SHAPE, bool)))
+    path.write_bytes(gzip.compress(whole) + b"something else")
+    with pytest.raises(InputError, match=r"bold\.nii\.gz cannot be read to its end"):
+        from_nifti(path, table)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_header_that_claims_too_much(tmp_path, table, suffix):
+    path = tmp_path / f"huge{suffix}"
+    content = bytearray(image(np.ones((*SHAPE, 6), "float32")).to_bytes())
+    content[42:50] = np.array([30_000] * 3 + [6], "<i2").tobytes()  # 648 TB
+    path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    with pytest.raises(InputError, match=rf"huge{suffix} is damaged .* claims 648000000000352 b"):
+        from_nifti(path, table)
+
+
+def test_header_that_claims_what_gzip_could_hold(tmp_path, table):
+    content = bytearray(image(np.ones((*SHAPE, 6), "float32")).to_bytes())
+    content[42:50] = np.array([300, 300, 100, 6], "<i2").tobytes()  # 216 MB
+    path = tmp_path / "huge.nii.gz"
+    path.write_bytes(gzip.compress(content) + gzip.compress(bytes(1)) * 20_000)
+    with pytest.raises(InputError, match=r"huge.nii.gz is damaged .* holds at most 21792\b"):
+        from_nifti(path, table)
+
+
+def test_header_that_claims_too_little(tmp_path, table):
+    content = bytearray(image(np.ones((20, 20, 20, 6), "float32")).to_bytes())
+    content[48] = 2  # of 6 volumes; one flipped bit
+    (tmp_path / "bold.nii").write_bytes(content)
+    with pytest.raises(InputError, match=r"bold\.nii is damaged: .* claims 64352 .* holds 192352"):
+        from_nifti(tmp_path / "bold.nii", table)
+
+
+def test_voxels_without_a_place(volumes, table, tmp_path):
+    affine = AFFINE.copy()
+    affine[1, 3] = np.nan
+    nib.save(image(volumes, affine), tmp_path / "bold.nii")
+    with pytest.raises(InputError, match=r"header of .*bold\.nii gives .*nan.*place no voxels"):
+        from_nifti(tmp_path / "bold.nii", table)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_files_that_are_none(tmp_path, path, table):
+    os.mkfifo(tmp_path / "pipe.nii.gz")
+    for given in ({"images": tmp_path / "pipe.nii.gz"}, {"mask": tmp_path / "pipe.nii.gz"}):
+        with pytest.raises(InputError, match=r"pipe\.nii\.gz is a pipe"):
+            from_nifti(**({"images": path, "table": table} | given))
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match=r"pipe\.csv is a pipe, and no table"):
+        from_nifti(path, tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="is a folder"):
+        from_nifti(tmp_path, table)
 
 
 def test_file_of_another_kind(tmp_path, table):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,21 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import xarray as xr
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from ...base.errors import InputError, examples
+from ...base.reading import check_readable
 from ..assembly import Assembly
 from ..contents import with_contents
 from ..names import one_spelling
 from ..stimuli import Stimuli
+from .volumes import called, load_image, read_volumes
 
 __all__ = ["from_nifti", "to_nifti"]
 
 _File = str | os.PathLike[str]
 _AXES = ("voxel_i", "voxel_j", "voxel_k")
-_DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
 _TOLERANCE = 1e-3  # mm, between positions that are the same: headers have single precision
 
 
@@ -43,7 +42,9 @@ def from_nifti(
 ) -> Assembly:
     """Read responses of voxels from volumes that each hold the response to one presentation.
 
-    Volumes are read one after the other, and only the selected voxels stay in memory.
+    Volumes are read one after the other, and only the selected voxels stay in memory. Compressed
+    files (``.nii.gz``) are compared with the checksum that they carry. Others have none: where they
+    are cut short they are refused, and a changed value is not noticed.
 
     Parameters
     ----------
@@ -80,8 +81,8 @@ def from_nifti(
     Raises
     ------
     InputError
-        If a file is no image or is cut short, if its values are complex or colours, if table, mask
-        or labels do not fit the images, or no voxel is left.
+        If a file is no image, is damaged or cut short, if its values are complex or colours, if
+        table, mask or labels do not fit the images, or no voxel is left.
 
     See Also
     --------
@@ -95,19 +96,20 @@ def from_nifti(
     ... )  # doctest: +SKIP
     """
     events = _presentations(table)
-    grid, volumes = _volumes(images)
-    if len(volumes) != len(events):
+    grid, n_volumes, volumes = _volumes(images)
+    if n_volumes != len(events):
         raise InputError(
-            f"{len(volumes)} volumes and {len(events)} rows of the table: give one row for each "
-            "volume, in the order of the volumes."
+            f"{n_volumes} volumes and {len(events)} rows of the table: give one row for each "
+            f"volume, in the order of the volumes. (The first, of {called(grid)}, has the shape "
+            f"{grid.shape}.)"
         )
     inside, regions = _voxels(grid, mask, labels, label_names)
     shown, row = np.unique(events["stimulus"].to_numpy(dtype=str), return_inverse=True)
     repeats, repeat = np.unique(events["repeat"].to_numpy(), return_inverse=True)
 
     values = np.full((len(shown), len(repeats), inside.sum()), np.nan, np.float32)
-    for (image, index), i, j in zip(volumes, row, repeat, strict=True):
-        values[i, j] = _read(image, index, grid.shape[:3])[inside]
+    for volume, i, j in zip(volumes, row, repeat, strict=True):
+        values[i, j] = volume[inside]
 
     voxels = np.argwhere(inside)
     found: dict[str, Any] = {axis: ("unit", voxels[:, i]) for i, axis in enumerate(_AXES)}
@@ -242,11 +244,10 @@ def _presentations(table: pd.DataFrame | _File) -> pd.DataFrame:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    check_readable(path, "table")
     separator = "\t" if ".tsv" in path.suffixes else ","
     try:
         return pd.read_csv(path, sep=separator, dtype={"stimulus": str})
-    except FileNotFoundError:
-        raise InputError(f"there is no table {path}.") from None
     except (OSError, ValueError) as error:
         raise InputError(
             f"the table {path} cannot be read ({error}): save it as CSV or TSV."
@@ -255,27 +256,26 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _volumes(
     images: _File | SpatialImage | Iterable[_File | SpatialImage],
-) -> tuple[SpatialImage, list[tuple[SpatialImage, Any]]]:
-    """Find an image with the grid of the volumes, and the image and index of each volume."""
+) -> tuple[SpatialImage, int, Iterator[NDArray[Any]]]:
+    """Find an image with the grid of the volumes, their number, and what reads them in order."""
     if isinstance(images, str | os.PathLike | SpatialImage):
-        image = _load(images)
+        image = load_image(images)
         times = image.shape[3:]
         if not times or sum(size > 1 for size in times) > 1:
             raise InputError(
-                f"{_called(image)} has shape {image.shape}: give a 4-D image, whose last axis "
+                f"{called(image)} has shape {image.shape}: give a 4-D image, whose last axis "
                 "numbers the volumes, or a list of 3-D images."
             )
-        opened, path = image, image.get_filename()
-        # a file that stays open is decompressed once, and not once for each volume
-        if path and nib.is_proxy(image.dataobj):  # type: ignore[no-untyped-call]
-            opened = _load(path, keep_file_open=True)
-        return image, [(opened, (..., *place)) for place in np.ndindex(*times)]
-    listed = [_load(image) for image in images]
+        places = [(..., *place) for place in np.ndindex(*times)]
+        return image, len(places), read_volumes(image, places, image.shape[:3])
+    listed = [load_image(image) for image in images]
     if not listed:
         raise InputError("the list of images is empty: give one 3-D image for each volume.")
     for image in listed:
-        _check_grid(_called(image), image, listed[0])
-    return listed[0], [(image, ...) for image in listed]
+        _check_grid(called(image), image, listed[0])
+    shape = listed[0].shape[:3]
+    several = (volume for image in listed for volume in read_volumes(image, [...], shape))
+    return listed[0], len(listed), several
 
 
 def _voxels(
@@ -325,9 +325,10 @@ def _label_numbers(labels: _File | SpatialImage, grid: SpatialImage) -> NDArray[
 
 
 def _volume(what: str, source: _File | SpatialImage, grid: SpatialImage) -> NDArray[Any]:
-    image = _load(source)
+    image = load_image(source)
     _check_grid(f"the {what}", image, grid)
-    return _read(image, ..., grid.shape[:3])
+    (volume,) = read_volumes(image, [...], grid.shape[:3])
+    return volume
 
 
 def _check_grid(what: str, image: SpatialImage, grid: SpatialImage) -> None:
@@ -342,45 +343,6 @@ def _check_grid(what: str, image: SpatialImage, grid: SpatialImage) -> None:
             f"{what} lies elsewhere: its affine is {_rows(image.affine)}, and that of the images "
             f"is {_rows(grid.affine)}. Resample it to their voxels."
         )
-
-
-def _load(source: _File | SpatialImage, **options: Any) -> SpatialImage:
-    if isinstance(source, SpatialImage):
-        return source
-    try:
-        image = nib.load(source, **options)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {source}.") from None
-    except _DAMAGE as error:
-        raise InputError(
-            f"{source} is not a readable NIfTI image ({error}): it is damaged or cut short, or "
-            "something else; copy it again."
-        ) from error
-    if not isinstance(image, SpatialImage):
-        raise InputError(f"{source} is a {type(image).__name__}: give an image of voxels.")
-    return image
-
-
-def _read(image: SpatialImage, index: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Read one volume; the image itself does not keep it in memory."""
-    try:
-        values = np.asarray(image.dataobj[index])
-    except _DAMAGE as error:
-        raise InputError(
-            f"{_called(image)} cannot be read to its end ({error}): it is damaged or cut short; "
-            "copy it again."
-        ) from error
-    if values.dtype.kind not in "biuf":
-        raise InputError(
-            f"{_called(image)} holds {values.dtype}: an assembly holds real numbers. Save the "
-            "magnitude (numpy.abs) or the phase (numpy.angle) of complex values, or one channel of "
-            "colours, as an image of its own."
-        )
-    return values.reshape(shape)
-
-
-def _called(image: SpatialImage) -> str:
-    return image.get_filename() or "the image in memory"
 
 
 def _rows(affine: NDArray[Any]) -> str:
