@@ -90,7 +90,8 @@ def compare(
         print_rows(table.to_dict("records"))
     else:
         for name in found["second"].values:
-            print_table(f"{first} with {second}: {name}", _measures(found.sel(second=name)))
+            title, names = f"{first} with {second}: {name}", list(found["first"].values)
+            print_table(title, _measures(found.sel(second=name)), names)
     folder.write_result("comparison", found, table)
 
 

@@ -8,7 +8,7 @@ import typer
 
 import convergent as cv
 
-from .console import Row, print_rows, print_table
+from .console import Row, print_line, print_rows, print_table
 from .options import SMALL, AsJson
 
 __all__ = ["datasets", "fetch", "networks"]
@@ -42,9 +42,9 @@ def fetch(
     data_set, _, session = name.partition("/")
     files = cv.fetch(data_set, session or None)
     if not files:
-        print(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
+        print_line(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
     for file in files:
-        print(file)
+        print_line(str(file))
 
 
 def networks(

@@ -11,6 +11,7 @@ import typer
 
 import convergent as cv
 
+from ..base.display import write_csv
 from ..base.errors import InputError
 from .console import note, print_rows, print_scores, timed
 from .inputs import (
@@ -192,7 +193,7 @@ def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
     """Scores, table, pictures and page."""
     return {
         "scores.nc": partial(results.to_netcdf, engine="h5netcdf"),
-        "summary.csv": partial(table.to_csv, index=False),
+        "summary.csv": partial(write_csv, table),
         **picture_files("scores", cv.plot.scores(results)),
         "report.html": partial(cv.report, results),
     }

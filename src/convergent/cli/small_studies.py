@@ -11,6 +11,7 @@ import typer
 
 import convergent as cv
 
+from ..base.display import write_csv
 from ..base.errors import InputError
 from .console import note, print_rows, print_table
 from .options import (
@@ -115,7 +116,7 @@ def findings(
 def _files(found: Any, run: Run) -> Files:
     """The verdicts, all results, and a picture of each finding."""
     files: dict[str, Callable[[Path], object]] = {
-        "findings.csv": partial(found.verdicts.to_csv, index=False)
+        "findings.csv": partial(write_csv, found.verdicts)
     }
     for name in _RESULTS:
         result = getattr(found, name).assign_attrs(run.attrs)
