@@ -48,6 +48,7 @@ def end(app: Callable[..., Any], words: Sequence[str]) -> int:
     with warnings.catch_warnings(), _until_terminated():  # the first restores showwarning
         warnings.showwarning = _show_warning
         try:
+            _check_given(words)
             code = app(words, standalone_mode=False)
         except _Terminated:
             note(_INTERRUPTED)
@@ -57,6 +58,16 @@ def end(app: Callable[..., Any], words: Sequence[str]) -> int:
         if code == 128 + signal.SIGINT:
             note(_INTERRUPTED)
         return code if isinstance(code, int) else 0
+
+
+def _check_given(words: Sequence[str]) -> None:
+    """Refuse options and arguments without a value, as where a variable of the shell is empty."""
+    for before, word in zip(["", *words], words, strict=False):
+        if word.startswith("--") and word.find("=") == len(word) - 1:
+            raise InputError(f"{word} has no value: give one, or leave the option out.")
+        if not word.strip():
+            where = f"after {before} " if before else ""
+            raise InputError(f"{word!r} {where}is no value: give one, or leave it out.")
 
 
 class _Terminated(SystemExit):
@@ -132,8 +143,8 @@ def _is_own_file(name: str) -> bool:
     """Whether a file of code is neither this package's nor an installed one."""
     paths = sysconfig.get_paths()
     installed = {Path(paths[of]) for of in ("stdlib", "platstdlib", "purelib", "platlib")}
-    parents = Path(name).parents
-    return not name.startswith("<") and not {_PACKAGE, *installed}.intersection(parents)
+    path = Path(name)  # relative where compiled code names its source
+    return path.is_absolute() and not {_PACKAGE, *installed}.intersection(path.parents)
 
 
 def _kept(error: Exception) -> str:

@@ -82,7 +82,9 @@ def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None
 
 def network_named(given: str, **settings: Any) -> cv.Network:
     """A network from NAME, or NAME=CHECKPOINT."""
-    name, _, checkpoint = given.partition("=")
+    name, sign, checkpoint = given.partition("=")
+    if sign and not checkpoint:
+        raise InputError(f"{given} names no checkpoint: give NAME=CHECKPOINT, or NAME.")
     module, colon, _ = name.partition(":")
     if colon and module not in _FAMILIES:
         _search_this_folder(module)

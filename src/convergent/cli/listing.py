@@ -9,6 +9,7 @@ import typer
 import convergent as cv
 
 from .console import Row, print_line, print_rows, print_table
+from .inputs import network_named
 from .options import SMALL, AsJson
 
 __all__ = ["datasets", "fetch", "networks"]
@@ -49,7 +50,8 @@ def fetch(
 
 def networks(
     name: Annotated[
-        str | None, typer.Argument(help="Network whose layers are listed.", show_default=False)
+        str | None,
+        typer.Argument(help="Network whose layers are listed.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +81,7 @@ def _network_rows() -> list[Row]:
 
 def _layer_rows(name: str) -> list[Row]:
     """Layers of a network, their types, and whether they are scored by default."""
-    net = cv.network(name, pretrained=name not in SMALL)
+    net = network_named(name, pretrained=name not in SMALL)
     modules = dict(net.module.named_modules())
     return [
         {

@@ -149,7 +149,8 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
     check_kind(results, "shift", "plot.shift")
     metrics, maps = results["metric"].values, results["map"].values
     room = room_for(tick_labels(results["layer"].values))
-    figure = new_figure(3.6 * len(metrics) + 1.6 + room, 5.6)
+    up = room_for([named(level, 24) for level in results["level"].values])
+    figure = new_figure(3.6 * len(metrics) + 1.6 + room, 5.6 + 0.7 * up)
     panels = _panels_by_metric(figure, len(maps), metrics, unit)
     for row, name in zip(panels, maps, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
