@@ -90,7 +90,7 @@ def test_spreadsheets_find_no_formula_and_pandas_finds_each_name(tmp_path):
     assert head == ["'=source", "r", "n"]
     assert not any(row[0].startswith(tuple("=+-@\t\r")) for row in rows)
     assert len({row[0] for row in rows}) == len(names)
-    read = pd.read_csv(tmp_path / "names.csv", dtype={"'=source": str}, keep_default_na=False)
+    read = pd.read_csv(tmp_path / "names.csv", converters={"'=source": str})
     exact = read["'=source"].str.replace(r"^'(?='*[=+\-@\t\r])", "", regex=True)
     assert exact.tolist() == names
     read = pd.read_csv(tmp_path / "names.csv")  # numbers are as they are, for every reader

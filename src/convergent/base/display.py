@@ -147,7 +147,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     does one that begins with apostrophes and then such a sign, so that no two texts become the
     same. Every other text, and every number, is written as it is. To read exact names back::
 
-        table = pd.read_csv(path, dtype={"source": str}, keep_default_na=False)
+        table = pd.read_csv(path, converters={"source": str})
         table["source"].str.replace(r"^'(?='*[=+\-@\t\r])", "", regex=True)
 
     Parameters

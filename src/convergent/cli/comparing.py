@@ -97,8 +97,10 @@ def compare(
 
 def _measures(found: xr.Dataset) -> Sequence[Row]:
     """One row per measure, one column per population of the first side."""
+    own = "measure", "kind"  # populations may have these names
+    names = [f"{name} (first)" if name in own else name for name in found["first"].values]
     return [
-        {"measure": measure, "kind": kind} | dict(zip(found["first"].values, values, strict=True))
+        {"measure": measure, "kind": kind} | dict(zip(names, values, strict=True))
         for measure, kind, values in zip(
             found["measure"].values, found["kind"].values, found["value"].values, strict=True
         )
