@@ -147,8 +147,8 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     does one that begins with apostrophes and then such a sign, so that no two texts become the
     same. Every other text, and every number, is written as it is. To read exact names back::
 
-        table = pd.read_csv(path, converters={"source": str})
-        table["source"].str.replace(r"^'(?='*[=+\-@\t\r])", "", regex=True)
+        names = pd.read_csv(path, usecols=["source"], dtype=str, keep_default_na=False)
+        names.replace(r"^'(?='*[=+\-@\t\r])", "", regex=True)
 
     Parameters
     ----------
