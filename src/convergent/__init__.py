@@ -6,8 +6,18 @@
 >>> cv.summary(cv.score(layers, recording))  # doctest: +SKIP
 """
 
-import ast
 import sys
+
+# With -m, Python searches the working folder first, for every package that is imported from here
+# on. That folder may hold files of anybody, so it is left out.
+if (
+    sys.argv[:1] == ["-m"]
+    and not sys.flags.safe_path
+    and sys.orig_argv[-len(sys.argv)] in {"convergent", "-mconvergent"}
+):
+    del sys.path[0]
+
+import ast
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path

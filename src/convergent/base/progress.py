@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from .display import shortened, shown
+
 __all__ = ["track"]
 
 _T = TypeVar("_T")
+_MOST = 60  # characters of the name of the work
 
 
 def track(steps: Iterable[_T], what: str, total: int, show: bool | None = None) -> Iterator[_T]:
@@ -43,10 +46,10 @@ def track(steps: Iterable[_T], what: str, total: int, show: bool | None = None) 
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # names may hold brackets
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(steps, total=total, description=what)
+        yield from progress.track(steps, total=total, description=shortened(shown(what), _MOST))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from pathlib import Path
 
 import typer
 
-from ..base.errors import InputError
 from .between_networks import hierarchy, shift, trajectory
 from .comparing import compare
-from .console import note
+from .endings import end
 from .listing import datasets, fetch, networks
 from .scoring import score
 from .small_studies import findings, train
@@ -21,7 +18,6 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Compare the layers of neural networks with brains, and with each other.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
@@ -34,15 +30,4 @@ for command in (
 
 def main() -> None:
     """Run a command; an error in the input is one line on stderr, without a traceback."""
-    sys.path.append(str(Path.cwd()))  # so that module:function may be a file in this folder
-    with warnings.catch_warnings():  # which restores showwarning
-        warnings.showwarning = _show_warning
-        try:
-            app()
-        except (InputError, OSError) as error:
-            note(f"error: {error}")
-            sys.exit(2)
-
-
-def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:
-    note(f"warning: {message}")
+    sys.exit(end(app, sys.argv[1:] or ["--help"]))

@@ -46,6 +46,7 @@ from .options import (
     Shuffle,
     Spatial,
     Stimuli,
+    home,
     make_protocol,
     names_among,
     settings_of,
@@ -119,8 +120,9 @@ def shift(
     folder: Annotated[
         list[str] | None,
         typer.Option(
+            callback=home,
             help="Instead of distortions: KIND=FOLDER of images with the same names, the control "
-            "first; two or more times."
+            "first; two or more times.",
         ),
     ] = None,
     layers: Layers = None,
@@ -172,7 +174,8 @@ def shift(
 def trajectory(
     context: typer.Context,
     runs: Annotated[
-        list[str], typer.Argument(help="Trainings: NETWORK=FOLDER, two or more times.")
+        list[str],
+        typer.Argument(callback=home, help="Trainings: NETWORK=FOLDER, two or more times."),
     ],
     pattern: Annotated[
         str, typer.Option(help="Name of the files of weights, with {step} for the number.")

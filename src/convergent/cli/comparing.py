@@ -90,14 +90,17 @@ def compare(
         print_rows(table.to_dict("records"))
     else:
         for name in found["second"].values:
-            print_table(f"{first} with {second}: {name}", _measures(found.sel(second=name)))
+            title, names = f"{first} with {second}: {name}", list(found["first"].values)
+            print_table(title, _measures(found.sel(second=name)), names)
     folder.write_result("comparison", found, table)
 
 
 def _measures(found: xr.Dataset) -> Sequence[Row]:
     """One row per measure, one column per population of the first side."""
+    own = "measure", "kind"  # populations may have these names
+    names = [f"{name} (first)" if name in own else name for name in found["first"].values]
     return [
-        {"measure": measure, "kind": kind} | dict(zip(found["first"].values, values, strict=True))
+        {"measure": measure, "kind": kind} | dict(zip(names, values, strict=True))
         for measure, kind, values in zip(
             found["measure"].values, found["kind"].values, found["value"].values, strict=True
         )

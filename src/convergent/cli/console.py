@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
+from ..base.display import shortened, shown
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Row", "note", "print_rows", "print_scores", "print_table", "timed"]
+__all__ = ["Row", "note", "print_line", "print_rows", "print_scores", "print_table", "timed"]
 
 Row = Mapping[Any, Any]
+_MOST = 100  # characters of a name in a table; files and JSON rows hold all of them
 
 
 def note(text: str) -> None:
-    """Print a line on stderr."""
-    _console(stderr=True, soft_wrap=True).print(text)
+    """Print a line on stderr; of a word that fills several lines, both ends."""
+    line = re.sub(rf"\S{{{3 * _MOST},}}", lambda word: shortened(word[0], _MOST), shown(text))
+    with _until_closed(sys.stderr):
+        _console(stderr=True, soft_wrap=True).print(line)
+
+
+def print_line(text: str) -> None:
+    """Print a line on stdout."""
+    with _until_closed(sys.stdout):
+        _console(soft_wrap=True).print(shown(text))
 
 
 @contextmanager
@@ -35,32 +49,44 @@ def timed(what: str) -> Iterator[None]:
 
 
 def print_rows(rows: Iterable[Row]) -> None:
-    """Print a JSON array, one row per line; NaN becomes null."""
+    """Print a JSON array, one row per line; numbers that are not finite become null."""
     clean = [
         {
-            key: None if isinstance(value, float) and math.isnan(value) else value
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in row.items()
         }
         for row in rows
     ]
-    print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]")
+    with _until_closed(sys.stdout):
+        print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]", flush=True)
 
 
-def print_table(title: str, rows: Sequence[Row]) -> None:
-    """Print a table with a title; all rows have the same columns."""
+def print_table(title: str, rows: Sequence[Row], names: Collection[str] = ()) -> None:
+    """Print a table with a title.
+
+    Parameters
+    ----------
+    title : str
+        What the table shows.
+    rows : list of mapping
+        All have the same columns.
+    names : collection of str
+        Columns whose heads are names in the data; in other heads, ``_`` is written as a space.
+    """
     table = Table()
-    for column in rows[0]:
+    for column in rows[0] if rows else ():
         numeric = all(isinstance(row[column], Number) for row in rows)
         table.add_column(
-            str(column).replace("_", " "),
+            _written(column if column in names else str(column).replace("_", " ")),
             justify="right" if numeric else "left",
             overflow="fold",
         )
     for row in rows:
         table.add_row(*(_written(row[column]) for column in rows[0]))
-    console = _console()
-    console.print(title)
-    console.print(table)
+    with _until_closed(sys.stdout):
+        console = _console()
+        console.print(shown(title))
+        console.print(table)
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
@@ -71,22 +97,45 @@ def print_scores(title: str, table: pd.DataFrame) -> None:
     notes += ", * not significantly worse than the best layer" if "among_best" in table else ""
     least, most = table["n_stimuli"].min(), table["n_stimuli"].max()
     n_stimuli = f"{least}" if least == most else f"{least} to {most}"
-    _console().print(f"\n{title}, {n_stimuli} stimuli: {notes}")
+    print_line("")
+    print_line(f"{title}, {n_stimuli} stimuli: {notes}")
     for target, part in table.groupby("target", sort=False):
         included, excluded = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
         ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]
         known = f"ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
-        head = f"{target}: {known}, {included} units"
+        head = f"{_written(target)}: {known}, {included} units"
         rows: dict[str, dict[str, str]] = {}
         for row in part.to_dict("records"):
             of_source = rows.setdefault(row["source"], {"source": row["source"]})
             of_source[row["metric"]] = _score(row)
-        print_table(head + (f", {excluded} excluded" if excluded else ""), list(rows.values()))
+        head += f", {excluded} excluded" if excluded else ""
+        print_table(head, list(rows.values()), list(part["metric"]))
+
+
+class _Console(Console):
+    """A console that leaves it to us what follows where nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # what is being handled: the BrokenPipeError
 
 
 def _console(**settings: Any) -> Console:
     """A console that prints text as it is: names may hold brackets and colons."""
-    return Console(markup=False, emoji=False, highlight=False, **settings)
+    return _Console(markup=False, emoji=False, highlight=False, **settings)
+
+
+@contextmanager
+def _until_closed(stream: TextIO) -> Iterator[None]:
+    """Go on with the work where nobody reads the stream any more, as after ``| head``."""
+    try:
+        yield
+        if stream is not None:  # as where the program was started without one
+            stream.flush()
+    except OSError as error:
+        # what else is written, now or when Python ends, goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def _score(row: Row) -> str:
@@ -105,4 +154,4 @@ def _score(row: Row) -> str:
 
 
 def _written(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else shortened(shown(value), _MOST)

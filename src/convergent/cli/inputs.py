@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ __all__ = [
     "two_sides",
 ]
 
+_FAMILIES = ("torchvision", "timm")  # not modules of the user
 Extract = Callable[..., "dict[str, cv.Assembly]"]  # of a network, images and names of layers
 
 
@@ -79,8 +82,24 @@ def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None
 
 def network_named(given: str, **settings: Any) -> cv.Network:
     """A network from NAME, or NAME=CHECKPOINT."""
-    name, _, checkpoint = given.partition("=")
+    name, sign, checkpoint = given.partition("=")
+    if sign and not checkpoint:
+        raise InputError(f"{given} names no checkpoint: give NAME=CHECKPOINT, or NAME.")
+    module, colon, _ = name.partition(":")
+    if colon and module not in _FAMILIES:
+        _search_this_folder(module)
     return cv.network(name, checkpoint=checkpoint or None, **settings)
+
+
+def _search_this_folder(module: str) -> None:
+    """Let Python find a module in this folder, last, if it is found nowhere else.
+
+    The folder is searched for nothing else: it may hold files of anybody, whose names are those of
+    packages.
+    """
+    package = module.partition(".")[0]
+    if package.isidentifier() and package not in sys.modules and find_spec(package) is None:
+        sys.path.append(str(Path.cwd()))
 
 
 def network_with_layers(given: str, layers: str | None) -> OfNetwork:

@@ -8,7 +8,8 @@ import typer
 
 import convergent as cv
 
-from .console import Row, print_rows, print_table
+from .console import Row, print_line, print_rows, print_table
+from .inputs import network_named
 from .options import SMALL, AsJson
 
 __all__ = ["datasets", "fetch", "networks"]
@@ -42,14 +43,15 @@ def fetch(
     data_set, _, session = name.partition("/")
     files = cv.fetch(data_set, session or None)
     if not files:
-        print(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
+        print_line(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
     for file in files:
-        print(file)
+        print_line(str(file))
 
 
 def networks(
     name: Annotated[
-        str | None, typer.Argument(help="Network whose layers are listed.", show_default=False)
+        str | None,
+        typer.Argument(help="Network whose layers are listed.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +81,7 @@ def _network_rows() -> list[Row]:
 
 def _layer_rows(name: str) -> list[Row]:
     """Layers of a network, their types, and whether they are scored by default."""
-    net = cv.network(name, pretrained=name not in SMALL)
+    net = network_named(name, pretrained=name not in SMALL)
     modules = dict(net.module.named_modules())
     return [
         {

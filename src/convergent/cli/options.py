@@ -14,7 +14,7 @@ import typer
 
 import convergent as cv
 
-from ..base.errors import unknown
+from ..base.errors import InputError, unknown
 
 __all__ = [
     "BATCH_SIZE",
@@ -55,6 +55,7 @@ __all__ = [
     "StimuliOfData",
     "Where",
     "WhereSecond",
+    "home",
     "make_protocol",
     "names_among",
     "parts_of",
@@ -88,15 +89,36 @@ _SIDE = (
     ".zarr)."
 )
 
+
+def home(given: Any) -> Any:
+    """Names and paths with the home folder for ``~``, which a shell leaves in ``--out=~/x``."""
+    if isinstance(given, list | tuple):
+        return [home(one) for one in given]
+    if not isinstance(given, str | Path):
+        return given
+    name, sign, path = str(given).rpartition("=")  # as in NAME=CHECKPOINT
+    if not path.startswith("~"):
+        return given
+    try:
+        return type(given)(f"{name}{sign}{Path(path).expanduser()}")
+    except RuntimeError as error:
+        raise InputError(f"{path}: {error} Give the whole path.") from error
+
+
 # what is compared
-First = Annotated[str, typer.Argument(help="Network that is mapped: NAME or NAME=CHECKPOINT.")]
-Second = Annotated[str, typer.Argument(help="Network that is predicted: NAME or NAME=CHECKPOINT.")]
-Compared = Annotated[str, typer.Argument(help=_SIDE)]
-Stimuli = Annotated[str, typer.Option(help=f"Images: {_ANY}.")]
+First = Annotated[
+    str, typer.Argument(callback=home, help="Network that is mapped: NAME or NAME=CHECKPOINT.")
+]
+Second = Annotated[
+    str, typer.Argument(callback=home, help="Network that is predicted: NAME or NAME=CHECKPOINT.")
+]
+Compared = Annotated[str, typer.Argument(callback=home, help=_SIDE)]
+Stimuli = Annotated[str, typer.Option(callback=home, help=f"Images: {_ANY}.")]
 StimuliOfData = Annotated[
     str | None,
     typer.Option(
         "--stimuli",
+        callback=home,
         help=f"Images: {_ANY}.",
         show_default="those of the data set, or virtual-cortex",
     ),
@@ -137,7 +159,12 @@ Spatial = Annotated[
 # protocol
 Metrics = Annotated[str, typer.Option(help="Metrics, separated by commas.")]
 Folds = Annotated[int, typer.Option(help="Number of cross-validation folds.")]
-Seed = Annotated[int, typer.Option(help="Seed of the random draws: folds, resamples, shuffles.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        min=0, max=2**32 - 1, help="Seed of the random draws: folds, resamples, shuffles."
+    ),
+]
 Bootstrap = Annotated[int, typer.Option(help="Number of resamples, for confidence intervals.")]
 Refits = Annotated[
     int,
@@ -155,6 +182,7 @@ BatchSize = Annotated[int, typer.Option(help="Number of images in one pass of th
 Out = Annotated[
     Path | None,
     typer.Option(
+        callback=home,
         help="Folder for results and finished work; a command that was interrupted continues.",
         show_default="results; with --json, none",
     ),
@@ -167,8 +195,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON rows on st
 
 
 def parts_of(text: str) -> list[str]:
-    """Words between commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    """Words between commas.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise InputError(f"{text!r} holds no word: give one or more, separated by commas.")
+    return parts
 
 
 def names_among(text: str, kind: str, known: Collection[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import convergent as cv
 
+from ..base.display import write_csv
 from ..base.files import check_writable, remove_leftovers, write_whole
 from ..base.lock import held
 from .console import note
@@ -79,7 +80,7 @@ class ResultFolder:
         self.write(
             lambda: {
                 f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
-                f"{name}.csv": partial(table.to_csv, index=False),
+                f"{name}.csv": partial(write_csv, table),
                 **(picture_files(name, draw(found)) if draw else {}),
             }
         )

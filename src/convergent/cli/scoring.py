@@ -11,6 +11,7 @@ import typer
 
 import convergent as cv
 
+from ..base.display import write_csv
 from ..base.errors import InputError
 from .console import note, print_rows, print_scores, timed
 from .inputs import (
@@ -42,6 +43,7 @@ from .options import (
     Shuffle,
     Spatial,
     StimuliOfData,
+    home,
     make_protocol,
     parts_of,
     settings_of,
@@ -59,13 +61,15 @@ __all__ = ["score"]
 def score(
     context: typer.Context,
     network: Annotated[
-        str, typer.Option(help="NAME or NAME=CHECKPOINT; see convergent networks.")
+        str,
+        typer.Option(callback=home, help="NAME or NAME=CHECKPOINT; see convergent networks."),
     ] = "efficientnet-lite0",
     data: Annotated[
         str,
         typer.Option(
+            callback=home,
             help="NAME or NAME/SESSION of a data set (see convergent datasets), or a saved "
-            "assembly (.nc, .zarr)."
+            "assembly (.nc, .zarr).",
         ),
     ] = "virtual-cortex",
     stimuli: StimuliOfData = None,
@@ -77,7 +81,7 @@ def score(
     ] = False,
     controls: Annotated[
         int,
-        typer.Option(help="Number of untrained copies of the network, for p-values."),
+        typer.Option(min=0, help="Number of untrained copies of the network, for p-values."),
     ] = 0,
     metrics: Metrics = METRICS,
     ceiling: Annotated[
@@ -105,9 +109,6 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score how well each layer of a network predicts a recording, beside its noise ceiling."""
-    recorded = recording_named(data)
-    images = images_for(stimuli, [recorded])
-    targets = recorded.parts(by)
     protocol = make_protocol(
         metrics,
         cv.Folds(folds, seed, group),
@@ -117,6 +118,9 @@ def score(
         over=over,
         shuffle=shuffle,
     )
+    recorded = recording_named(data)
+    images = images_for(stimuli, [recorded])
+    targets = recorded.parts(by)
     protocol.check(targets)
     check_images(spatial, protocol.folds, images, [recorded])
     workers = _workers(scheduler)
@@ -192,7 +196,7 @@ def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
     """Scores, table, pictures and page."""
     return {
         "scores.nc": partial(results.to_netcdf, engine="h5netcdf"),
-        "summary.csv": partial(table.to_csv, index=False),
+        "summary.csv": partial(write_csv, table),
         **picture_files("scores", cv.plot.scores(results)),
         "report.html": partial(cv.report, results),
     }

@@ -11,6 +11,7 @@ import typer
 
 import convergent as cv
 
+from ..base.display import write_csv
 from ..base.errors import InputError
 from .console import note, print_rows, print_table
 from .options import (
@@ -22,6 +23,7 @@ from .options import (
     AsJson,
     Device,
     Overwrite,
+    home,
     parts_of,
 )
 from .places import Files, picture_files, result_folder
@@ -35,7 +37,10 @@ _RESULTS = ("hierarchy", "trajectory", "shift")
 def train(
     network: Annotated[str, typer.Argument(help=f"{' or '.join(SMALL)}.")],
     out: Annotated[
-        Path, typer.Option(help="Folder in which each training has a folder, NETWORK-SEED.")
+        Path,
+        typer.Option(
+            callback=home, help="Folder in which each training has a folder, NETWORK-SEED."
+        ),
     ] = Path("trained"),
     seeds: Annotated[
         str,
@@ -57,8 +62,10 @@ def train(
     A training that was interrupted continues.
     """
     chosen = parts_of(seeds)
-    if not chosen or not all(part.isdecimal() for part in chosen):
-        raise InputError(f"--seeds {seeds!r}: give whole numbers from 0 up, with commas: 0,1,2,3.")
+    if not all(part.isdecimal() and len(part) < 10 for part in chosen):
+        raise InputError(
+            f"--seeds {seeds!r}: give whole numbers of up to 9 digits, with commas: 0,1,2,3."
+        )
     rows: list[Any] = []
     for seed in map(int, chosen):
         folder = out / f"{network}-{seed}"
@@ -85,7 +92,8 @@ def findings(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for trainings, tables and pictures; an interrupted study continues."
+            callback=home,
+            help="Folder for trainings, tables and pictures; an interrupted study continues.",
         ),
     ] = Path("findings"),
     reduced: Annotated[
@@ -115,7 +123,7 @@ def findings(
 def _files(found: Any, run: Run) -> Files:
     """The verdicts, all results, and a picture of each finding."""
     files: dict[str, Callable[[Path], object]] = {
-        "findings.csv": partial(found.verdicts.to_csv, index=False)
+        "findings.csv": partial(write_csv, found.verdicts)
     }
     for name in _RESULTS:
         result = getattr(found, name).assign_attrs(run.attrs)

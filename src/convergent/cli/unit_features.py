@@ -11,6 +11,7 @@ import typer
 
 import convergent as cv
 
+from ..base.display import file_names, write_csv
 from .console import print_rows, print_table
 from .inputs import OfRecording, check_images, extractor, images_for, two_sides
 from .options import (
@@ -124,14 +125,15 @@ def _files(
     figures = {layer: cv.plot.layer_figures(found, layer) for layer in found.steps}
     files: dict[str, Callable[[Path], object]] = {
         "overview.html": partial(cv.report, found, title=title, figures=figures),
-        "claims.csv": partial(found.claims.to_csv, index=False),
-        "layers.csv": found.layers.to_dataframe().to_csv,
+        "claims.csv": partial(write_csv, found.claims),
+        "layers.csv": partial(write_csv, found.layers.to_dataframe().reset_index()),
         **_picture("overview", cv.plot.overview(found)),
     }
     for kind in ("units", "matches", "sparse", "clusters"):
-        files[f"{kind}.csv"] = partial(found.table(kind).to_csv, index=False)
+        files[f"{kind}.csv"] = partial(write_csv, found.table(kind))
+    safe = file_names(found.steps)
     for number, layer in enumerate(found.steps):
-        base = f"{number:02d}-{layer.replace('/', '-')}"
+        base = f"{number:02d}-{safe[layer]}"
         for step, result in found.steps[layer].items():
             kept = result.assign_attrs(run.attrs)
             files[f"{base}-{step}.nc"] = partial(kept.to_netcdf, engine="h5netcdf")

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ..base.display import shortened, shown
 from ..base.draws import first_half
 from ..base.errors import InputError, examples, unknown, warn
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
@@ -611,7 +612,7 @@ def _headline(assembly: Assembly) -> str:
     plural = {"stimulus": "stimuli", "unit": "units", "repeat": "repeats", "time": "times"}
     shape = " x ".join(f"{size} {plural[str(dim)]}" for dim, size in data.sizes.items())
     where = "on disk" if data.chunks is not None else "in memory"
-    title = f"Assembly {assembly.name}" if assembly.name else "Assembly"
+    title = f"Assembly {_brief(assembly.name)}" if assembly.name else "Assembly"
     return f"{title}: {shape}, {data.dtype}, {data.nbytes / 2**20:.3g} MiB {where}"
 
 
@@ -622,9 +623,16 @@ def _labels(data: xr.DataArray) -> list[tuple[str, str, str]]:
         values = coordinate.values
         distinct = list(dict.fromkeys(values.tolist()))
         if len(distinct) <= 6 < len(values):
-            what = ", ".join(f"{value} ({int((values == value).sum())})" for value in distinct)
+            what = ", ".join(
+                f"{_brief(value)} ({int((values == value).sum())})" for value in distinct
+            )
         else:
-            what = ", ".join(str(value) for value in values[:3].tolist())
+            what = ", ".join(map(_brief, values[:3].tolist()))
             what += ", ..." if len(values) > 3 else ""
-        rows.append((str(key), str(coordinate.dims[0]), what))
+        rows.append((_brief(key), str(coordinate.dims[0]), what))
     return rows
+
+
+def _brief(name: object) -> str:
+    """A name as a terminal or page can hold it."""
+    return shortened(shown(name), 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Callable
 from functools import partial
@@ -178,6 +179,15 @@ def _own(path: str, function: str) -> Network:
             f"{path}:{function} is a {type(make).__name__}, not a function: give a function "
             "without arguments that returns it."
         )
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise InputError(
+            f"{path}:{function} cannot be called without arguments ({error}): give a function "
+            "that takes none and returns the network."
+        ) from None
+    except ValueError:  # a function that is not written in Python may not say
+        pass
     made = make()
     if isinstance(made, torch.nn.Module):
         made = Network(f"{path}:{function}", made, partial(_imagenet, size=224))

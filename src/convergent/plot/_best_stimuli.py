@@ -18,7 +18,7 @@ from ..features._best_stimuli import best_stimuli as find_best
 from ..features._match_tables import unit_table
 from ..features._two_populations import SIDES
 from ..scoring.kinds import check_kind
-from ._figure import Picture, hide_ticks, new_figure, side_label
+from ._figure import Picture, hide_ticks, named, new_figure, side_label
 
 __all__ = ["best_stimuli"]
 
@@ -77,9 +77,10 @@ def best_stimuli(
             raise unknown("responsive source unit", unit, list(table.index))
     chosen = table.loc[list(units)]
     names = {"source": list(chosen.index), "target": list(chosen["partner"])}
-    labels = dict(names)
+    labels = {"source": [named(name, 24) for name in names["source"]]}
     labels["target"] = [
-        f"{name}\nr = {r:.2f}" for name, r in zip(names["target"], chosen["r"], strict=True)
+        f"{named(name, 24)}\nr = {r:.2f}"
+        for name, r in zip(names["target"], chosen["r"], strict=True)
     ]
     shared = align(source, target)
     shown = with_contents(shared[0].data, stimuli)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..base.errors import InputError
 from ..data.stimuli import Stimuli
 from ..images.distortions import DISTORTIONS, distort
-from ._figure import Picture, hide_ticks, new_figure
+from ._figure import Picture, hide_ticks, named, new_figure
 
 __all__ = ["distortions"]
 
@@ -50,5 +50,5 @@ def distortions(stimuli: Stimuli, name: str | None = None, *, seed: int = 0) -> 
             panel.remove()
         label = f"{distortion}\n{about.unit}" if about.unit else distortion
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize="small")
-    figure.suptitle(f"{name}: controls at the left", fontsize="medium", parse_math=False)
+    figure.suptitle(f"{named(name)}: controls at the left", fontsize="medium", parse_math=False)
     return figure

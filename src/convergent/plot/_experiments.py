@@ -21,12 +21,15 @@ from ._figure import (
     add_diagonal,
     add_headline,
     add_legend_beside,
-    depth_label,
+    depth_labels,
     hide_spines,
     label_layers,
     layer_colours,
+    named,
     new_figure,
+    room_for,
     set_training_axis,
+    tick_labels,
 )
 
 __all__ = ["hierarchy", "shift", "trajectory"]
@@ -66,7 +69,8 @@ def hierarchy(results: xr.Dataset) -> Picture:
     """
     check_kind(results, "hierarchy", "plot.hierarchy")
     metrics = results["metric"].values
-    figure = new_figure(4.2 * len(metrics) + 0.4, 7.6)
+    across, up = (room_for(tick_labels(results[side].values)) for side in ("source", "target"))
+    figure = new_figure((4.2 + across) * len(metrics) + 0.4, 7.6 + 0.7 * up)
     panels = figure.subplots(2, len(metrics), squeeze=False, height_ratios=(1.4, 1))
     sources = list(results["source"].values)
     for (above, below), metric in zip(panels.T, metrics, strict=True):
@@ -97,8 +101,9 @@ def _draw_score_map(figure: Picture, panel: Axes, part: xr.Dataset, best: Intege
         target[known], best[known], s=8 + 60 * share[known], color="white", edgecolor="black"
     )
     label_layers(panel, part["target"].values)
-    panel.set_yticks(range(part.sizes["source"]), part["source"].values, parse_math=False)
-    panel.set_title(str(part["metric"].item()), fontsize="medium")
+    sources = tick_labels(part["source"].values)
+    panel.set_yticks(range(len(sources)), sources, parse_math=False)
+    panel.set_title(named(part["metric"].item(), 32), fontsize="medium", parse_math=False)
     panel.set_xlabel("target layer")
     figure.colorbar(image, ax=panel, label="r, median unit", shrink=0.8)
 
@@ -143,7 +148,9 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
     """
     check_kind(results, "shift", "plot.shift")
     metrics, maps = results["metric"].values, results["map"].values
-    figure = new_figure(3.6 * len(metrics) + 1.6, 5.6)
+    room = room_for(tick_labels(results["layer"].values))
+    up = room_for([named(level, 24) for level in results["level"].values])
+    figure = new_figure(3.6 * len(metrics) + 1.6 + room, 5.6 + 0.7 * up)
     panels = _panels_by_metric(figure, len(maps), metrics, unit)
     for row, name in zip(panels, maps, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
@@ -160,22 +167,25 @@ def _panels_by_metric(figure: Picture, rows: int, metrics: NDArray[Any], unit: s
     """Make panels (row, metric) with common axes, titles above and the unit of x below."""
     panels = figure.subplots(rows, len(metrics), squeeze=False, sharex=True, sharey=True)
     for panel, metric in zip(panels[0], metrics, strict=True):
-        panel.set_title(str(metric), fontsize="medium")
+        panel.set_title(named(metric, 32), fontsize="medium", parse_math=False)
     for panel in panels[-1]:
-        panel.set_xlabel(unit)
+        panel.set_xlabel(named(unit, 40), parse_math=False)
     return panels
 
 
 def _draw_drops(panel: Axes, part: xr.Dataset) -> None:
     """Draw scores by one metric with one map, as a share of the control: one line per layer."""
     levels, layers = [part.attrs["control"], *part["level"].values], part["layer"].values
+    x = np.arange(len(levels))
+    labels = depth_labels(part)
     for colour, layer in zip(layer_colours(len(layers)), layers, strict=True):
         one = part.sel(layer=layer)
         share = [1, *(1 - one["drop"].values)]
-        panel.plot(levels, share, color=colour, label=depth_label(one, layer))
+        panel.plot(x, share, color=colour, label=labels[layer])
         if "drop_low" in one:
             low, high = ([1, *(1 - one[f"drop_{end}"].values)] for end in ("high", "low"))
-            add_band(panel, levels, low, high, colour, alpha=0.15)
+            add_band(panel, x, low, high, colour, alpha=0.15)
+    panel.set_xticks(x, [named(level, 24) for level in levels], parse_math=False)
     for height in (1, 0):
         panel.axhline(height, color="0.8", linewidth=0.8, zorder=0)
     hide_spines(panel)
@@ -208,7 +218,8 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
     """
     check_kind(results, "trajectory", "plot.trajectory")
     metrics, others = results["metric"].values, results["against"].values
-    figure = new_figure(3.6 * len(metrics) + 2.2, 6.2)
+    room = room_for(tick_labels(results["layer"].values))
+    figure = new_figure(3.6 * len(metrics) + 2.2 + room, 6.2)
     panels = _panels_by_metric(figure, len(others), metrics, unit)
     for row, other in zip(panels, others, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
@@ -216,7 +227,7 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
         row[0].set_ylabel(f"r, median unit; other network\n{AGAINST_LABELS[str(other)]}")
     add_legend_beside(figure, panels[0, 0], title="depth, layer")
     pairs = results["pair"].values
-    several = pairs[0] if len(pairs) == 1 else f"{len(pairs)} pairs of runs: mean and range"
+    several = named(pairs[0]) if len(pairs) == 1 else f"{len(pairs)} pairs of runs: mean and range"
     n_stimuli = results.attrs["n_stimuli"]
     add_headline(figure, f"{n_stimuli} stimuli, scored on those held out; {several}")
     return figure
@@ -225,10 +236,11 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
 def _draw_training(panel: Axes, part: xr.Dataset) -> None:
     """Draw scores by one metric with one state of the other network: one line per layer."""
     steps, layers = part["step"].values, part["layer"].values
+    labels = depth_labels(part)
     for colour, layer in zip(layer_colours(len(layers)), layers, strict=True):
         one = part.sel(layer=layer)
         r = one["r"]
-        panel.plot(steps, r.mean("pair"), color=colour, label=depth_label(one, layer))
+        panel.plot(steps, r.mean("pair"), color=colour, label=labels[layer])
         low, high = r.min("pair"), r.max("pair")
         if part.sizes["pair"] == 1 and "r_low" in part:
             low, high = (one[f"r_{end}"][0] for end in ("low", "high"))
@@ -237,7 +249,14 @@ def _draw_training(panel: Axes, part: xr.Dataset) -> None:
     panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label="ceiling (with itself)")
     for name, style in zip(part.coords.get("chance", ()), cycle((":", "-.")), strict=False):
         chance = part["r_chance"].sel(chance=name).mean(["pair", "layer"])
-        panel.plot(steps, chance, style, color="0.5", linewidth=1, label=f"chance: {name.item()}")
+        panel.plot(
+            steps,
+            chance,
+            style,
+            color="0.5",
+            linewidth=1,
+            label=f"chance: {named(name.item())}",
+        )
     if "accuracy" in part:
         correct = part["accuracy"].mean("network")
         panel.plot(steps, correct, ".-", color="black", linewidth=1, label="accuracy")

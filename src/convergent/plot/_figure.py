@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
+from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.legend import Legend
 from numpy.typing import NDArray
+
+from ..base.display import shortened, shown
 
 __all__ = [
     "AGAINST_LABELS",
@@ -28,16 +32,20 @@ __all__ = [
     "add_legend",
     "add_legend_above",
     "add_legend_beside",
-    "depth_label",
+    "depth_labels",
     "draw_by_layer",
     "draw_scale",
     "hide_spines",
     "hide_ticks",
     "label_layers",
     "layer_colours",
+    "legend_label",
+    "named",
     "new_figure",
+    "room_for",
     "set_training_axis",
     "side_label",
+    "tick_labels",
 ]
 
 # Okabe and Ito's colours, which differ with any colour vision
@@ -94,20 +102,72 @@ def set_training_axis(panel: Axes, steps: NDArray[np.float64], early: float) -> 
     panel.xaxis.set_major_formatter("{x:g}")
 
 
+_MOST_OF_TICK = 28  # characters
+
+
+def named(name: object, most: int = 60) -> str:
+    """A name as a figure can hold it; texts with names are drawn with ``parse_math=False``.
+
+    What no configured font can draw becomes an escape, as control characters do: else all such
+    names would be the same row of boxes. Of a name longer than `most` both ends stay. A name that
+    cannot be seen stands in quotation marks.
+    """
+    text = shown(name)
+    if not text.isascii():
+        fonts = [
+            get_font(findfont(FontProperties(family=[one]))) for one in rcParams["font.family"]
+        ]
+        text = "".join(
+            one
+            if one.isascii() or any(font.get_char_index(ord(one)) for font in fonts)
+            else one.encode("ascii", "backslashreplace").decode()
+            for one in text
+        )
+    return shortened(text, most) if text.strip() else repr(shortened(text, most))
+
+
+def legend_label(name: object) -> str:
+    """A name for a legend: matplotlib hides labels that begin with ``_``, as names may."""
+    text = named(name)
+    return f" {text}" if text.startswith("_") else text
+
+
 def label_layers(panel: Axes, layers: Iterable[Any], **style: Any) -> None:
     """Write names of layers below an axis that counts them; `style` is that of the text."""
-    names = list(layers)
+    names = tick_labels(layers)
     panel.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False, **style)
 
 
-def depth_label(scores: xr.DataArray | xr.Dataset, layer: object) -> str:
-    """Depth and name of a layer; matplotlib hides labels that begin with ``_``, as names may."""
-    return f"{float(scores['depth']):.2f} {layer}"
+def tick_labels(layers: Iterable[object]) -> list[str]:
+    """Names of layers for the ticks of an axis; where they are long, without their common parents.
+
+    Longer labels would leave no room for the data.
+    """
+    names = [str(layer) for layer in layers]
+    if max(map(len, names), default=0) > _MOST_OF_TICK:
+        common = os.path.commonprefix(names).rpartition(".")[0]  # noqa: RUF071
+        names = [f"...{name.removeprefix(common)}" if common else name for name in names]
+    return [named(name, _MOST_OF_TICK) for name in names]
+
+
+def room_for(labels: Iterable[str]) -> float:
+    """Inches that long labels need beyond those that a figure has for short ones."""
+    return 0.07 * max(0, max(map(len, labels), default=0) - 12)
+
+
+def depth_labels(scores: xr.DataArray | xr.Dataset) -> dict[Any, str]:
+    """Depth and name of each layer."""
+    names = tick_labels(scores["layer"].values)
+    depths = scores["depth"].values
+    return {
+        layer: f"{depth:.2f} {name}"
+        for layer, depth, name in zip(scores["layer"].values, depths, names, strict=True)
+    }
 
 
 def side_label(found: xr.Dataset, side: str) -> str:
     """The side and the name of its population, as in ``source: V4``."""
-    return f"{side}: {found.attrs[side]}"
+    return f"{side}: {named(found.attrs[side], 32)}"
 
 
 def layer_colours(n: int) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from ._figure import (
     add_legend,
     hide_spines,
     hide_ticks,
+    named,
     new_figure,
     side_label,
 )
@@ -95,7 +96,7 @@ def correlation_matrices(correlations: xr.Dataset) -> Picture:
     check_kind(correlations, "correlations", "plot.correlation_matrices")
     figure = new_figure(9.6, 6.6)
     panels = figure.subplots(2, 3)
-    source, target = (correlations.attrs[side] for side in SIDES)
+    source, target = (named(correlations.attrs[side], 24) for side in SIDES)
     titles = (f"within source: {source}", "source (down) and target", f"within target: {target}")
     for panel, title in zip(panels[0], titles, strict=True):
         panel.set_title(title, fontsize="medium", parse_math=False)

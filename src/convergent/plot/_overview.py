@@ -23,6 +23,8 @@ from ._figure import (
     hide_spines,
     label_layers,
     new_figure,
+    room_for,
+    tick_labels,
 )
 from ._matches import activation_spectra, correlation_matrices, matches
 from ._predictions import partial_matching, sparse_prediction
@@ -90,7 +92,7 @@ def overview(found: Overview) -> Picture:
     check_type(found, Overview, "plot.overview", "features.overview")
     numbers = found.layers
     layers = numbers["layer"].values
-    figure = new_figure(max(8.0, 1.0 * len(layers) + 6), 7)
+    figure = new_figure(max(8.0, 1.0 * len(layers) + 6), 7 + 1.4 * room_for(tick_labels(layers)))
     (classes, clusters), (models, scale) = figure.subplots(2, 2)
     _draw_classes(classes, layers, numbers)
     parts = {

@@ -17,6 +17,7 @@ from ._figure import (
     add_legend,
     add_legend_above,
     hide_spines,
+    named,
     new_figure,
     side_label,
 )
@@ -57,7 +58,7 @@ def sparse_prediction(prediction: xr.Dataset) -> Picture:
     _draw_numbers_of_units(count, mean)
     _draw_correlations(curves, mean)
     hide_spines(path, count, curves)
-    source, target = (prediction.attrs[side] for side in SIDES)
+    source, target = (named(prediction.attrs[side], 32) for side in SIDES)
     text = f"units of the target, {target}, predicted from few units of the source, {source}"
     add_headline(figure, f"{prediction.attrs['n_stimuli']} stimuli; {text}")
     return figure

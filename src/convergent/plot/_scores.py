@@ -22,7 +22,11 @@ from ._figure import (
     add_legend_beside,
     hide_spines,
     label_layers,
+    legend_label,
+    named,
     new_figure,
+    room_for,
+    tick_labels,
 )
 
 __all__ = ["scores"]
@@ -74,7 +78,8 @@ def scores(results: xr.Dataset) -> Picture:
     columns = min(len(targets), _PANELS_IN_A_ROW)
     rows = -(-len(targets) // columns)
     width = max(3.0, 0.5 * len(sources) + 1)
-    figure = new_figure(width * columns + 1.8, 3.4 * rows + 0.6)
+    height = 3.4 * rows + 0.6 + 0.7 * room_for(tick_labels(sources))
+    figure = new_figure(width * columns + 1.8, height)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
     for panel, target in zip(panels.flat, targets, strict=False):
         _draw_target(panel, results, table[table["target"] == target])
@@ -114,7 +119,7 @@ def _draw_target(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     units, excluded = (int(table[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
     panel.set_title(
-        f"{target}: {units} units" + (f", {excluded} left out" if excluded else ""),
+        f"{named(target, 32)}: {units} units" + (f", {excluded} left out" if excluded else ""),
         fontsize="medium",
         parse_math=False,  # a $ in a name is a $
     )
@@ -137,7 +142,7 @@ def _draw_metric(
         markersize=4,
         linewidth=1.5,
         elinewidth=0.8,
-        label=rows["metric"].iloc[0],
+        label=legend_label(rows["metric"].iloc[0]),
     )
     if "among_best" in rows:
         behind = ~rows["among_best"].to_numpy(dtype=bool)
@@ -152,7 +157,7 @@ def _draw_ceilings(panel: Axes, table: pd.DataFrame, colours: dict[str, str]) ->
         lines = [("noise ceiling", float(ceilings.iloc[0]), "black")]
     else:
         lines = [
-            (f"ceiling, {metric}", float(ceilings[metric]), colour)
+            (f"ceiling, {named(metric)}", float(ceilings[metric]), colour)
             for metric, colour in colours.items()
             if metric in ceilings
         ]

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from ..base.display import shortened, shown
 from ..base.files import write_whole
 
 __all__ = ["write_page"]
@@ -42,9 +43,17 @@ def write_page(path: str | os.PathLike[str], template: str, **values: Any) -> Pa
     return path
 
 
+def _name(name: object) -> str:
+    """A name whose every character is visible; of a long one both ends."""
+    return shortened(shown(name), _MOST)
+
+
 def _table(frame: pd.DataFrame, **options: Any) -> Markup:
     """The rows of a table; pandas escapes what is in them."""
-    return Markup(frame.to_html(border=0, float_format="{:.3f}".format, **options))
+    texts = frame.select_dtypes(exclude=["number", "bool"])
+    visible = frame.assign(**texts.map(lambda each: _name(each) if isinstance(each, str) else each))
+    visible = visible.rename(columns=_name, index=lambda key: _name(key))
+    return Markup(visible.to_html(border=0, float_format="{:.3f}".format, **options))
 
 
 def _png(figure: Figure) -> str:
@@ -62,6 +71,8 @@ def _svg(figure: Figure) -> Markup:
     return Markup(text[text.index("<svg") :])  # without the head of a file of its own
 
 
+_MOST = 200  # characters of a name, or of the words in a table
+
 _TEMPLATES = Environment(
     loader=PackageLoader(__package__),
     autoescape=True,
@@ -69,4 +80,4 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {"table": _table, "png": _png, "svg": _svg}
+_TEMPLATES.filters |= {"name": _name, "table": _table, "png": _png, "svg": _svg}
