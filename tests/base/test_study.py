@@ -150,6 +150,28 @@ def test_a_metric_that_cannot_be_known_is_not_kept(tmp_path, fits):
     assert list((tmp_path / "pieces").iterdir()) == []
 
 
+def test_a_metric_that_is_typed_again_is_another(tmp_path, fits):
+    source = """
+@dataclass(frozen=True)
+class Typed:
+    def fit(self, source, target):
+        return cv.Linear((PENALTY,)).fit(source, target)
+"""
+
+    def typed(penalty):
+        names = {"__name__": "__main__", "dataclass": dataclass, "cv": cv}
+        exec(source.replace("PENALTY", penalty), names)  # no file holds its source
+        return {"typed": names["Typed"]()}
+
+    first = score(tmp_path, metrics=typed("1e-4"))
+    assert score(tmp_path, metrics=typed("1e-4")).identical(first)
+    assert len(fits.tasks) == 2
+    second = score(tmp_path, metrics=typed("1e4"))
+    assert len(fits.tasks) == 4
+    np.testing.assert_array_equal(second["r"], score(None, metrics=typed("1e4"))["r"])
+    assert np.abs(second["r"] - first["r"]).max() > 0.01
+
+
 def test_another_version_computes_again(tmp_path, fits, monkeypatch):
     score(tmp_path)
     fits.tasks.clear()

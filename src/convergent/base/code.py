@@ -72,7 +72,9 @@ def installed(module: str, file: str = "") -> bool:
         False for a module of the user's own, and for one typed at a prompt.
     """
     top = module.partition(".")[0]
-    if top == _PACKAGE:
+    if top == "__main__":  # a script, a prompt, or a notebook, though an installed kernel runs it
+        return False
+    if top == _PACKAGE or top.startswith("_cython_"):  # types that all modules of Cython share
         return True
     if not file or file.startswith("<"):
         known = sys.modules.get(module) or sys.modules.get(top)

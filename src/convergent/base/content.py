@@ -11,8 +11,10 @@ count, and not what these call in turn.
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import hashlib
+import sys
 import types
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -66,7 +68,18 @@ _REMEDY = (
     "Use numbers, strings, arrays, tensors, functions, or containers and objects of these; open "
     "files and connections, and make generators, where they are used."
 )
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, type(...))
+_PLAIN = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bytearray,
+    type(...),
+    type(NotImplemented),
+)
 _LOCKS = ("_thread.lock", "_thread.RLock")  # they hold nothing that decides a result
 _CALLED_BY_NAME = (
     types.BuiltinFunctionType,
@@ -75,8 +88,8 @@ _CALLED_BY_NAME = (
     types.MethodDescriptorType,
     types.ClassMethodDescriptorType,
     types.GetSetDescriptorType,
-    types.MemberDescriptorType,
 )
+_OBJECT: Any = object
 _NEW = object.__reduce_ex__(object(), 4)[0]  # what makes an object without calling __init__
 
 
@@ -168,7 +181,7 @@ class ContentHash:
     def name_of(self, value: Any) -> None:
         """Add what is known by its name alone: a part of Python or of an installed package."""
         owner = getattr(value, "__objclass__", None) or getattr(value, "__module__", None)
-        module = owner.__module__ if isinstance(owner, type) else owner
+        module = _module_of(owner) if isinstance(owner, type) else owner
         if not isinstance(module, str) or not installed(module):
             raise self.unknown(value, "it is compiled code of no installed package")
         where = owner.__qualname__ if isinstance(owner, type) else ""
@@ -184,16 +197,14 @@ def _text_of(value: Any) -> Any:
 
 def _handler_of(kind: type) -> Callable[[ContentHash, Any], None]:
     """What adds objects of a kind; kinds of torch are known by name, as torch is imported late."""
-    if kind.__module__.partition(".")[0] == "torch" or any(
-        base.__module__.startswith("torch.") for base in kind.__mro__
-    ):
+    if any(_module_of(base).partition(".")[0] == "torch" for base in kind.__mro__):
         from .torch_content import TORCH_HANDLERS
 
         of_torch = TORCH_HANDLERS
     else:
         of_torch = {}
     for base in kind.__mro__:
-        name = f"{base.__module__}.{base.__qualname__}"
+        name = f"{_module_of(base)}.{base.__qualname__}"
         if name in of_torch:
             return of_torch[name]
         if base in _HANDLERS and (base is kind or base not in _EXACT):
@@ -201,6 +212,12 @@ def _handler_of(kind: type) -> Callable[[ContentHash, Any], None]:
         if name in _LOCKS:
             return lambda content, _value: content.write("lock")
     return _instance
+
+
+def _module_of(kind: type) -> str:
+    """Name of the module of a class; that of classes of Cython need not be a text."""
+    found: object = kind.__module__
+    return found if isinstance(found, str) else "builtins"
 
 
 def _sequence(content: ContentHash, value: Any) -> None:
@@ -251,11 +268,9 @@ def _enum(content: ContentHash, value: Any) -> None:
 
 
 def _ufunc(content: ContentHash, value: Any) -> None:
-    if getattr(np, value.__name__, None) is not value:
-        special = getattr(value, "__module__", None) or "scipy.special"
-        module = functools.reduce(getattr, special.split(".")[1:], __import__(special))
-        if getattr(module, value.__name__, None) is not value:
-            raise content.unknown(value, "it is no ufunc of numpy or scipy")
+    homes = (np, sys.modules.get("scipy.special"))
+    if not any(getattr(home, value.__name__, None) is value for home in homes):
+        raise content.unknown(value, "it is no ufunc of numpy or scipy")
     content.write("ufunc", f"{value.__name__} {np.__version__}")
 
 
@@ -287,6 +302,10 @@ def _property(content: ContentHash, value: property) -> None:
     content.write("property")
     for name in ("fget", "fset", "fdel"):
         content.add(getattr(value, name), f".{name}")
+
+
+def _slot(content: ContentHash, value: types.MemberDescriptorType) -> None:
+    content.write("slot", value.__name__)
 
 
 def _wrapped(content: ContentHash, value: Any) -> None:
@@ -353,7 +372,10 @@ def _named(content: ContentHash, value: Any, name: str, used: CodeNames) -> None
     content.write("module", f"{value.__name__} {version_of(value.__name__)}" if owned else "")
     if content.again(value) and owned:
         return
-    for attribute in sorted(used.attributes & vars(value).keys()):
+    parts: Iterable[str] = used.attributes & vars(value).keys()
+    if not owned and not parts and not hasattr(value, "__path__"):  # it is used in another way
+        parts = {part for part in vars(value) if not part.startswith("__")}
+    for attribute in sorted(parts):
         found = vars(value)[attribute]
         # of an installed module, only what the user put there
         if not owned or (isinstance(found, types.FunctionType) and not _is_installed(found)):
@@ -383,7 +405,8 @@ def _class(content: ContentHash, value: type) -> None:
         own = not _is_installed(base)
         if base is not value and content.again(base):
             continue
-        where = f"{base.__module__}.{base.__qualname__} {version_of(base.__module__)}"
+        module = _module_of(base)
+        where = f"{module}.{base.__qualname__} {version_of(module)}"
         content.write("base", base.__name__ if own else where)
         for name, part in sorted(vars(base).items()):
             if own:
@@ -401,7 +424,7 @@ def _class(content: ContentHash, value: type) -> None:
 def _is_installed(value: Any) -> bool:
     """Whether a function or class is part of an installed package."""
     if not isinstance(value, types.FunctionType):
-        return installed(value.__module__)
+        return installed(_module_of(value))
     # the module that it names can be that of another function, which it wraps
     return installed(value.__globals__.get("__name__", ""), value.__code__.co_filename)
 
@@ -411,9 +434,10 @@ def _instance(content: ContentHash, value: Any) -> None:
     if content.again(value):
         return None
     kind = type(value)
-    usual = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+    usual = (kind.__reduce_ex__, kind.__reduce__) == (_OBJECT.__reduce_ex__, _OBJECT.__reduce__)
+    registered = copyreg.dispatch_table.get(kind)
     try:
-        reduced = value.__reduce_ex__(4)
+        reduced = registered(value) if registered else value.__reduce_ex__(4)
     except Exception as error:
         raise content.unknown(value, str(error).splitlines()[0] if str(error) else "") from None
     content.add(kind)
@@ -435,8 +459,8 @@ def _instance(content: ContentHash, value: Any) -> None:
     for key, item in pairs or ():
         content.add(key, ".keys()")
         content.add(item, f"[{key!r}]" if type(key) in _PLAIN else "[...]")
-    plain_state = usual and kind.__getstate__ is object.__getstate__
-    if not plain_state and not installed(kind.__module__):  # what it does not give to be copied
+    plain_state = usual and kind.__getstate__ is _OBJECT.__getstate__
+    if not plain_state and not installed(_module_of(kind)):  # what it does not give to be copied
         content.items(sorted(getattr(value, "__dict__", {}).items()))
     return None
 
@@ -454,6 +478,7 @@ _HANDLERS: dict[type, Callable[[ContentHash, Any], None]] = {
     types.MethodType: _method,
     **dict.fromkeys(_CALLED_BY_NAME, _by_name),
     property: _property,
+    types.MemberDescriptorType: _slot,
     **dict.fromkeys((staticmethod, classmethod, type(functools.cache(len))), _wrapped),
     types.CellType: _cell,
     weakref.ref: _reference,
