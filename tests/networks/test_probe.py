@@ -45,6 +45,11 @@ class FromFile(nn.Module):
         return x * float(Path(self.path).read_text())
 
 
+class OfThree(nn.Module):
+    def forward(self, x):
+        return x.reshape(3, *x.shape[1:])
+
+
 class Noisy(nn.Module):
     def forward(self, x):
         return x + torch.randn_like(x)
@@ -98,6 +103,13 @@ def test_what_no_hash_sees_is_noticed_by_its_outputs(stimuli, tmp_path):
             extract(net, stimuli, layers, store=store)
     file.write_text("1")
     np.testing.assert_array_equal(values(extract(net, stimuli, ["3"], study=study)), first)
+
+
+def test_a_network_for_batches_of_one_size_is_found_again(stimuli, tmp_path):
+    for _ in range(2):
+        extract(network(OfThree()), stimuli, ["3"], study=tmp_path, batch_size=3)
+    with pytest.raises(RuntimeError, match="shape"):
+        extract(network(OfThree()), stimuli, ["3"], study=tmp_path, batch_size=4)
 
 
 def test_activations_with_random_draws_are_not_reused(stimuli, tmp_path):

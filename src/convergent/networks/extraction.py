@@ -141,7 +141,7 @@ def extract(
     else:
         place = None if store is None else _in_store(Path(store), network, stimuli, about, device)
     if place is not None:
-        changed = changed_layer(*place, network, stimuli, layers, treat, device)
+        changed = changed_layer(*place, network, stimuli, layers, treat, device, batch_size)
         if changed is None:
             return extract_to(*place, stimuli, layers, about, run)
         _tell_of_change(place[0], changed, network, settings.study)

@@ -36,6 +36,7 @@ def changed_layer(
     layers: Sequence[str],
     treat: Treatment,
     device: torch.device,
+    batch_size: int,
 ) -> str | None:
     """Show the first stimuli to a network, and compare its outputs with those in a store.
 
@@ -58,6 +59,8 @@ def changed_layer(
         What becomes of the positions of a layer.
     device : torch.device
         Where the network runs.
+    batch_size : int
+        Number of stimuli that are shown if the network does not run with the first few alone.
 
     Returns
     -------
@@ -74,16 +77,23 @@ def changed_layer(
     kept = {layer: values for layer, values in read if values is not None}
     if not kept:
         return None
-    run = partial(extract_rows, network, treat=treat, batch_size=n, device=device, progress=False)
-    first = stimuli.in_order(stimuli.names[:n])
-    # random draws of an extraction are the same with a probe before it and without
-    draws = torch.random.fork_rng([device] if device.type == "cuda" else [])
-    with draws, closing(run(first, dict.fromkeys(kept, 0), n)) as rows:
-        found = next(rows).values
+    run = partial(extract_rows, network, treat=treat, device=device, progress=False)
+
+    def outputs(size: int) -> dict[str, NDArray[np.float32]]:
+        first = stimuli.in_order(stimuli.names[:size])
+        # random draws of an extraction are the same with a probe before it and without
+        draws = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        with draws, closing(run(first, dict.fromkeys(kept, 0), n, batch_size=size)) as rows:
+            return next(rows).values
+
+    try:
+        found = outputs(n)
+    except Exception:  # some networks run with batches of one size only
+        found = outputs(min(batch_size, len(stimuli)))
     tolerance = _tolerance(network, device)
     changed = next((k for k in kept if not _alike(found[k], kept[k], tolerance)), None)
     if changed is not None:
-        with closing(run(stimuli, {}, record.height)) as rows:
+        with closing(run(stimuli, {}, record.height, batch_size=batch_size)) as rows:
             if next(rows).inputs_sha256 != record.inputs[0]:
                 return None  # the images changed, which is reported elsewhere
     return changed
