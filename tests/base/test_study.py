@@ -122,19 +122,54 @@ def test_anything_else_is_never_answered_from_old_pieces(tmp_path, fits, other):
 def test_other_code_of_a_metric_computes_again(tmp_path, fits, monkeypatch):
     score(tmp_path, metrics=["linear"])
     fits.tasks.clear()
-    monkeypatch.setattr(engine, "code_of", lambda kind: {"class": kind.__name__, "code": "edited"})
+    monkeypatch.setattr(cv.Linear, "fit", lambda _self, *views: cv.Procrustes().fit(*views))
     score(tmp_path, metrics=["linear"])
     assert len(fits.tasks) == 2
 
 
-def test_a_metric_whose_parameters_are_not_plain_is_refused(tmp_path):
-    @dataclass(frozen=True)
-    class Odd(cv.Linear):
-        weights: object = None
+@dataclass(frozen=True)
+class Odd(cv.Linear):
+    more: object = None
 
-    odd = {"odd": Odd(weights=np.zeros(3))}
-    with pytest.raises(cv.InputError, match="plain values"):
-        score(tmp_path, metrics=odd)
+
+def test_arrays_of_a_metric_are_among_what_decides(tmp_path, fits):
+    for count, value in ((2, 0.0), (2, 0.0), (4, 1.0)):
+        score(tmp_path, metrics={"odd": Odd(more=np.full(3, value))})
+        assert len(fits.tasks) == count
+
+
+def test_a_metric_that_cannot_be_known_is_not_kept(tmp_path, fits):
+    with (tmp_path / "notes.txt").open("w") as file:
+        odd = {"odd": Odd(more={"log": file})}
+        for count in (2, 4):
+            with pytest.warns(
+                UserWarning, match="neither kept .*metric 'odd'.more.'log'. is a _io"
+            ):
+                score(tmp_path, metrics=odd)
+            assert len(fits.tasks) == count
+    assert list((tmp_path / "pieces").iterdir()) == []
+
+
+def test_a_metric_that_is_typed_again_is_another(tmp_path, fits):
+    source = """
+@dataclass(frozen=True)
+class Typed:
+    def fit(self, source, target):
+        return cv.Linear((PENALTY,)).fit(source, target)
+"""
+
+    def typed(penalty):
+        names = {"__name__": "__main__", "dataclass": dataclass, "cv": cv}
+        exec(source.replace("PENALTY", penalty), names)  # no file holds its source
+        return {"typed": names["Typed"]()}
+
+    first = score(tmp_path, metrics=typed("1e-4"))
+    assert score(tmp_path, metrics=typed("1e-4")).identical(first)
+    assert len(fits.tasks) == 2
+    second = score(tmp_path, metrics=typed("1e4"))
+    assert len(fits.tasks) == 4
+    np.testing.assert_array_equal(second["r"], score(None, metrics=typed("1e4"))["r"])
+    assert np.abs(second["r"] - first["r"]).max() > 0.01
 
 
 def test_another_version_computes_again(tmp_path, fits, monkeypatch):

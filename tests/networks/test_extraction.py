@@ -1,5 +1,7 @@
 """Extraction with a study: found again where all that decides it is the same, and only there."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from cases import to_tensor
 from torch import nn
 
 from convergent import InputError, Network, Stimuli, Study, extract
+from convergent.networks import forward
+from convergent.networks.probe import PROBES
 
 LAYERS = ["0", "2"]
 
@@ -36,15 +40,16 @@ def stimuli():
 
 @pytest.fixture
 def runs(monkeypatch):
-    """Number of stimuli in each forward pass of any network."""
+    """Number of stimuli in each forward pass (hooks that count would make another network)."""
     counts = []
-    forward = nn.Sequential.forward
+    recording = forward._recording
 
-    def counted(self, batch):
-        counts.append(len(batch))
-        return forward(self, batch)
+    @contextmanager
+    def counted(*given):
+        with recording(*given) as run:
+            yield lambda batch, missing: counts.append(len(batch)) or run(batch, missing)
 
-    monkeypatch.setattr(nn.Sequential, "forward", counted)
+    monkeypatch.setattr(forward, "_recording", counted)
     return counts
 
 
@@ -69,7 +74,7 @@ def test_a_second_call_runs_no_network(toy, stimuli, tmp_path, runs):
     assert_same(extract(made(), pictures(), LAYERS, study=Study(tmp_path)), first)
     assert_same(extract(toy, stimuli, LAYERS, study=tmp_path, device="cpu", batch_size=2), first)
     assert list(extract(toy, stimuli, ["2"], study=tmp_path)) == ["2"]
-    assert runs == []
+    assert runs == [PROBES] * 3
 
 
 def test_further_layers_are_added(toy, stimuli, tmp_path, runs):
@@ -80,7 +85,7 @@ def test_further_layers_are_added(toy, stimuli, tmp_path, runs):
     assert len(list((tmp_path / "layers").iterdir())) == 1
     runs.clear()
     extract(toy, stimuli, LAYERS, study=tmp_path)
-    assert runs == []
+    assert runs == [PROBES]
 
 
 @pytest.mark.parametrize(

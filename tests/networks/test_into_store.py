@@ -1,6 +1,7 @@
 """Stores of layers: the same values as in memory, continued where they stopped, never stale."""
 
 import copy
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from convergent.data.layer_store import layer_path, read_record
 from convergent.data.storage import chunk_sizes
 from convergent.networks import forward, into_store
 from convergent.networks.forward import inputs_fingerprint
+from convergent.networks.probe import PROBES
 
 N = 80  # stimuli, in rows of chunks of HEIGHT: 16, 16, 16, 16, 16
 HEIGHT = 16
@@ -72,15 +74,29 @@ def store(tmp_path):
     return tmp_path / "layers.zarr"
 
 
+@pytest.fixture(autouse=True)
+def batches(monkeypatch):
+    """Number of stimuli in each forward pass (hooks that count would make another network)."""
+    Seen.batches = []
+    recording = forward._recording
+
+    @contextmanager
+    def counted(*given):
+        with recording(*given) as run:
+            yield lambda batch, missing: Seen.batches.append(len(batch)) or run(batch, missing)
+
+    monkeypatch.setattr(forward, "_recording", counted)
+
+
 class Seen:
-    """How many stimuli a network is shown, by its first module."""
+    """How many stimuli networks are shown from now on."""
 
-    def __init__(self, network):
-        self.count = 0
-        network.module[0].register_forward_hook(self.add)
+    def __init__(self):
+        self.before = len(Seen.batches)
 
-    def add(self, _module, inputs, _output):
-        self.count += len(inputs[0])
+    @property
+    def count(self):
+        return sum(Seen.batches[self.before :])
 
 
 def interrupted(toy, stimuli, store, at, error=KeyboardInterrupt, layers=LAYERS, **options):
@@ -164,7 +180,7 @@ def test_inputs_hash_does_not_depend_on_batches(toy, stimuli):
 
 
 def test_inputs_fingerprint_shows_nothing_to_the_network(toy, stimuli, images):
-    seen = Seen(toy)
+    seen = Seen()
     before = inputs_fingerprint(toy, stimuli)
     images[-1, 0, 0, 0] ^= 1
     assert inputs_fingerprint(toy, shown(images)) != before
@@ -251,9 +267,9 @@ def test_an_interrupted_extraction_continues(toy, stimuli, store, error, at, row
     interrupted(toy, stimuli, store, at, error)
     # the batch before the last whole one may still be on its way when the next breaks
     assert read_record(store).layers == dict.fromkeys(LAYERS, rows)
-    seen = Seen(toy)
+    seen = Seen()
     found = extract(toy, stimuli, LAYERS, batch_size=8, store=store)
-    assert seen.count == N - rows * HEIGHT
+    assert seen.count == PROBES + N - rows * HEIGHT
     assert_same(found, extract(toy, stimuli, LAYERS, batch_size=8))
 
 
@@ -268,28 +284,28 @@ def test_batches_that_straddle_rows_are_continued(toy, stimuli, store):
     expected = extract(toy, stimuli, LAYERS, batch_size=7)
     interrupted(toy, stimuli, store, 40)
     assert read_record(store).layers == dict.fromkeys(LAYERS, 2)
-    seen = Seen(toy)
+    seen = Seen()
     found = extract(toy, stimuli, LAYERS, batch_size=7, store=store)
-    assert seen.count == N - 28  # 32 are finished: the batch from 28 on is shown
+    assert seen.count == PROBES + N - 28  # 32 are finished: the batch from 28 on is shown
     for layer in LAYERS:
         np.testing.assert_allclose(found[layer].data, expected[layer].data, atol=1e-6)
 
 
-def test_a_complete_store_shows_nothing(toy, stimuli, store):
+def test_of_a_complete_store_only_a_probe_is_shown(toy, stimuli, store):
     expected = extract(toy, stimuli, LAYERS, store=store)
-    before, seen = contents(store), Seen(toy)
+    before, seen = contents(store), Seen()
     assert_same(extract(toy, stimuli, LAYERS, store=store, batch_size=9), expected)
     assert list(extract(toy, stimuli, ["4"], store=store)) == ["4"]
-    assert seen.count == 0
+    assert seen.count == 2 * PROBES
     assert contents(store) == before
 
 
 def test_layers_are_added(toy, stimuli, store):
     expected = extract(toy, stimuli, LAYERS, batch_size=8)
     extract(toy, stimuli, ["2"], batch_size=8, store=store)
-    before, seen = contents(store), Seen(toy)
+    before, seen = contents(store), Seen()
     found = extract(toy, stimuli, LAYERS, batch_size=8, store=store)
-    assert seen.count == N
+    assert seen.count == PROBES + N
     assert_same(found, expected)
     assert list(open_layers(store)) == ["2", "0", "4"]
     after = contents(store)
@@ -305,13 +321,19 @@ def test_adding_layers_to_an_interrupted_store_finishes_both(toy, stimuli, store
     assert_same(found, extract(toy, stimuli, ["4", "2"], batch_size=8))
 
 
-def test_a_layer_that_is_finished_is_not_waited_for(toy, stimuli, store):
+def test_a_layer_that_is_finished_is_not_waited_for(toy, stimuli, store, monkeypatch):
     """Where only an early layer is missing, the network runs no further."""
     interrupted(toy, stimuli, store, 40, layers=["4"])
-    late = []
-    toy.module[2].register_forward_hook(lambda *a: late.append(len(a[2])))
+    late, conv2d = [], nn.functional.conv2d
+
+    def counted(inputs, weight, *rest):
+        if len(weight) == len(toy.module[2].weight):
+            late.append(len(inputs))
+        return conv2d(inputs, weight, *rest)
+
+    monkeypatch.setattr(nn.functional, "conv2d", counted)
     extract(toy, stimuli, ["4", "0"], batch_size=8, store=store)
-    assert sum(late) == N - 2 * HEIGHT
+    assert sum(late) == PROBES + N - 2 * HEIGHT
 
 
 def test_an_incomplete_store_says_how_far_it_got(toy, stimuli, store):
@@ -394,7 +416,7 @@ def other_spatial(toy, images):
 
 OTHERS = {
     other_weights: "other weights",
-    other_architecture: "another architecture",
+    other_architecture: "another network: other code, settings or hooks",
     other_size: r"another image size \(float32 \(3, 7, 7\) in the store, .*\(3, 8, 7\)",
     other_pixel: "other pixels.*stimuli from '16.png' to '31.png'",
     other_preprocessing: "other pixels.*stimuli from '00.png' to '15.png'",
@@ -439,7 +461,7 @@ def test_notes_about_a_network_are_those_of_the_call(toy, stimuli, store):
 
 def test_notes_that_cannot_be_saved_are_refused_before_anything_runs(stimuli, store):
     network = made(about={"array": np.zeros(2)})
-    seen = Seen(network)
+    seen = Seen()
     with pytest.raises(InputError, match="attrs cannot be saved exactly"):
         extract(network, stimuli, ["0"], store=store)
     assert seen.count == 0
@@ -460,7 +482,7 @@ def test_a_path_that_holds_something_else_is_refused(toy, stimuli, store, kind):
         changed = text[:-9] if kind == "damaged" else text.replace('"format": 1', '"format": 9')
         assert changed != text
         (store / "zarr.json").write_text(changed)
-    before, seen = contents(store), Seen(toy)
+    before, seen = contents(store), Seen()
     for use in (lambda: extract(toy, stimuli, ["0"], store=store), lambda: open_layers(store)):
         with pytest.raises(InputError, match=r"layers.zarr is no store of layers, or .*another pa"):
             use()
@@ -515,9 +537,9 @@ def test_lost_and_cut_chunks_are_noticed_and_extracted_anew(toy, stimuli, store,
     damage(chunk(store, "2"))
     with pytest.raises(InputError, match=r"not complete \('2' has 32 of 80 stimuli\)"):
         open_layers(store)
-    seen = Seen(toy)
+    seen = Seen()
     assert_same(extract(toy, stimuli, LAYERS, batch_size=8, store=store), expected)
-    assert seen.count == N - 2 * HEIGHT
+    assert seen.count == PROBES + N - 2 * HEIGHT
 
 
 def test_a_damaged_layer_is_extracted_anew(toy, stimuli, store):

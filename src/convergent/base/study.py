@@ -34,10 +34,11 @@ class Study:
     A piece is found by the SHA-256 of all that decides it (`hashing.recipe`). For scores these are
     the responses and stimuli, the metric and its parameters, folds, resamples, device, this
     package's version and the source of the packages that compute; for activations they are the
-    weights, structure and code of the network, the preprocessed stimuli and the treatment of
-    positions. Results with any other recipe are never reused. Pieces are written completely or not
-    at all, and a damaged piece is computed again. Several programs may score in one study at the
-    same time, but only one may extract the same network.
+    weights, attributes, hooks and code of the network, the preprocessed stimuli and the treatment
+    of positions. Results with any other recipe are never reused; where what decides a result
+    cannot be known, nothing is kept and a warning says why. Pieces are written completely or not
+    at all, and a damaged piece is computed again. Several programs may score in one study
+    at the same time, but only one may extract the same network.
 
     Parameters
     ----------

@@ -32,6 +32,7 @@ __all__ = [
     "StoreRecord",
     "create_layer",
     "finish_layer",
+    "first_values",
     "intact_rows",
     "layer_path",
     "open_layers",
@@ -243,6 +244,34 @@ def intact_rows(path: Path, record: StoreRecord) -> dict[str, int]:
         layer: _intact_rows_of(layer_path(path, record, layer), rows)
         for layer, rows in record.layers.items()
     }
+
+
+def first_values(path: Path, record: StoreRecord, layer: str, n: int) -> NDArray[Any] | None:
+    """Read what a store holds of a layer for the first stimuli, from the first column of chunks.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    record : StoreRecord
+        What it holds.
+    layer : str
+        Name of the layer.
+    n : int
+        Number of stimuli, at most those of a row of chunks.
+
+    Returns
+    -------
+    float32 array (n, unit), or None
+        The first units; None if there are none, or they cannot be read.
+    """
+    if not record.layers.get(layer):
+        return None
+    try:
+        array = zarr.open_array(layer_path(path, record, layer) / "values", mode="r")
+        return np.asarray(array[:n, : array.chunks[1]])
+    except (OSError, ValueError, KeyError, RuntimeError):  # damage, which is dealt with elsewhere
+        return None
 
 
 def open_layers(path: str | os.PathLike[str]) -> dict[str, Assembly]:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..base.compute import Compute
-from ..base.hashing import recipe
+from ..base.hashing import keys_if_known, recipe
 from ..protocol.settings import Protocol
 from ..scoring.provenance import provenance
 from ._two_populations import TwoPopulations
@@ -53,7 +53,8 @@ def result(
     make : function
         Computes the result.
     compute : Compute
-        Its study, if there is one, keeps the result.
+        Its study, if there is one, keeps the result, unless this package's files changed after
+        they were loaded.
     settings : mapping
         All that decides the result, the populations apart: plain values.
 
@@ -76,7 +77,7 @@ def result(
         )
         return pair.as_given(make()).assign_attrs(pair.attrs, **attrs)
 
-    if compute.study is None:
+    if compute.study is None or keys_if_known(f"results of {kind}", _CODE) is None:
         return described()
     groups = None if pair.groups is None or "folds" not in plain else pair.groups.astype(str)
     splits = None

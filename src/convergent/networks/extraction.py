@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 
 from ..base.compute import Compute, ComputeSettings
+from ..base.content import UnknownContentError
 from ..base.devices import torch_device
-from ..base.errors import InputError, unknown
-from ..base.hashing import recipe
+from ..base.errors import InputError, unknown, warn
+from ..base.hashing import keys_if_known, recipe
 from ..base.study import Study
 from ..data.assembly import Assembly
 from ..data.contents import contents_of
+from ..data.layer_store import read_record
 from ..data.positions import as_extracted
 from ..data.stimuli import Stimuli
 from .forward import extract_rows, home_device, inputs_fingerprint
-from .into_store import content_of, extract_to, label_layer
+from .into_store import content_of, extract_to, holds_other, label_layer
 from .network import Network
 from .pooling import treatment
+from .probe import changed_layer
 
 __all__ = ["check_layers", "extract"]
+
+_CODE = ("networks",)  # packages whose code decides activations
 
 
 def extract(
@@ -59,13 +65,15 @@ def extract(
         Number of stimuli in one forward pass.
     store : path, optional
         A folder to which activations are written during the extraction, for layers larger than
-        memory. If it exists, and holds activations from the same weights, stimuli (pixel by pixel)
-        and ``spatial``, only what is missing is extracted: an interrupted extraction continues,
-        and further layers are added. Only one extraction at a time may write to a store.
+        memory. If it exists, and holds activations of the same network (weights, attributes, hooks
+        and code), stimuli (pixel by pixel) and ``spatial``, only what is missing is extracted: an
+        interrupted extraction continues, and further layers are added. Two stimuli are shown to
+        the network, to see whether it still gives what the store holds. Only one extraction at a
+        time may write to a store.
     **compute
         ``device``, ``study`` and ``progress``, as for `Compute`. A study has a store of its own
-        for these activations, which is found by the weights, structure and code of the network,
-        the preprocessed stimuli, ``spatial`` and the device.
+        for these activations, which is found by all that decides them: weights, attributes,
+        hooks and code of the network, the preprocessed stimuli, ``spatial`` and the device.
 
     Returns
     -------
@@ -85,6 +93,13 @@ def extract(
         left as they are; if both a store and a study are given.
     TypeError
         If a keyword is not known.
+
+    Warns
+    -----
+    UserWarning
+        If nothing is kept in the study, or a store cannot be continued later, since the network
+        holds something whose content cannot be known (an open file, compiled code); if the study
+        holds other outputs of the network; if this package's files changed since they were loaded.
 
     References
     ----------
@@ -122,10 +137,14 @@ def extract(
     )
     about = {**network.about, "spatial": spatial, "weights_sha256": network.weights_sha256()}
     if settings.study is not None:
-        store = _store_in(settings.study, network, stimuli, spatial, device)
-    if store is not None:
-        content = content_of(network, stimuli, about, device)
-        return extract_to(Path(store), content, stimuli, layers, about, run)
+        place = _in_study(settings.study, network, stimuli, about, device)
+    else:
+        place = None if store is None else _in_store(Path(store), network, stimuli, about, device)
+    if place is not None:
+        changed = changed_layer(*place, network, stimuli, layers, treat, device, batch_size)
+        if changed is None:
+            return extract_to(*place, stimuli, layers, about, run)
+        _tell_of_change(place[0], changed, network, settings.study)
     with closing(run(dict.fromkeys(layers, 0), len(stimuli))) as rows:
         found = next(rows)  # one row holds all stimuli
     about["inputs_sha256"] = found.inputs_sha256
@@ -140,20 +159,59 @@ def extract(
     }
 
 
-def _store_in(
-    study: Study, network: Network, stimuli: Stimuli, spatial: str, device: torch.device
-) -> Path:
-    """The store of a study that holds these activations."""
-    return study.layers(
-        recipe(
-            "activations",
-            ("networks",),
-            network=network.fingerprint(),
-            inputs=inputs_fingerprint(network, stimuli),
-            stimuli=list(stimuli.names),
-            spatial=spatial,
-            device=device.type,
-        )
+_Place = tuple[Path, dict[str, Any]]  # a store, and what decides its activations
+
+
+def _in_study(
+    study: Study,
+    network: Network,
+    stimuli: Stimuli,
+    about: Mapping[str, Any],
+    device: torch.device,
+) -> _Place | None:
+    """The store of a study that holds these activations; None if they must not be kept."""
+    what = f"activations of {network.name}"
+    known = keys_if_known(what, _CODE, lambda: {"network": network.architecture_sha256()})
+    if known is None:
+        return None
+    content = content_of(network, stimuli, about, device) | known
+    key = recipe("activations", _CODE, pixels=inputs_fingerprint(network, stimuli), **content)
+    return study.layers(key), content
+
+
+def _in_store(
+    path: Path,
+    network: Network,
+    stimuli: Stimuli,
+    about: Mapping[str, Any],
+    device: torch.device,
+) -> _Place:
+    """A store of the user; if the network cannot be known, it must be new, and stays alone."""
+    try:
+        known = {"network": network.architecture_sha256()}
+    except UnknownContentError as error:
+        if read_record(path) is not None:
+            raise InputError(
+                f"{path} cannot be continued with {network.name}, as nobody could know whether it "
+                f"holds activations of the same network: {error} Or give another path as store."
+            ) from None
+        warn(f"{path} can be opened later, and not be continued if it is interrupted: {error}")
+        known = {"network": f"unknown {uuid.uuid4().hex}"}  # equal to no other
+    return path, content_of(network, stimuli, about, device) | known
+
+
+def _tell_of_change(path: Path, layer: str, network: Network, study: Study | None) -> None:
+    """Say that a store holds outputs of another network, though all that is known is equal."""
+    why = (
+        f"layer {layer!r} gives other outputs for the first stimuli, with the same weights, code "
+        "and settings. Either it draws at random or depends on the batch, or something has "
+        "changed that is not seen, such as compiled code or a file that it reads"
+    )
+    if study is None:
+        raise holds_other(path, "another network", why)
+    warn(
+        f"activations of {network.name} are neither kept in the study nor read from it: {why}. If "
+        f"the network is to stay as it is now, remove {path}."
     )
 
 

@@ -33,7 +33,7 @@ from ..data.storage import check_attrs, chunk_sizes, read_array
 from .forward import Rows, layout_of
 from .network import Network
 
-__all__ = ["content_of", "extract_to", "label_layer"]
+__all__ = ["content_of", "extract_to", "holds_other", "label_layer"]
 
 
 def extract_to(
@@ -51,7 +51,7 @@ def extract_to(
     path : Path
         The store.
     content : dict
-        What decides the activations, from `content_of`.
+        What decides the activations: from `content_of`, and ``network``, a hash.
     stimuli : Stimuli
         The images.
     layers : sequence of str
@@ -97,7 +97,7 @@ def extract_to(
 def content_of(
     network: Network, stimuli: Stimuli, about: Mapping[str, Any], device: torch.device
 ) -> dict[str, Any]:
-    """Collect all that decides activations, except the pixels.
+    """Collect what decides activations, except the pixels and the hash of the network.
 
     Parameters
     ----------
@@ -117,7 +117,6 @@ def content_of(
     """
     return {
         "weights": about["weights_sha256"],
-        "architecture": network.architecture_sha256(),
         "device": device.type,  # devices differ in rounding
         "spatial": about["spatial"],
         "inputs": layout_of(network.preprocess(stimuli[0])),
@@ -127,7 +126,7 @@ def content_of(
 
 _CONTENT = {  # what can differ between a store and a call, and how a message names it
     "weights": "other weights",
-    "architecture": "another architecture",
+    "network": "another network: other code, settings or hooks",
     "device": "another device",
     "spatial": "another treatment of positions (spatial)",
     "inputs": "another image size",
@@ -147,13 +146,16 @@ def _record_of(path: Path, layers: Sequence[str], content: dict[str, Any]) -> St
             other = sorted(set(found or ()) ^ set(wanted))
             found, wanted = f"{len(found or ())} stimuli", f"{len(wanted)}"
             wanted += f"; not in both are {examples(other)}"
+        if key not in record.content:
+            found = "an older version of convergent did not say which"
         if found != wanted:
-            raise _holds_other(path, what, f"{found} in the store, asked for {wanted}")
+            raise holds_other(path, what, f"{found} in the store, asked for {wanted}")
     intact = intact_rows(path, record)  # in the order of the record, which names the folders
     return replace(record, layers=intact | {layer: intact.get(layer, 0) for layer in layers})
 
 
-def _holds_other(path: Path, what: str, detail: str) -> InputError:
+def holds_other(path: Path, what: str, detail: str) -> InputError:
+    """Error for a store of other activations than those asked for."""
     return InputError(
         f"{path} holds activations of {what} ({detail}), and is left as it is: give another path "
         "as store, or remove it."
@@ -164,7 +166,7 @@ def _check_inputs(path: Path, record: StoreRecord, row: Rows, stimuli: Stimuli) 
     """Stop before anything is written beside activations of other pixels."""
     if row.index < len(record.inputs) and record.inputs[row.index] != row.inputs_sha256:
         names = stimuli.names[row.stimuli]
-        raise _holds_other(
+        raise holds_other(
             path,
             "other pixels, or pixels that were preprocessed otherwise",
             f"in one or more of the stimuli from {names[0]!r} to {names[-1]!r}",

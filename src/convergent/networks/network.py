@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +10,15 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..base.hashing import code_of
+from ..base.content import content_sha256
+from ..base.torch_content import bytes_of
 
 __all__ = ["Network"]
+
+_HOOKS_OF_ALL = (  # of all modules; they have no public name
+    torch.nn.modules.module._global_forward_pre_hooks,
+    torch.nn.modules.module._global_forward_hooks,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,32 +75,43 @@ class Network:
         """
         digest = hashlib.sha256()
         for name, tensor in sorted(self.module.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(
-                tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
-            )
+            if isinstance(tensor, torch.Tensor):  # other states are attributes of parts too
+                digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+                digest.update(bytes_of(tensor))
         return digest.hexdigest()
 
     def architecture_sha256(self) -> str:
-        """SHA-256 of all parts of the module: their printed form, their classes' code and settings.
+        """SHA-256 of all that decides the outputs, weights apart.
 
-        Settings are attributes that are plain values or functions. What lies elsewhere, such as in
-        functions that ``forward`` calls, is not included.
+        These are all attributes of all parts of the module (numbers, containers, arrays, tensors,
+        functions, objects), hooks, the code of their classes, and the functions and values of the
+        user's own modules that this code refers to; of installed packages, the version. Settings of
+        torch that change outputs are included. Whether the module is in training mode, and on which
+        device, is not. The hash is the same in every process of the same version of Python.
 
         Returns
         -------
         str
             64 hexadecimal digits.
+
+        Raises
+        ------
+        UnknownContentError
+            If a part holds something whose content cannot be known, such as an open file.
         """
-        digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(self.module)).encode())
-        for name, part in self.module.named_modules():
-            settings = {
-                key: _setting(value)
-                for key, value in sorted(vars(part).items())
-                if not key.startswith("_") and key != "training"
-            }
-            digest.update(repr((name, code_of(type(part)), settings)).encode())
-        return digest.hexdigest()
+        weights = self.module.state_dict(keep_vars=True)  # kept, so that their ids stay theirs
+        known = {id(tensor): name for name, tensor in weights.items()}
+        of_torch = [
+            [list(hooks.values()) for hooks in _HOOKS_OF_ALL],
+            [torch.get_default_dtype(), torch.get_float32_matmul_precision()],
+            [
+                torch.get_autocast_dtype(device)
+                for device in ("cpu", "cuda")
+                if torch.is_autocast_enabled(device)
+            ],
+        ]
+        hashes = content_sha256(self.module, "module", known), content_sha256(of_torch, "torch")
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
     def fingerprint(self) -> str:
         """SHA-256 of weights and architecture.
@@ -104,6 +120,11 @@ class Network:
         -------
         str
             64 hexadecimal digits.
+
+        Raises
+        ------
+        UnknownContentError
+            As `architecture_sha256`.
         """
         written = f"{self.weights_sha256()} {self.architecture_sha256()}"
         return hashlib.sha256(written.encode()).hexdigest()
@@ -130,14 +151,3 @@ def _leaves_with_weights(module: torch.nn.Module) -> tuple[str, ...]:
         if name and not any(part.children()) and any(True for _ in part.parameters())
         if not name.startswith(attention)
     )
-
-
-def _setting(value: object) -> str:
-    """A plain value, or the name and code of a function; an empty string for other values."""
-    if isinstance(value, (bool, int, float, str, tuple, type(None))):
-        return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-    if callable(value) and not isinstance(value, torch.nn.Module):
-        compiled = getattr(value, "__code__", None)
-        code = "" if compiled is None else f"{compiled.co_code!r}{compiled.co_names}"
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}{code}"
-    return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -18,7 +19,8 @@ import dask
 
 from ..base.arrays import Integers
 from ..base.compute import Compute
-from ..base.hashing import code_of, parameters, recipe
+from ..base.content import content_sha256
+from ..base.hashing import keys_if_known, recipe
 from ..base.progress import track
 from ..base.study import Study
 from ..protocol.design import Design
@@ -63,7 +65,8 @@ def score_pairs(
         Only its metrics and its kind of ceiling are used; folds and resamples are those of the
         designs.
     compute : Compute
-        Device, study and progress.
+        Device, study and progress. The study is not used if the content of a metric cannot be
+        known (`keys_if_known`).
     pairs : sequence of Pair, optional
         Which source is scored against which target, in which design; by default, every source
         against every target in every design. Pairs of one target should follow each other.
@@ -77,6 +80,11 @@ def score_pairs(
     ------
     InputError
         If values on disk have NaN, or cannot be sent to workers.
+
+    Warns
+    -----
+    UserWarning
+        If there is a study and it is not used: why.
     """
     designs = design if isinstance(design, Mapping) else {"": design}
     work = Work(dict(protocol.metrics), designs, protocol.ceiling, compute.device or "cpu")
@@ -87,9 +95,11 @@ def score_pairs(
         wanted = TASKS_OF_WORKER * max(len(client.nthreads()), 1)
         most = max(1, min(most, len(pairs) // wanted))
     cut = tiles_of(pairs, targets, work, most)
-    recipes = _Recipes(work, sources, targets)
+    metrics = keys_if_known("scores", _CODE, partial(_hashes, work)) if compute.study else None
+    study = None if metrics is None else compute.study
+    recipes = _Recipes(work, sources, targets, metrics or {})
     found = PairResults({}, {})
-    tasks = _missing(cut, work, recipes, compute.study, found)
+    tasks = _missing(cut, work, recipes, study, found)
     tiles = [Tile({pair.target: targets[pair.target] for pair in tile}) for tile in cut]
     rounds = (
         _here(work, sources, tiles, tasks)
@@ -99,7 +109,7 @@ def score_pairs(
     total = sum(task.rounds(work) for task in tasks)
     with dask.config.set(scheduler="threads"):  # this process reads stores by threads
         for finished in track(rounds, "scoring", total, compute.progress):
-            _keep(finished, recipes, compute.study, found)
+            _keep(finished, recipes, study, found)
     ordered = {
         key: found.pairs[key]
         for source, target, name in pairs
@@ -115,6 +125,7 @@ class _Recipes:
     work: Work
     sources: Mapping[Any, Source]
     targets: Mapping[Any, Target]
+    metrics: Mapping[str, str]  # hash of each
 
     def pair(self, key: Key) -> dict[str, Any]:
         """Key of the scores of a pair."""
@@ -123,7 +134,7 @@ class _Recipes:
             "pair",
             _CODE,
             **self.work.designs[key.design].recipe,
-            metric=self._metric(key.metric),
+            metric=self.metrics[key.metric],
             source=self.sources[key.source].sha256,
             target=target.sha256,
             scored=_sha256(target.scored),
@@ -139,16 +150,17 @@ class _Recipes:
             _CODE,
             **next(iter(self.work.designs.values())).recipe,
             ceiling=self.work.ceiling,
-            metrics=[self._metric(name) for name in self.work.metrics],
+            metrics=[self.metrics[name] for name in self.work.metrics],
             target=target.sha256,
             scored=_sha256(target.scored),
             subjects=None if target.subjects is None else target.subjects.astype(str).tolist(),
             device=self.work.device.split(":")[0],
         )
 
-    def _metric(self, name: str) -> dict[str, Any]:
-        metric = self.work.metrics[name]
-        return code_of(type(metric)) | parameters(metric)
+
+def _hashes(work: Work) -> dict[str, str]:
+    """Hash of the settings and code of each metric."""
+    return {name: content_sha256(value, f"metric {name!r}") for name, value in work.metrics.items()}
 
 
 def _missing(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...base.hashing import recipe
+from ...base.hashing import keys_if_known, recipe
 from ...base.progress import track
 from ...base.study import Study
 from ...data.assembly import Assembly
@@ -266,7 +266,9 @@ class _Work:
         )
 
     def _step(self, name: str, make: Callable[[], xr.Dataset], levels: Sequence[Any]) -> xr.Dataset:
-        """Do a step, or read its result if the study keeps it."""
+        """Do a step, or read its result if the study keeps it and the code is that of the files."""
+        if keys_if_known(name, _CODE) is None:
+            return make()
         key = recipe(
             f"findings: {name}",
             _CODE,
