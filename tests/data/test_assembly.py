@@ -546,7 +546,7 @@ def test_what_would_not_come_back_is_refused(tmp_path, more, message):
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_a_label_that_a_library_changes_is_noticed(tmp_path, suffix, monkeypatch):
     path = make().save(tmp_path / f"v4{suffix}")
-    write = f"to_{'netcdf' if suffix == '.nc' else 'zarr'}"
+    write = {".nc": "dump_to_store", ".zarr": "to_zarr"}[suffix]
     original = getattr(xr.Dataset, write)
 
     def changed(dataset, *given, **options):
@@ -591,10 +591,18 @@ def test_saving_again_replaces(tmp_path, suffix):
     assert [file.name for file in tmp_path.iterdir()] == [f"v4{suffix}"]
 
 
-def test_what_is_lazily_opened_can_be_saved_in_its_own_place(tmp_path):
+def test_what_is_lazily_opened_is_not_saved_in_its_own_place(tmp_path):
     path = make().save(tmp_path / "v4.zarr")
-    open_assembly(path).save(path)
+    opened = open_assembly(path)
+    (tmp_path / "link.zarr").symlink_to(path)
+    for data in (opened.data, opened.data * 2, opened.data[::-1, :2]):
+        for place in (path, tmp_path / "link.zarr"):
+            with pytest.raises(InputError, match=r"are read from .*zarr, .* into memory first"):
+                Assembly(data).save(place)
     np.testing.assert_array_equal(open_assembly(path).data.values, make().data.values)
+    Assembly(opened.data * 2).save(tmp_path / "other.zarr")
+    Assembly((opened.data * 2).load()).save(path)
+    np.testing.assert_array_equal(open_assembly(path).data.values, 2 * make().data.values)
 
 
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])

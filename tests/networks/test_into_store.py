@@ -457,7 +457,7 @@ def test_a_path_that_holds_something_else_is_refused(toy, stimuli, store, kind):
     else:
         extract(toy, stimuli, ["0"], store=store)
         text = (store / "zarr.json").read_text()
-        changed = text[:-9] if kind == "damaged" else text.replace('"format": 1', '"format": 9')
+        changed = text[:-9] if kind == "damaged" else text.replace('"format": 2', '"format": 9')
         assert changed != text
         (store / "zarr.json").write_text(changed)
     before, seen = contents(store), Seen(toy)

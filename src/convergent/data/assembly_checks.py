@@ -239,6 +239,8 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
     """
     try:
         values = np.asarray(data.values)
+    except InputError:  # of a store, which says more
+        raise
     except (RuntimeError, OSError, ValueError) as error:
         raise InputError(
             f"the responses cannot be read from disk ({error}): the file is damaged or cut short; "
