@@ -9,12 +9,13 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from .access import readable
 from .checksums import add_trailer, check_trailer
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["open_netcdf", "write_netcdf"]
 
@@ -42,7 +43,7 @@ def write_netcdf(
     OSError
         If there is not enough space.
     """
-    import h5netcdf  # here, since the import is slow
+    import h5netcdf  # here, since imports are slow
     from xarray.backends import H5NetCDFStore
     from xarray.backends.common import ArrayWriter
 
@@ -92,6 +93,8 @@ def open_netcdf(path: Path, *, ours: bool = False) -> xr.Dataset:
     Exception
         Whatever HDF5 raises for files without a checksum.
     """
+    import xarray as xr
+
     with readable(path):
         check_trailer(path, expected=ours)
         return xr.open_dataset(path, engine="h5netcdf")

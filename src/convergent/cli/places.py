@@ -12,6 +12,7 @@ import convergent as cv
 
 from ..base.errors import InputError
 from ..base.files import write_whole
+from ..base.netcdf import write_netcdf
 from .console import note
 from .runs import Run
 
@@ -78,7 +79,7 @@ class ResultFolder:
         found = found.assign_attrs(self.run.attrs)
         self.write(
             lambda: {
-                f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
+                f"{name}.nc": partial(write_netcdf, found),
                 f"{name}.csv": partial(table.to_csv, index=False),
                 **(picture_files(name, draw(found)) if draw else {}),
             }

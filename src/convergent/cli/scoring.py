@@ -12,6 +12,7 @@ import typer
 import convergent as cv
 
 from ..base.errors import InputError
+from ..base.netcdf import write_netcdf
 from .console import note, print_rows, print_scores, timed
 from .inputs import (
     check_images,
@@ -191,7 +192,7 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
 def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
     """Scores, table, pictures and page."""
     return {
-        "scores.nc": partial(results.to_netcdf, engine="h5netcdf"),
+        "scores.nc": partial(write_netcdf, results),
         "summary.csv": partial(table.to_csv, index=False),
         **picture_files("scores", cv.plot.scores(results)),
         "report.html": partial(cv.report, results),

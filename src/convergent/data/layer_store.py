@@ -197,9 +197,11 @@ def write_rows(path: Path, start: int, values: NDArray[np.float32]) -> None:
     """
     with zarr.config.set({"array.write_empty_chunks": True}):  # so that a missing chunk is a loss
         array = zarr.open_array(path / "values", mode="r+")
-    array[start : start + len(values)] = values
     row = start // array.chunks[0]
     files = chunk_files(array, path, slice(row, row + 1))
+    for left in files[0].parent.glob("*.partial"):  # by an interruption while zarr wrote it
+        left.unlink()
+    array[start : start + len(values)] = values
     write_marks(path, row * len(files), [chunk_mark(file) for file in files])
 
 

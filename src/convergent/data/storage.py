@@ -166,21 +166,19 @@ def _check_texts(data: xr.DataArray, suffix: str) -> None:
                 "nanoseconds do not hold: make strings of them (.astype(str))."
             )
         if suffix == ".nc" and label.dtype.kind == "U":
-            refused = label.values[_unwritable(label.values)]
+            refused = label.values[_with_null(label.values)]
             if len(refused):
                 raise InputError(
-                    f"{len(refused)} strings of {key!r} hold characters that netCDF does not take "
-                    f"(half of a surrogate pair, or a null character), the first is "
-                    f"{str(refused[0])!a}: leave them out, or save as .zarr."
+                    f"{len(refused)} strings of {key!r} hold the null character, which netCDF does "
+                    f"not take, the first is {str(refused[0])!a}: leave it out, or save as .zarr."
                 )
 
 
-def _unwritable(texts: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which strings hold surrogates, or a null character before their end."""
+def _with_null(texts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which strings hold a null character before their end."""
     width = texts.dtype.itemsize // 4
     codes = np.ascontiguousarray(texts).view(np.uint32).reshape(len(texts), width)
-    found = ((codes >= 0xD800) & (codes < 0xE000)).any(1)
-    return np.asarray(found | ((codes[:, :-1] == 0) & (codes[:, 1:] != 0)).any(1))
+    return np.asarray(((codes[:, :-1] == 0) & (codes[:, 1:] != 0)).any(1))
 
 
 def _checked_blocks(data: xr.DataArray) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -35,6 +36,7 @@ __all__ = [
     "chunk_is_whole",
     "chunk_mark",
     "has_checksums",
+    "may_change",
     "open_values",
     "read_group",
     "reads_from",
@@ -351,7 +353,8 @@ def open_values(path: Path, attributes: Mapping[str, Any]) -> Any:
     if len(marks) != CHECKSUM_BYTES * array.nchunks:
         raise DamageError("the checksums of its chunks are lost or cut short")
     values = StoredValues(array, path, np.frombuffer(marks, "<u4").reshape(grid))
-    content = hashlib.sha256(f"{path}\0{array.metadata}\0".encode() + marks).hexdigest()
+    about = os.fsencode(path) + repr(array.metadata).encode()
+    content = hashlib.sha256(about + marks).hexdigest()
     return dask.array.from_array(  # type: ignore[no-untyped-call]
         values,
         array.chunks,
@@ -382,16 +385,47 @@ def reads_from(values: Any, path: Path) -> bool:
         False if this cannot be seen, as in graphs that were rewritten.
     """
     place = path.resolve()
-    layers = getattr(values.__dask_graph__(), "layers", {})
-    for name, layer in layers.items():
-        if str(name).startswith("original-"):
-            node = layer[name]
-            source = getattr(node, "value", node)
-            if isinstance(source, StoredValues):
-                own = source.path.resolve()
-                if place == own or place in own.parents:
-                    return True
-    return False
+    sources = [_source(name, layer) for name, layer in _layers(values).items()]
+    paths = [source.path.resolve() for source in sources if source is not None]
+    return any(place in (own, *own.parents) for own in paths)
+
+
+def may_change(values: Any) -> bool:
+    """Whether an array may give other values when it is computed again.
+
+    Parameters
+    ----------
+    values : array
+        Numpy or dask.
+
+    Returns
+    -------
+    bool
+        False for arrays in memory, and for dask arrays of nothing but groups that `open_values`
+        opened.
+    """
+    if not hasattr(values, "__dask_graph__"):
+        return False
+    layers = _layers(values)
+    needs = values.__dask_graph__().dependencies if layers else {}
+    return not layers or any(
+        _source(name, layer) is None for name, layer in layers.items() if not needs[name]
+    )
+
+
+def _layers(values: Any) -> Mapping[Any, Any]:
+    """Layers of the graph of a dask array; none of a graph that was rewritten."""
+    found: Mapping[Any, Any] = getattr(values.__dask_graph__(), "layers", {})
+    return found
+
+
+def _source(name: Any, layer: Any) -> StoredValues | None:
+    """What a layer of a graph reads from, if this is a group."""
+    if not str(name).startswith("original-"):
+        return None
+    node = layer[name]
+    source = getattr(node, "value", node)  # newer versions of dask wrap it
+    return source if isinstance(source, StoredValues) else None
 
 
 def chunk_is_whole(file: Path) -> bool:
