@@ -201,7 +201,7 @@ def test_a_piece_without_permission_is_not_called_damaged(tmp_path, monkeypatch)
 
     monkeypatch.setattr(checksums.Path, "open", refuse)
     for use in (lambda: study.recall({"a": 1}), lambda: study.dataset({"a": 1}, xr.Dataset)):
-        with pytest.raises(cv.InputError, match="you have no permission to read .*pieces"):
+        with pytest.raises(cv.InputError, match=r"you have no permission to read .*pieces"):
             use()
 
 
