@@ -211,8 +211,8 @@ def _keep(finished: Finished, recipes: _Recipes, study: Study | None, found: Pai
     if study:
         for key, scores in pairs.items():
             study.keep(recipes.pair(key), scores.arrays())
-        for key, ceiling in ceilings.items():
-            study.keep(recipes.ceiling(key), ceiling.arrays())
+        for name, ceiling in ceilings.items():
+            study.keep(recipes.ceiling(name), ceiling.arrays())
 
 
 def _sha256(positions: Integers) -> str:
