@@ -1,11 +1,13 @@
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
 
 import convergent as cv
+from convergent.base import checksums
 from convergent.base.study import as_study
 from convergent.scoring import engine, tasks, workers
 
@@ -203,6 +205,39 @@ def test_a_damaged_piece_is_noticed_and_computed_again(tmp_path, fits, damage):
     assert pieces[0].read_bytes()  # mended
     score(tmp_path)
     assert len(fits.tasks) == 1
+
+
+def test_scores_of_responses_that_change_meanwhile_are_not_kept(tmp_path):
+    values = SOURCES["a"].data.values
+    reads = []
+
+    def read(block):
+        reads.append(1)  # the first time for the hash
+        return (
+            block if len(reads) == 1 else block * 0 + np.random.default_rng(0).random(block.shape)
+        )
+
+    stored = dask.array.zeros(values.shape, chunks=-1).map_blocks(
+        lambda _block: read(values), dtype=values.dtype, meta=np.empty((0, 0))
+    )
+    changing = cv.Assembly(SOURCES["a"].data.copy(data=stored))
+    with pytest.raises(cv.InputError, match="'a' changed while they were used, and no results"):
+        score(tmp_path, {"a": changing})
+    assert not list((tmp_path / "pieces").iterdir())
+
+
+def test_a_piece_without_permission_is_not_called_damaged(tmp_path, monkeypatch):
+    study = cv.Study(tmp_path)
+    study.keep({"a": 1}, {"r": np.zeros(3)})
+    study.dataset({"a": 1}, xr.Dataset)
+
+    def refuse(path, *_given, **_options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(checksums.Path, "open", refuse)
+    for use in (lambda: study.recall({"a": 1}), lambda: study.dataset({"a": 1}, xr.Dataset)):
+        with pytest.raises(cv.InputError, match=r"you have no permission to read .*pieces"):
+            use()
 
 
 def test_pieces_are_written_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """Stores of layers: the same values as in memory, continued where they stopped, never stale."""
 
 import copy
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -479,7 +480,7 @@ def test_a_path_that_holds_something_else_is_refused(toy, stimuli, store, kind):
     else:
         extract(toy, stimuli, ["0"], store=store)
         text = (store / "zarr.json").read_text()
-        changed = text[:-9] if kind == "damaged" else text.replace('"format": 1', '"format": 9')
+        changed = text[:-9] if kind == "damaged" else text.replace('"format": 2', '"format": 9')
         assert changed != text
         (store / "zarr.json").write_text(changed)
     before, seen = contents(store), Seen()
@@ -494,6 +495,37 @@ def test_an_empty_folder_is_written_to(toy, stimuli, store):
     store.mkdir()
     extract(toy, stimuli, ["0"], store=store)
     assert list(open_layers(store)) == ["0"]
+
+
+def test_what_a_kill_leaves_before_the_first_record_is_an_empty_folder(toy, stimuli, store):
+    (store / ".zarr.json-abc").mkdir(parents=True)
+    (store / ".zarr.json-abc" / "zarr.json").write_text("{")
+    with pytest.raises(InputError, match="there is no"):
+        open_layers(store)
+    extract(toy, stimuli, ["0"], store=store)
+    assert list(open_layers(store)) == ["0"]
+
+
+@pytest.mark.parametrize("at", [1, 2, 8, 30, 41, 50])
+def test_an_extraction_stopped_at_any_rename_continues(toy, stimuli, store, monkeypatch, at):
+    few = Stimuli.from_arrays([stimuli[name] for name in stimuli.names[:24]], stimuli.names[:24])
+    expected = extract(toy, few, ["0"])
+    calls, replace = [], os.replace
+
+    def stopped(*paths):
+        calls.append(paths)
+        if len(calls) >= at:  # nor does anything that would tidy up
+            raise RuntimeError("stopped")
+        return replace(*paths)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with suppress(RuntimeError):
+        extract(toy, few, ["0"], store=store)
+    monkeypatch.undo()
+    found = extract(toy, few, ["0"], store=store)
+    np.testing.assert_array_equal(found["0"].data, expected["0"].data)
+    assert open_layers(store)["0"].data.identical(found["0"].data)
+    assert not list(store.rglob("*.partial"))
 
 
 def test_a_store_is_no_single_assembly(toy, stimuli, store):
@@ -547,6 +579,41 @@ def test_a_damaged_layer_is_extracted_anew(toy, stimuli, store):
     folder = layer_path(store, read_record(store), "2")
     (folder / "values" / "zarr.json").write_text("{")
     assert_same(extract(toy, stimuli, LAYERS, store=store), expected)
+
+
+@pytest.mark.parametrize("what", ["values", "end of values", "label", "checksums"])
+def test_damage_to_what_was_finished_is_extracted_anew(toy, stimuli, store, what):
+    expected = extract(toy, stimuli, ["0"])
+    interrupted(toy, stimuli, store, 50, layers=["0"])
+    folder = layer_path(store, read_record(store), "0")
+    file, place = {
+        "values": (chunk(store, row=1), 9),
+        "end of values": (chunk(store, row=1), -2),
+        "label": (folder / "channel" / "c" / "0", -9),
+        "checksums": (folder / "values" / "checksums", 5),
+    }[what]
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+    found = extract(toy, stimuli, ["0"], store=store)
+    np.testing.assert_array_equal(found["0"].data, expected["0"].data)
+    assert (
+        found["0"]
+        .data.drop_vars("stimulus_sha256")
+        .identical(expected["0"].data.drop_vars("stimulus_sha256"))
+    )
+
+
+@pytest.mark.parametrize("where", ["record", "label"])
+def test_damage_to_names_is_noticed(toy, stimuli, store, where):
+    extract(toy, stimuli, ["0"], store=store)
+    file = layer_path(store, read_record(store), "0") / "unit" / "c" / "0"
+    file = store / "zarr.json" if where == "record" else file
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"07.png", b"08.png") if where == "record" else content[::-1])
+    assert file.read_bytes() != content
+    with pytest.raises(InputError, match=r"damaged|not complete"):
+        open_layers(store)
 
 
 def test_a_saved_assembly_that_lost_a_chunk(tmp_path):

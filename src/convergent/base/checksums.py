@@ -1,124 +1,168 @@
-"""Checksums of the kinds of files that users give."""
+"""Checksums: damage to a file is noticed before any library reads it.
+
+Two kinds are kept. A file that is written as a whole ends with a *trailer*, the CRC-32C of all
+bytes before it. HDF5 and zip readers pass over bytes after the end of their own content, so that
+such files can be read by every other program. Metadata in JSON are *sealed*: they hold the SHA-256
+of what else they hold.
+
+CRC-32C is computed by the processor: on one core 11 GB/s, where zlib's CRC-32 has 3.0, SHA-256 1.4
+and the Fletcher checksum of HDF5 1.2.
+"""
 
 from __future__ import annotations
 
-import os
-import zipfile
-from collections.abc import Iterable
-from typing import IO
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from .errors import InputError
+from google_crc32c import extend
 
-__all__ = ["check_claims", "check_listing", "check_zip"]
+__all__ = ["DamageError", "add_trailer", "check_sealed", "check_trailer", "crc32c_of", "sealed"]
 
-_BLOCK = 2**20
-_FOLDER = 0x10  # attribute of a member: torch gives the bytes of a folder that it did not read
-_END, _END_AT_MOST = b"PK\5\6", 2**16 + 22  # the record at the end of a zip, and its size
-_UNKNOWN = 2**16 - 1  # members, if there are more than the record can count
-_DEFLATE = 1032  # no byte of deflate stands for more bytes than that
-_LARGE, _RATIO = 2**30, 100  # a member both larger and more often compressed than that is refused
-
-
-def check_claims(path: str | os.PathLike[str], members: Iterable[zipfile.ZipInfo]) -> None:
-    """Refuse members of a zip archive that claim sizes which they cannot or should not have.
-
-    Parameters
-    ----------
-    path : path
-        The archive, in messages.
-    members : iterable of zipfile.ZipInfo
-        Those that are to be read.
-
-    Raises
-    ------
-    InputError
-        If a member claims to be larger than its compressed bytes allow, or is larger than 1 GiB
-        and compressed more than 100 times.
-    """
-    for member in members:
-        size, stored = member.file_size, member.compress_size
-        plain = member.compress_type == zipfile.ZIP_STORED
-        deflated = member.compress_type == zipfile.ZIP_DEFLATED
-        if (plain and size != stored) or (deflated and size > _DEFLATE * stored):
-            raise InputError(
-                f"{path} is damaged: its member {member.filename!r} of {stored} bytes claims to "
-                f"hold {size} bytes. Copy or make it again."
-            )
-        if size > max(_LARGE, _RATIO * stored):
-            raise InputError(
-                f"{path} is not read: its member {member.filename!r} would grow from "
-                f"{stored / 2**20:.1f} MiB to {size / 2**30:.1f} GiB. If that is right, store it "
-                "without compression."
-            )
+_BLOCK = 2**19  # bytes that are read at a time: they stay in the cache of the processor
+_MAGIC = b"\x89cvCRC\r\n"
+_TRAILER = struct.Struct("<8sQII")  # magic, bytes before it, their CRC, CRC of these three
+_SEAL = "convergent_sha256"
 
 
-def check_listing(path: str | os.PathLike[str], archive: zipfile.ZipFile) -> None:
-    """Refuse a zip archive that lists fewer members than it counts, as some would not be seen.
+class DamageError(ValueError):
+    """What was read is not what was written; the message says what was found."""
+
+
+def crc32c_of(path: Path, n_bytes: int | None = None) -> int:
+    """CRC-32C of a file.
 
     Parameters
     ----------
-    path : path
-        The archive, in messages.
-    archive : zipfile.ZipFile
-        Open for reading.
+    path : Path
+        The file.
+    n_bytes : int, optional
+        How many bytes from its start; by default all.
 
-    Raises
-    ------
-    InputError
-        If the numbers differ.
+    Returns
+    -------
+    int
+        32 bits.
     """
-    file, listed = archive.fp, len(archive.infolist())
-    if file is None:
-        raise ValueError("the archive is closed")
-    file.seek(max(0, file.seek(0, os.SEEK_END) - _END_AT_MOST))
-    tail = file.read()
-    at = tail.rindex(_END) + 10
-    counted = int.from_bytes(tail[at : at + 2], "little")
-    if counted not in {listed, _UNKNOWN}:
-        raise InputError(
-            f"{path} is damaged: it counts {counted} members and lists {listed}. Copy or make it "
-            "again."
-        )
+    found, left = 0, n_bytes
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK if left is None else min(_BLOCK, left)):
+            found = extend(found, block)
+            left = None if left is None else left - len(block)
+    return int(found)
 
 
-def check_zip(path: str | os.PathLike[str], file: IO[bytes]) -> None:
-    """Read all members of a zip archive to their ends, where their checksums are compared.
-
-    An archive whose checksums are all 0 was written without them (torch can do that), and only
-    its structure is checked.
+def add_trailer(path: Path) -> None:
+    """Write the checksum of a file at its end.
 
     Parameters
     ----------
-    path : path
-        The archive, in messages.
-    file : binary file
-        The archive, open for reading.
+    path : Path
+        A complete file.
+    """
+    start = struct.pack("<8sQI", _MAGIC, path.stat().st_size, crc32c_of(path))
+    with path.open("ab") as file:
+        file.write(start + struct.pack("<I", extend(0, start)))
+
+
+def check_trailer(path: Path, *, expected: bool = False) -> int | None:
+    """Compare a file with the checksum at its end.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected : bool
+        Whether it was certainly written with a checksum.
+
+    Returns
+    -------
+    int, or None
+        Number of bytes before the trailer; None if the file was written without one, by another
+        program or an earlier version.
 
     Raises
     ------
-    InputError
-        If a checksum, a name or a size differs, or the archive is cut short.
+    DamageError
+        If the file is not as it was written, or an HDF5 file is shorter than it says.
     """
-    member = None
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            check_claims(path, members)
-            check_listing(path, archive)
-            for member in members:
-                if member.external_attr & _FOLDER and member.file_size:
-                    raise zipfile.BadZipFile("it is marked as a folder, and holds bytes")
-            member = None
-            if not any(each.CRC for each in members):
-                return
-            for member in members:
-                with archive.open(member) as content:
-                    while content.read(_BLOCK):
-                        pass
-    except InputError:
-        raise
-    except Exception as error:  # each kind of damage raises another error
-        where = "" if member is None else f" in its member {member.filename!r}"
-        raise InputError(
-            f"{path} is damaged or cut short{where} ({error}): copy or make it again."
-        ) from error
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(64)
+        file.seek(max(size - _TRAILER.size, 0))
+        tail = file.read()
+    if len(tail) == _TRAILER.size:
+        magic, length, crc, own = _TRAILER.unpack(tail)
+        if magic == _MAGIC and own == extend(0, tail[:-4]):
+            if length != size - _TRAILER.size or crc != crc32c_of(path, length):
+                raise DamageError("it does not have the checksum with which it was written")
+            return int(length)
+    end = _end_of_hdf5(start)
+    if expected or (end is not None and end < size <= end + _TRAILER.size):
+        raise DamageError("the checksum at its end is lost or damaged")
+    if end is not None and size < end:
+        raise DamageError(f"it has {size} bytes of {end}")
+    return None
+
+
+def _end_of_hdf5(start: bytes) -> int | None:
+    """Where an HDF5 file says that it ends; None for other files."""
+    if len(start) < 48 or not start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return None
+    version = start[8]
+    place, width = (40, start[13]) if version == 0 else (28, start[9])
+    if version not in (0, 2, 3) or width != 8:
+        return None
+    return int.from_bytes(start[place : place + 8], "little")
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the SHA-256 of plain values to them.
+
+    Parameters
+    ----------
+    content : mapping
+        Plain values, as JSON holds them; an earlier seal is replaced.
+
+    Returns
+    -------
+    dict
+        The same, and the seal.
+    """
+    rest = {key: value for key, value in content.items() if key != _SEAL}
+    return {**rest, _SEAL: _sha256(rest)}
+
+
+def check_sealed(content: Mapping[str, Any], *, expected: bool = True) -> bool:
+    """Compare plain values with their seal.
+
+    Parameters
+    ----------
+    content : mapping
+        From `sealed`, after it was read.
+    expected : bool
+        Whether a seal must be there.
+
+    Returns
+    -------
+    bool
+        Whether there is a seal.
+
+    Raises
+    ------
+    DamageError
+        If the seal is another one, or is expected and not there.
+    """
+    if _SEAL not in content and not expected:
+        return False
+    rest = {key: value for key, value in content.items() if key != _SEAL}
+    if content.get(_SEAL) != _sha256(rest):
+        raise DamageError("its metadata do not have the checksum with which they were written")
+    return True
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,15 +1,17 @@
-"""Files that a user gives, before they are read."""
+"""Files before they are read: those that are none, and those that may not be read."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
 
-__all__ = ["check_readable", "not_readable"]
+__all__ = ["check_readable", "not_readable", "readable"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -91,3 +93,27 @@ def not_readable(path: str | os.PathLike[str], error: Exception, what: str = "fi
         f"the {what} {str(path)!r} cannot be read ({reason}): "
         f"{remedy.get(code or 0, 'correct the path, or copy the file elsewhere')}."
     )
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Report lack of permission to read a file as such; other errors pass.
+
+    Parameters
+    ----------
+    path : Path
+        What is read inside; named in the message if the error names no file.
+
+    Raises
+    ------
+    InputError
+        If permission is denied.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        found = error.filename or path
+        raise InputError(
+            f"you have no permission to read {found} ({error.strerror or error}): it need not be "
+            "damaged. Ask its owner for permission (chmod u+r), or copy it."
+        ) from error

@@ -17,14 +17,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from .checksums import add_trailer, check_trailer
 from .errors import InputError, warn
 from .files import write_whole
+from .netcdf import open_netcdf, write_netcdf
+from .reading import readable
 
 __all__ = ["Study", "as_study"]
 
-_FORMAT = 1  # version of the files; files of other versions are not read
-# what reading a damaged file raises
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_FORMAT = 2  # version of the files; files of other versions are not read
+# what reading a damaged file raises; a checksum shows nearly all damage before
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -75,21 +78,29 @@ class Study:
         dict of arrays, or None
             As they were given to `keep`.
 
+        Raises
+        ------
+        InputError
+            If there is no permission to read the file.
+
         Warns
         -----
         UserWarning
-            If the file is damaged.
+            If the file is damaged: it does not have the checksum with which it was written.
         """
         text, path = self._find(recipe)
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
+            with readable(path):
+                length = check_trailer(path, expected=True)
+                content = path.read_bytes()[:length]
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             if str(arrays.pop("recipe")) != text:
                 raise ValueError("it belongs to another recipe")
+        except FileNotFoundError:
+            return None
+        except InputError:  # no permission
+            raise
         except _DAMAGE as error:
             _warn_of_damage(path, error)
             return None
@@ -110,6 +121,7 @@ class Study:
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, recipe=np.array(text), **arrays)
+            add_trailer(temporary)
 
         write_whole(path, write)
 
@@ -128,6 +140,11 @@ class Study:
         xarray.Dataset
             In memory.
 
+        Raises
+        ------
+        InputError
+            If there is no permission to read the file.
+
         Warns
         -----
         UserWarning
@@ -135,18 +152,21 @@ class Study:
         """
         text, path = self._find(recipe)
         path = path.with_suffix(".nc")
-        if path.exists():
-            try:
-                with xr.open_dataset(path, engine="h5netcdf") as file:
-                    kept = file.load().drop_encoding()  # the encoding is that of this file
-                if kept.attrs.pop("recipe") != text:
-                    raise ValueError("it belongs to another recipe")
-                return kept
-            except _DAMAGE as error:
-                _warn_of_damage(path, error)
+        try:
+            with open_netcdf(path, ours=True) as file:
+                kept = file.load().drop_encoding()  # the encoding is that of this file
+            if kept.attrs.pop("recipe") != text:
+                raise ValueError("it belongs to another recipe")
+            return kept
+        except FileNotFoundError:
+            pass
+        except InputError:  # no permission
+            raise
+        except _DAMAGE as error:
+            _warn_of_damage(path, error)
         result = make()
         described = result.assign_attrs(recipe=text)
-        write_whole(path, lambda file: described.to_netcdf(file, engine="h5netcdf"))
+        write_whole(path, lambda file: write_netcdf(described, file))
         return result
 
     def layers(self, recipe: Mapping[str, Any]) -> Path:

@@ -13,6 +13,7 @@ import convergent as cv
 from ..base.display import write_csv
 from ..base.files import check_writable, remove_leftovers, write_whole
 from ..base.lock import held
+from ..base.netcdf import write_netcdf
 from .console import note
 from .runs import Run
 
@@ -79,7 +80,7 @@ class ResultFolder:
         found = found.assign_attrs(self.run.attrs)
         self.write(
             lambda: {
-                f"{name}.nc": partial(found.to_netcdf, engine="h5netcdf"),
+                f"{name}.nc": partial(write_netcdf, found),
                 f"{name}.csv": partial(write_csv, table),
                 **(picture_files(name, draw(found)) if draw else {}),
             }

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ..base.errors import InputError
+from ..base.netcdf import open_netcdf
 from .options import parts_of
 
 __all__ = ["Run"]
@@ -91,12 +92,12 @@ class Run:
 
     def _differs(self, file: Path) -> str:
         """How the run that wrote a result differs from this one; '' if it does not."""
-        import xarray as xr  # here, as help texts do not need it
-
         try:
-            with xr.open_dataset(file, engine="h5netcdf") as result:
+            with open_netcdf(file) as result:
                 found = json.loads(result.attrs[_ATTR])
             name, options = str(found["name"]), dict(found["options"])
+        except InputError:  # no permission
+            raise
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             return "which one is not known"
         if name != self.command:

@@ -13,6 +13,7 @@ import convergent as cv
 
 from ..base.display import write_csv
 from ..base.errors import InputError
+from ..base.netcdf import write_netcdf
 from .console import note, print_rows, print_scores, timed
 from .inputs import (
     check_images,
@@ -195,7 +196,7 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
 def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
     """Scores, table, pictures and page."""
     return {
-        "scores.nc": partial(results.to_netcdf, engine="h5netcdf"),
+        "scores.nc": partial(write_netcdf, results),
         "summary.csv": partial(write_csv, table),
         **picture_files("scores", cv.plot.scores(results)),
         "report.html": partial(cv.report, results),

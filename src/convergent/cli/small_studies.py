@@ -13,6 +13,7 @@ import convergent as cv
 
 from ..base.display import write_csv
 from ..base.errors import InputError
+from ..base.netcdf import write_netcdf
 from .console import note, print_rows, print_table
 from .options import (
     BATCH_SIZE,
@@ -127,7 +128,7 @@ def _files(found: Any, run: Run) -> Files:
     }
     for name in _RESULTS:
         result = getattr(found, name).assign_attrs(run.attrs)
-        files[f"{name}.nc"] = partial(result.to_netcdf, engine="h5netcdf")
+        files[f"{name}.nc"] = partial(write_netcdf, result)
     for number, (name, figure) in enumerate(cv.plot.findings(found).items(), 1):
         files |= picture_files(f"finding-{number}-{name}", figure)
     return files

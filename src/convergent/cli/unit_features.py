@@ -12,6 +12,7 @@ import typer
 import convergent as cv
 
 from ..base.display import file_names, write_csv
+from ..base.netcdf import write_netcdf
 from .console import print_rows, print_table
 from .inputs import OfRecording, check_images, extractor, images_for, two_sides
 from .options import (
@@ -136,7 +137,7 @@ def _files(
         base = f"{number:02d}-{safe[layer]}"
         for step, result in found.steps[layer].items():
             kept = result.assign_attrs(run.attrs)
-            files[f"{base}-{step}.nc"] = partial(kept.to_netcdf, engine="h5netcdf")
+            files[f"{base}-{step}.nc"] = partial(write_netcdf, kept)
         for name, figure in figures[layer].items():
             files |= _picture(f"{base}-{name}", figure)
         if images is not None:

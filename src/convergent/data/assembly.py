@@ -364,8 +364,9 @@ class Assembly:
         ----------
         path : path
             Replaced if it exists. `convergent.open` reads exactly what was saved: this is verified
-            for labels and attributes before the file gets its name. A ``.zarr`` folder holds
-            chunks that can be read by stimuli and by units alike, each with a checksum.
+            for labels and attributes before the file gets its name. All that is in the file has
+            checksums, so that damage is noticed when it is opened or read. A ``.zarr`` folder
+            holds chunks that can be read by stimuli and by units alike.
 
         Returns
         -------
@@ -377,7 +378,7 @@ class Assembly:
         InputError
             If the path has another suffix, or something would not be read back as it is: an
             attribute that is not a plain value, a label that the format does not take, an infinite
-            value on disk.
+            value on disk; if the responses are read from the folder that would be replaced.
         """
         return write_array(self.data, Path(path))
 
@@ -433,7 +434,8 @@ def open(  # noqa: A001 (it is convergent.open)
     ----------
     path : path
         A ``.nc`` file, which is read completely, or a ``.zarr`` folder, in which the values of an
-        assembly stay until they are needed.
+        assembly stay until they are needed. If the folder is changed or replaced before, reading
+        is an error, and never gives other values.
 
     Returns
     -------
@@ -446,7 +448,8 @@ def open(  # noqa: A001 (it is convergent.open)
     Raises
     ------
     InputError
-        If there is no such file, or it is neither of the two.
+        If there is no such file, or it is neither of the two; if it is damaged, was written by a
+        later version, or may not be read.
 
     Examples
     --------

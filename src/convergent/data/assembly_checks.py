@@ -26,6 +26,7 @@ __all__ = [
 
 _DIMS = ("stimulus", "unit", "repeat", "time")
 _FIRST_COMBINING = 0x300  # code point of the first accent that is written after its letter
+_SURROGATES = (0xD800, 0xDFFF)  # code points of half characters: bytes that are no UTF-8
 BLOCK_BYTES = 64 * 2**20  # how much of an array is read at a time
 
 
@@ -126,6 +127,7 @@ def _checked_coordinate(key: object, coordinate: xr.DataArray) -> xr.DataArray:
         )
     if dtype.kind not in "OT":
         given = coordinate.values
+        _check_characters(key, given)
         plain = _in_nanoseconds(given) if dtype.kind == "M" else usual(given)
         return coordinate if plain is given else coordinate.copy(data=plain)
     values = coordinate.values.tolist()
@@ -136,7 +138,9 @@ def _checked_coordinate(key: object, coordinate: xr.DataArray) -> xr.DataArray:
             "labels are all strings or all numbers. Write '' where there is none."
         )
     _check_no_null(key, values)
-    return coordinate.copy(data=np.array(values, dtype=str))
+    texts = np.array(values, dtype=str)
+    _check_characters(key, texts)
+    return coordinate.copy(data=texts)
 
 
 def _in_nanoseconds(times: NDArray[Any]) -> NDArray[Any]:
@@ -156,6 +160,22 @@ def _check_no_null(key: str, values: Sequence[Any]) -> None:
             f"({', '.join(map(repr, cut[:3]))}), which numpy and files take for their end: "
             "leave it out."
         )
+
+
+def _check_characters(key: str, texts: NDArray[Any]) -> None:
+    """Refuse names from bytes that are no UTF-8, which have no hash and fit no file."""
+    if texts.dtype.kind != "U" or not texts.dtype.itemsize:
+        return
+    codes = np.ascontiguousarray(texts).view(np.uint32).reshape(len(texts), -1)
+    if codes.size and codes.max() >= _SURROGATES[0]:  # at once for very many names
+        refused = texts[((codes >= _SURROGATES[0]) & (codes <= _SURROGATES[1])).any(1)]
+        if len(refused):
+            raise InputError(
+                f"{len(refused)} of {len(texts)} strings of {key!r} are no Unicode, the first is "
+                f"{str(refused[0])!a}: the files have names in an older encoding, such as latin-1. "
+                "Rename the files in UTF-8 (convmv -f latin1 -t utf8), or convert the names, "
+                "name.encode('utf-8', 'surrogateescape').decode('latin-1')."
+            )
 
 
 def _check_names(data: xr.DataArray, dim: str) -> None:
@@ -240,6 +260,8 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
     """
     try:
         values = np.asarray(data.values)
+    except InputError:  # of a store, which says more
+        raise
     except (RuntimeError, OSError, ValueError) as error:
         raise InputError(
             f"the responses cannot be read from disk ({error}): the file is damaged or cut short; "

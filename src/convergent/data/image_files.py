@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
-from ..base.checksums import check_claims, check_listing
 from ..base.errors import InputError, examples, warn
 from ..base.reading import check_readable, not_readable
+from ..base.zip_archives import check_claims, check_listing
 from .names import one_spelling
 
 __all__ = ["SUFFIXES", "check_once", "images_in_folder", "images_in_zip", "open_zip"]

@@ -7,7 +7,6 @@ step after each row, so that unfinished rows are never used as results.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
@@ -22,11 +21,26 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
+from ..base.checksums import DamageError, check_sealed
 from ..base.errors import InputError
-from ..base.files import write_whole
+from ..base.reading import readable
 from .assembly import Assembly
+from .contents import COORDINATE
 from .positions import as_extracted
-from .storage import CHECKSUM_BYTES, FORMAT, as_dataset, attributes_of, read_array, write_zarr
+from .storage import FORMAT, as_dataset, attributes_of, check_format, read_array, write_zarr
+from .zarr_files import (
+    CHECKSUM_BYTES,
+    check_group,
+    chunk_files,
+    chunk_is_whole,
+    chunk_mark,
+    has_checksums,
+    read_group,
+    seal_group,
+    stored_marks,
+    write_group,
+    write_marks,
+)
 
 __all__ = [
     "StoreRecord",
@@ -37,10 +51,12 @@ __all__ = [
     "layer_path",
     "open_layers",
     "read_record",
-    "write_label",
     "write_record",
     "write_rows",
 ]
+
+# what reading a damaged store raises
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError)
 
 
 @dataclass(frozen=True)
@@ -88,26 +104,34 @@ def read_record(path: Path) -> StoreRecord | None:
     InputError
         If something else is there, or the record is damaged.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return None
-    try:
-        metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-        found = metadata["attributes"]["convergent_layers"]
-        if found["format"] != FORMAT:
-            raise ValueError(f"format {found['format']}")
-        record = StoreRecord(
-            dict(found["content"]),
-            int(found["height"]),
-            tuple(found["inputs"]),
-            {layer: int(rows) for layer, rows in found["layers"].items()},
-        )
-        record.n_rows  # noqa: B018  # raises an error if stimuli are missing
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise InputError(
-            f"{path} is no store of layers, or its zarr.json is damaged ({error!r}): choose "
-            "another path, or remove it."
-        ) from error
+    with readable(path):
+        if not path.exists() or (path.is_dir() and _is_empty(path)):
+            return None
+        try:
+            attributes = read_group(path)
+            found = attributes["convergent_layers"]
+            check_format(path, found["format"])
+            check_sealed(attributes, expected=found["format"] > 1)
+            record = StoreRecord(
+                dict(found["content"]),
+                int(found["height"]),
+                tuple(found["inputs"]),
+                {layer: int(rows) for layer, rows in found["layers"].items()},
+            )
+            record.n_rows  # noqa: B018  # raises an error if stimuli are missing
+        except (PermissionError, InputError):
+            raise
+        except _UNREADABLE as error:
+            raise InputError(
+                f"{path} is no store of layers, or its zarr.json is damaged ({error!r}): choose "
+                "another path, or remove it."
+            ) from error
     return record
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a folder holds nothing but what an interruption left before its first record."""
+    return all(entry.name.startswith(".") for entry in path.iterdir())
 
 
 def write_record(path: Path, record: StoreRecord) -> None:
@@ -119,14 +143,7 @@ def write_record(path: Path, record: StoreRecord) -> None:
         "inputs": list(record.inputs),
         "layers": dict(record.layers),
     }
-    _write_group(path, {"convergent_layers": found})
-
-
-def _write_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    metadata = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-    write_whole(
-        path / "zarr.json", lambda part: part.write_text(json.dumps(metadata), encoding="utf-8")
-    )
+    write_group(path, {"convergent_layers": found})
 
 
 def layer_path(path: Path, record: StoreRecord, layer: str) -> Path:
@@ -163,7 +180,8 @@ def create_layer(path: Path, data: xr.DataArray) -> None:
     data : DataArray (stimulus, unit)
         Its values are dask, and are not written.
     """
-    write_zarr(as_dataset(data, {"convergent_unfinished": FORMAT}), path, compute=False)
+    dataset = as_dataset(data, {"convergent_unfinished": FORMAT})
+    write_zarr(dataset, path, lazy=True, without=COORDINATE)
 
 
 def write_rows(path: Path, start: int, values: NDArray[np.float32]) -> None:
@@ -180,53 +198,92 @@ def write_rows(path: Path, start: int, values: NDArray[np.float32]) -> None:
     """
     with zarr.config.set({"array.write_empty_chunks": True}):  # so that a missing chunk is a loss
         array = zarr.open_array(path / "values", mode="r+")
+    row = start // array.chunks[0]
+    files = chunk_files(array, path, slice(row, row + 1))
+    for left in files[0].parent.glob("*.partial"):  # by an interruption while zarr wrote it
+        left.unlink()
     array[start : start + len(values)] = values
+    write_marks(path, row * len(files), [chunk_mark(file) for file in files])
 
 
-def write_label(path: Path, name: str, values: Sequence[str]) -> None:
-    """Replace a label of the stimuli of a layer.
+def finish_layer(path: Path, layer: str, attrs: Mapping[str, Any], contents: Sequence[str]) -> None:
+    """Mark a layer as an assembly, once all of its rows of chunks are written.
 
     Parameters
     ----------
     path : Path
         From `layer_path`.
-    name : str
-        Name of the coordinate.
-    values : sequence of str
-        One for each stimulus.
+    layer : str
+        Its name.
+    attrs : mapping
+        Of the assembly.
+    contents : sequence of str
+        Hash of each stimulus; before all were opened, these were not known.
+
+    Raises
+    ------
+    InputError
+        If a label was damaged since the extraction began.
     """
+    try:
+        check_group(path)  # else the checksums would now be those of the damage
+    except DamageError as error:
+        raise InputError(
+            f"{path} is damaged ({error}): call extract again with the same arguments and store, "
+            "and this layer is extracted anew."
+        ) from error
     with warnings.catch_warnings():  # strings have no Zarr 3 specification yet
         warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
         zarr.create_array(
-            path / name,
-            data=np.array(values, dtype=str),
+            path / COORDINATE,
+            data=np.array(contents, dtype=str),
             dimension_names=("stimulus",),
             overwrite=True,
         )
-
-
-def finish_layer(path: Path, layer: str, attrs: Mapping[str, Any]) -> None:
-    """Mark a layer as an assembly, once all of its rows of chunks are written."""
-    _write_group(path, attributes_of(xr.DataArray(0, name=layer, attrs=attrs)))
+    seal_group(path, attributes_of(xr.DataArray(0, name=layer, attrs=attrs)))
 
 
 def _intact_rows_of(path: Path, finished: int) -> int:
-    """Number of finished rows of a layer before the first that was lost or cut short."""
-    try:
-        array = zarr.open_array(path / "values", mode="r")
-    except (OSError, ValueError, KeyError):  # the metadata is damaged
-        return 0
-    size = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM_BYTES
-    across = -(-array.shape[1] // array.chunks[1])
-    for row in range(finished):
-        files = (path / "values" / "c" / str(row) / str(column) for column in range(across))
-        if any(not file.is_file() or file.stat().st_size != size for file in files):
-            return row
+    """Number of finished rows of a layer before the first that is not as it was written."""
+    with readable(path):
+        try:
+            attributes = check_group(path)
+            array = zarr.open_array(path / "values", mode="r")
+        except PermissionError:
+            raise
+        except _UNREADABLE:  # the labels or the metadata are damaged
+            return 0
+        unfinished = "convergent_unfinished" in attributes
+        if unfinished and not has_checksums(attributes):
+            return 0  # of an earlier version
+        marks = stored_marks(path) if has_checksums(attributes) else None
+        for row in range(finished):
+            if not _is_intact(path, array, row, marks, wholly=unfinished):
+                return row
     return finished
 
 
+def _is_intact(
+    path: Path, array: zarr.Array[Any], row: int, marks: bytes | None, *, wholly: bool
+) -> bool:
+    """Whether a row of chunks is there; with ``wholly``, all its values are read."""
+    size = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM_BYTES
+    files = chunk_files(array, path, slice(row, row + 1))
+    if any(not file.is_file() or file.stat().st_size != size for file in files):
+        return False
+    if marks is not None:
+        here = CHECKSUM_BYTES * len(files) * row
+        found = b"".join(chunk_mark(file) for file in files)
+        if found != marks[here : here + len(found)]:
+            return False
+    return not wholly or all(chunk_is_whole(file) for file in files)
+
+
 def intact_rows(path: Path, record: StoreRecord) -> dict[str, int]:
-    """Count the finished rows of chunks that are still on disk, and none of them cut short.
+    """Count the finished rows of chunks that are still on disk as they were written.
+
+    Of a layer that is complete, values are not read, as this would take long: each chunk must have
+    its size and the checksum at its end. Of one that was interrupted, they are.
 
     Parameters
     ----------

@@ -21,18 +21,22 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.checksums import DamageError
 from ..base.errors import InputError, examples
 from ..base.files import write_whole
+from ..base.netcdf import open_netcdf, write_netcdf
+from ..base.reading import readable
 from .assembly_checks import check_finite
+from .zarr_files import check_group, has_checksums, open_values, read_group, reads_from, seal_group
 
 __all__ = [
-    "CHECKSUM_BYTES",
     "CHUNK_ROW_BYTES",
     "CHUNK_STIMULI",
     "FORMAT",
     "as_dataset",
     "attributes_of",
     "check_attrs",
+    "check_format",
     "chunk_sizes",
     "read_array",
     "read_file",
@@ -47,8 +51,8 @@ _CHUNK_BYTES = 4 * 2**20
 CHUNK_ROW_BYTES = (2**10, 2**16)  # of one stimulus in a chunk, at least and at most
 CHUNK_STIMULI = (32, 512)  # in a chunk, at least and at most
 
-CHECKSUM_BYTES = 4  # of a chunk
-FORMAT = 1
+FORMAT = 2  # since 2, files have checksums of all that is in them
+_UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError)
 _VALUES = "values"  # the variable of a file that holds the responses
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]\w{,63}", re.ASCII)  # any format and file system takes it
 
@@ -82,13 +86,17 @@ def write_array(data: xr.DataArray, path: Path) -> Path:
     if data.chunks is not None:
         dataset[_VALUES] = dataset[_VALUES].copy(data=_checked_blocks(data))
     if path.suffix == ".zarr":
+        if data.chunks is not None and reads_from(data.data, path):
+            raise InputError(
+                f"the responses are read from {path}, which saving them there would replace: save "
+                "them to another path, or load them into memory first "
+                "(Assembly(a.data.load()).save(path))."
+            )
         write_zarr(dataset, path)
         return path
-    encoding = _encoding(dataset)
-    encoding[_VALUES]["fletcher32"] = True  # a checksum: damage is noticed when read
 
     def write(part: Path) -> None:
-        dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+        write_netcdf(dataset, part, _encoding(dataset))
         _check_written(part, dataset)
 
     write_whole(path, write)
@@ -158,21 +166,19 @@ def _check_texts(data: xr.DataArray, suffix: str) -> None:
                 "nanoseconds do not hold: make strings of them (.astype(str))."
             )
         if suffix == ".nc" and label.dtype.kind == "U":
-            refused = label.values[_unwritable(label.values)]
+            refused = label.values[_with_null(label.values)]
             if len(refused):
                 raise InputError(
-                    f"{len(refused)} strings of {key!r} hold characters that netCDF does not take "
-                    f"(half of a surrogate pair, or a null character), the first is "
-                    f"{str(refused[0])!a}: leave them out, or save as .zarr."
+                    f"{len(refused)} strings of {key!r} hold the null character, which netCDF does "
+                    f"not take, the first is {str(refused[0])!a}: leave it out, or save as .zarr."
                 )
 
 
-def _unwritable(texts: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which strings hold surrogates, or a null character before their end."""
+def _with_null(texts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which strings hold a null character before their end."""
     width = texts.dtype.itemsize // 4
     codes = np.ascontiguousarray(texts).view(np.uint32).reshape(len(texts), width)
-    found = ((codes >= 0xD800) & (codes < 0xE000)).any(1)
-    return np.asarray(found | ((codes[:, :-1] == 0) & (codes[:, 1:] != 0)).any(1))
+    return np.asarray(((codes[:, :-1] == 0) & (codes[:, 1:] != 0)).any(1))
 
 
 def _checked_blocks(data: xr.DataArray) -> Any:
@@ -216,9 +222,9 @@ def _check_written(part: Path, dataset: xr.Dataset) -> None:
     """Read the labels of a file that was just written, and refuse it if they differ."""
     try:
         written = _read_dataset(part, values=False)
-    except InputError as error:
+    except _UNREADABLE as error:
         raise InputError(
-            f"what was written to {part.name} cannot be read ({error.__cause__}), and was not "
+            f"what was written to {part.name} cannot be read ({error}), and was not "
             "saved: make plain strings or numbers of its labels."
         ) from error
     lost = []
@@ -254,7 +260,9 @@ def _encoding(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:
     }
 
 
-def write_zarr(dataset: xr.Dataset, path: Path, **options: Any) -> None:
+def write_zarr(
+    dataset: xr.Dataset, path: Path, *, lazy: bool = False, without: str | None = None
+) -> None:
     """Write a zarr group.
 
     Chunks are plain bytes with a checksum, so that damage is noticed when they are read. They are
@@ -269,8 +277,10 @@ def write_zarr(dataset: xr.Dataset, path: Path, **options: Any) -> None:
         From `as_dataset`.
     path : Path
         Replaced if it exists.
-    **options
-        As for `xarray.Dataset.to_zarr`; with ``compute=False`` dask values are not written.
+    lazy : bool
+        Whether values, which are dask, are not written yet.
+    without : str, optional
+        A label that will be written again: there is no checksum of it yet.
 
     Raises
     ------
@@ -286,6 +296,7 @@ def write_zarr(dataset: xr.Dataset, path: Path, **options: Any) -> None:
     encoding[_VALUES] |= {"chunks": chunks, "compressors": (Crc32cCodec(),)}
     if array.chunks is not None:  # two tasks of dask must not write to one chunk
         dataset[_VALUES] = array.chunk(dict(zip(array.dims, chunks, strict=True)))
+    options: dict[str, Any] = {"compute": False} if lazy else {}
     with warnings.catch_warnings():  # strings have no Zarr 3 specification yet
         warnings.filterwarnings("ignore", message=".*Zarr V3 specification.*")
 
@@ -299,6 +310,7 @@ def write_zarr(dataset: xr.Dataset, path: Path, **options: Any) -> None:
                 **options,
             )
             _check_written(part, dataset)
+            seal_group(part, read_group(part), without=without, lazy=lazy)
 
         write_whole(path, write)
 
@@ -346,17 +358,49 @@ def read_file(path: Path) -> xr.DataArray | xr.Dataset:
     InputError
         If there is no such file, or it is neither, or chunks are missing.
     """
-    dataset = _read_dataset(path)
-    if result_kind(dataset) is not None:
-        return _as_result(dataset)
-    _check_kind(path, dataset)
-    if path.suffix == ".zarr":
-        _check_chunks(path)
+    try:
+        with readable(path):
+            if not path.exists():
+                raise InputError(f"there is no {path}.")
+            if path.suffix not in {".nc", ".zarr"}:
+                raise InputError(f"cannot open {path.name!r}: expected .nc (netCDF) or .zarr.")
+            of_zarr = path.suffix == ".zarr"
+            attributes = _check_attributes(path) if of_zarr else {}
+            dataset = _read_dataset(path)
+            if result_kind(dataset) is not None:
+                return _as_result(dataset)
+            _check_kind(path, dataset)
+            values = open_values(path, attributes) if of_zarr else None
+            return _array_of(dataset, values)
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{path} is not a readable {path.suffix} file ({error}): it is damaged or cut short, "
+            "or something else; copy or make it again."
+        ) from error
+
+
+def _check_attributes(path: Path) -> dict[str, Any]:
+    """Verify a group of zarr before any library reads it; its attributes."""
+    if not (path / "zarr.json").exists():
+        return {}  # of an earlier version of zarr, or none: zarr says so
+    attributes = check_group(path)
+    marks = ("convergent_assembly", "convergent_unfinished")
+    if any(attributes.get(key, 1) != 1 for key in marks) and not has_checksums(attributes):
+        raise DamageError("its checksums are lost")
+    return attributes
+
+
+def _array_of(dataset: xr.Dataset, values: Any) -> xr.DataArray:
+    """An assembly's array from its file; with other values, where they are given."""
     attrs = json.loads(dataset.attrs["attrs"])
     name = json.loads(dataset.attrs["name"])
-    values = dataset.variables[_VALUES]
+    stored = dataset.variables[_VALUES]
     # without a name, dask's own would be taken, so it is given afterwards
-    return xr.DataArray(values.data, _labels_of(dataset), values.dims, attrs=attrs).rename(name)
+    return xr.DataArray(
+        stored.data if values is None else values, _labels_of(dataset), stored.dims, attrs=attrs
+    ).rename(name)
 
 
 def read_array(path: Path) -> xr.DataArray:
@@ -418,26 +462,16 @@ def _labels_of(dataset: xr.Dataset) -> dict[str, xr.Variable]:
 
 def _read_dataset(path: Path, values: bool = True) -> xr.Dataset:
     """Read a file; with its labels only, where values are not needed."""
-    if not path.exists():
-        raise InputError(f"there is no {path}.")
-    if path.suffix not in {".nc", ".zarr"}:
-        raise InputError(f"cannot open {path.name!r}: expected .nc (netCDF) or .zarr.")
-    try:
-        if path.suffix == ".zarr":
-            lazy: xr.Dataset = xr.open_zarr(path, consolidated=False)
-            if result_kind(lazy) is not None:
-                return lazy.load()
-            return lazy.assign_coords({key: lazy[key].load() for key in lazy.coords})
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            if not values:
-                return dataset.drop_vars(_VALUES).load()
-            ours = "convergent_assembly" in dataset.attrs or result_kind(dataset) is not None
-            return dataset.load() if ours else dataset
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"{path} is not a readable {path.suffix} file ({error}): it is damaged or cut short, "
-            "or something else; copy or make it again."
-        ) from error
+    if path.suffix == ".zarr":
+        lazy: xr.Dataset = xr.open_zarr(path, consolidated=False)
+        if result_kind(lazy) is not None:
+            return lazy.load()
+        return lazy.assign_coords({key: lazy[key].load() for key in lazy.coords})
+    with open_netcdf(path) as dataset:
+        if not values:
+            return dataset.drop_vars(_VALUES).load()
+        ours = "convergent_assembly" in dataset.attrs or result_kind(dataset) is not None
+        return dataset.load() if ours else dataset
 
 
 def _check_kind(path: Path, dataset: xr.Dataset) -> None:
@@ -457,18 +491,13 @@ def _check_kind(path: Path, dataset: xr.Dataset) -> None:
             "it with xarray and wrap the array, "
             "convergent.Assembly(xarray.open_dataset(path)['name'])."
         )
+    check_format(path, dataset.attrs["convergent_assembly"])
 
 
-def _check_chunks(path: Path) -> None:
-    """Look for missing chunks, which zarr would read as NaN."""
-    import zarr
-    from zarr.codecs import Crc32cCodec
-
-    array = zarr.open_array(path / "values", mode="r")
-    if not any(isinstance(codec, Crc32cCodec) for codec in array.compressors):
-        return  # written by another program, where a missing chunk may be an empty one
-    lost = array.nchunks - array.nchunks_initialized
-    if lost:
+def check_format(path: Path, found: Any) -> None:
+    """Refuse files of formats that did not exist when this version was written."""
+    if found not in range(1, FORMAT + 1):
         raise InputError(
-            f"{path} has lost {lost} of its {array.nchunks} chunks: copy or make it again."
+            f"{path} has format {found!r}, and this version of convergent reads formats 1 to "
+            f"{FORMAT}: update convergent, or save it again with the version that wrote it."
         )

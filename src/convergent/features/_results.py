@@ -12,7 +12,7 @@ import xarray as xr
 from ..base.compute import Compute
 from ..base.hashing import keys_if_known, recipe
 from ..protocol.settings import Protocol
-from ..scoring.provenance import provenance
+from ..scoring.provenance import check_unchanged, provenance
 from ._two_populations import TwoPopulations
 
 __all__ = ["OF_SCORES", "result", "used"]
@@ -75,7 +75,11 @@ def result(
             sources={one.name: one.given},
             targets={other.name: other.given},
         )
-        return pair.as_given(make()).assign_attrs(pair.attrs, **attrs)
+        found = pair.as_given(make()).assign_attrs(pair.attrs, **attrs)
+        if compute.study is not None:
+            for side in pair.sides:
+                check_unchanged(side.name, [side.given], side.sha256)
+        return found
 
     if compute.study is None or keys_if_known(f"results of {kind}", _CODE) is None:
         return described()

@@ -47,8 +47,8 @@ class Units:
         this package ignores shift and positive scale, so this uses nothing of the test stimuli.
     mean, sd : float array (p,)
         Mean and standard deviation of each unit's responses before they were standardized.
-    known_sha256 : str or None
-        SHA-256 of ``given``, if it has been computed before.
+    sha256 : str
+        SHA-256 of ``given``.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Units:
     values: Floats
     mean: Floats
     sd: Floats
-    known_sha256: str | None = None
+    sha256: str
 
     @property
     def units(self) -> NDArray[Any]:
@@ -80,11 +80,6 @@ class Units:
     def ceiling(self) -> Floats:
         """Square root of the reliability; NaN for units with low reliability."""
         return np.sqrt(np.where(self.reliability >= _UNRELIABLE, self.reliability, np.nan))
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the population as it was given."""
-        return self.known_sha256 or self.given.fingerprint()
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +202,8 @@ def prepare(
     groups = group_labels(folds.group if folds else None, [other, one])
     places = places_of(folds.order if folds else None, [other, one])
     splits = folds.split(len(one.stimuli), groups, places) if folds else []
-    known = hashes or (None, None)
+    # hashed before values are read, so that a change in between is noticed in the end
+    known = hashes or (source.fingerprint(), target.fingerprint())
     return TwoPopulations(
         _units("source", one_name, source, one, known[0]),
         _units("target", other_name, target, other, known[1]),
@@ -216,7 +212,7 @@ def prepare(
     )
 
 
-def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str | None) -> Units:
+def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str) -> Units:
     check_complete(name, shared, side)
     means = read_values(shared.average().data)
     values = np.asarray(means, dtype=np.float64)

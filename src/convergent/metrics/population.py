@@ -283,6 +283,8 @@ class Population:
         """Responses of some units to all stimuli, from disk."""
         try:
             block = self.values[:, columns].compute(scheduler="threads")
+        except InputError:  # of a store, which says more
+            raise
         except (RuntimeError, OSError, ValueError) as error:
             raise InputError(
                 f"the responses cannot be read from disk ({error}): the file is damaged or cut "

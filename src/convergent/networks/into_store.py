@@ -23,7 +23,6 @@ from ..data.layer_store import (
     intact_rows,
     layer_path,
     read_record,
-    write_label,
     write_record,
     write_rows,
 )
@@ -189,8 +188,7 @@ def _write_row(
             create_layer(folder, labelled.data)
         write_rows(folder, row.stimuli.start, values)
         if row.index == record.n_rows - 1:
-            write_label(folder, COORDINATE, contents_of(stimuli, names, opened=True))
-            finish_layer(folder, layer, about)
+            finish_layer(folder, layer, about, contents_of(stimuli, names, opened=True))
     record = replace(
         record,
         inputs=(*record.inputs, row.inputs_sha256)[: max(len(record.inputs), row.index + 1)],

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ..base.checksums import check_zip
 from ..base.errors import InputError, examples
 from ..base.files import write_whole
 from ..base.reading import check_readable, not_readable
+from ..base.zip_archives import check_zip
 
 __all__ = [
     "COLUMNS",

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from ..base.checksums import check_zip
 from ..base.errors import InputError, examples
 from ..base.reading import check_readable, not_readable
+from ..base.zip_archives import check_zip
 
 __all__ = ["check_installed", "load_weights", "read_tensors"]
 

@@ -28,6 +28,7 @@ from ..protocol.settings import Protocol
 from ..statistics.ceilings import Ceiling
 from .inputs import Source
 from .pair_scores import Key, Pair, PairResults, PairScores
+from .provenance import check_unchanged
 from .targets import Target
 from .tasks import Finished, Task, Tile, Work, do_task, tiles_of
 from .workers import TASKS_OF_WORKER, active_client, on_workers
@@ -210,14 +211,20 @@ def _here(
 
 def _keep(finished: Finished, recipes: _Recipes, study: Study | None, found: PairResults) -> None:
     """Add finished results to those found, and to the study."""
-    for key, scores in finished.pairs:
-        found.pairs[key] = scores
-        if study:
+    pairs, ceilings = dict(finished.pairs), dict(finished.ceilings)
+    if study:
+        for source in dict.fromkeys(recipes.sources[key.source] for key in pairs):
+            check_unchanged(source.name, source.assemblies, source.sha256)
+        for name in dict.fromkeys([*(key.target for key in pairs), *ceilings]):
+            target = recipes.targets[name]
+            check_unchanged(target.name, target.given, target.sha256)
+    found.pairs.update(pairs)
+    found.ceilings.update(ceilings)
+    if study:
+        for key, scores in pairs.items():
             study.keep(recipes.pair(key), scores.arrays())
-    for target, ceiling in finished.ceilings:
-        found.ceilings[target] = ceiling
-        if study:
-            study.keep(recipes.ceiling(target), ceiling.arrays())
+        for name, ceiling in ceilings.items():
+            study.keep(recipes.ceiling(name), ceiling.arrays())
 
 
 def _sha256(positions: Integers) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from ..base.compute import Compute
+from ..base.errors import InputError
 from ..data.assembly import Assembly
+from ..data.zarr_files import may_change
 from ..protocol.settings import Protocol
 
-__all__ = ["hashes_of", "provenance"]
+__all__ = ["check_unchanged", "hashes_of", "provenance"]
 
 _LIBRARIES = ("convergent", "numpy", "scipy", "xarray", "torch", "POT")
 
@@ -34,6 +36,35 @@ def hashes_of(**sides: Mapping[Any, Assembly]) -> dict[str, dict[Any, str]]:
         side: {name: assembly.fingerprint() for name, assembly in several.items()}
         for side, several in sides.items()
     }
+
+
+def check_unchanged(name: str, assemblies: Sequence[Assembly], sha256: str) -> None:
+    """Refuse to keep results of responses that changed after they were hashed.
+
+    Parameters
+    ----------
+    name : str
+        Name of the population in messages.
+    assemblies : sequence of Assembly
+        The population. Arrays of dask that may give other values when they are computed again are
+        hashed once more. Arrays in memory and in stores of this package are not: these give the
+        same values, or an error.
+    sha256 : str
+        Hashes before the work.
+
+    Raises
+    ------
+    InputError
+        If they changed.
+    """
+    if any(may_change(one.data.data) for one in assemblies):
+        now = " ".join(one.fingerprint() for one in assemblies)
+        if now != sha256:
+            raise InputError(
+                f"the responses of {name!r} changed while they were used, and no results of them "
+                "were kept: their dask array gave other values when it was computed again. Wait "
+                "until what it reads is complete, or load it into memory first (.data.load())."
+            )
 
 
 def provenance(

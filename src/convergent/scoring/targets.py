@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..base.arrays import Floats, Integers, is_silent_range
 from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
+from ..data.zarr_files import may_change
 from ..protocol.design import Design
 from ..protocol.resampling import effective_number, unit_counts
 from ..protocol.settings import Protocol
@@ -59,6 +60,8 @@ class Target:
     n_effective : float
         Effective number of stimuli (or groups of them), by how much they drive the included units;
         NaN if stimuli are not drawn.
+    given : tuple of Assembly
+        The responses, if dask may give other values when it computes them again; otherwise empty.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Target:
     unit_counts: Floats | None = None
     drawn: Mapping[str, int] = field(default_factory=dict)
     n_effective: float = float("nan")
+    given: tuple[Assembly, ...] = ()
 
     @property
     def included(self) -> Integers:
@@ -150,6 +154,7 @@ def target_of(
         unit_counts=counts,
         drawn=drawn,
         n_effective=effective,
+        given=tuple(several) if any(may_change(one.data.data) for one in several) else (),
     )
 
 

@@ -12,9 +12,9 @@ from typing import IO, Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ...base.checksums import check_claims, check_listing
 from ...base.errors import InputError, examples, unknown
 from ...base.reading import check_readable
+from ...base.zip_archives import check_claims, check_listing
 from ..assembly import Assembly
 from ..stimuli import Stimuli
 
