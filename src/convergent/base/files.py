@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["write_whole"]
+from .errors import InputError, shown
+
+__all__ = ["as_path", "write_whole"]
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -31,3 +34,34 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             if old.exists():
                 old.replace(path)
             raise
+
+
+def as_path(path: object, name: str = "path") -> Path:
+    """Check a path that a user gave.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        What the user gave; ``~`` is the home folder, as in a shell.
+    name : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        If it is no path, or empty, or no file can have this name.
+    """
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        raise InputError(
+            f"{name}={shown(path)}: give a path, such as 'results' or pathlib.Path('results')."
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~NAME, and there is no such user
+        raise InputError(f"{name}={shown(path)}: {error}. Write the path in full.") from None

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.arrays import check_scale
 from ..base.errors import InputError, examples
 from .names import one_spelling
 from .number_types import usual
@@ -71,8 +72,8 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
         _check_names(data, dim)
     data = _with_one_spelling(data)
     if data.chunks is None:
-        for rows in row_blocks(data):
-            check_finite(data.isel(stimulus=rows))
+        largest = max(check_finite(data.isel(stimulus=rows)) for rows in row_blocks(data))
+        check_scale(largest, _of(data))
     return data.transpose(*(dim for dim in _DIMS if dim in data.dims))
 
 
@@ -180,7 +181,7 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
         )
 
 
-def check_finite(block: xr.DataArray) -> None:
+def check_finite(block: xr.DataArray) -> float:
     """Check that no value is infinite.
 
     Parameters
@@ -188,21 +189,33 @@ def check_finite(block: xr.DataArray) -> None:
     block : xarray.DataArray
         In memory: an assembly's array, or some stimuli of it.
 
+    Returns
+    -------
+    float
+        The greatest absolute value; 0 if there is none but NaN.
+
     Raises
     ------
     InputError
         If a value is infinite; the message names its stimulus and unit.
     """
-    infinite = np.isinf(block.values)
-    if infinite.any():
+    values = block.values
+    ends = [float(of.reduce(values, axis=None)) for of in (np.fmin, np.fmax)]  # not NaN
+    largest = max(map(abs, ends))
+    if np.isinf(largest):
+        infinite = np.isinf(values)
         first = dict(zip(block.dims, np.argwhere(infinite)[0].tolist(), strict=True))
-        where = f" of {block.name}" if block.name else ""
         raise InputError(
-            f"{int(infinite.sum())} or more values{where} are infinite, the first at stimulus "
+            f"{int(infinite.sum())} or more values{_of(block)} are infinite, the first at stimulus "
             f"{block['stimulus'].values[first['stimulus']]!s}, unit "
             f"{block['unit'].values[first['unit']]!s}: correct them, or set them to NaN if "
             "they were not recorded."
         )
+    return 0.0 if np.isnan(largest) else largest
+
+
+def _of(data: xr.DataArray) -> str:
+    return f" of {data.name}" if data.name else ""
 
 
 def _with_one_spelling(data: xr.DataArray) -> xr.DataArray:
@@ -235,7 +248,8 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If they cannot be read from disk, or some are infinite.
+        If they cannot be read from disk, or some are infinite, or so large or small that their
+        squares cannot be represented.
     """
     try:
         values = np.asarray(data.values)
@@ -245,7 +259,7 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
             "make or copy it again."
         ) from error
     if data.chunks is not None:  # in memory, they were checked at construction
-        check_finite(data.copy(data=values))
+        check_scale(check_finite(data.copy(data=values)), _of(data))
     return values
 
 

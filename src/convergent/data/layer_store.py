@@ -23,7 +23,7 @@ import zarr
 from numpy.typing import NDArray
 
 from ..base.errors import InputError
-from ..base.files import write_whole
+from ..base.files import as_path, write_whole
 from .assembly import Assembly
 from .positions import as_extracted
 from .storage import CHECKSUM_BYTES, FORMAT, as_dataset, attributes_of, read_array, write_zarr
@@ -269,7 +269,7 @@ def open_layers(path: str | os.PathLike[str]) -> dict[str, Assembly]:
     >>> import convergent as cv
     >>> layers = cv.open_layers("layers.zarr")  # doctest: +SKIP
     """
-    path = Path(path)
+    path = as_path(path)
     record = read_record(path)
     if record is None:
         raise InputError(f"there is no {path}.")

@@ -13,7 +13,8 @@ import torch
 
 from ..base.compute import Compute, ComputeSettings
 from ..base.devices import torch_device
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_list, as_whole, check_type, unknown
+from ..base.files import as_path
 from ..base.hashing import recipe
 from ..base.study import Study
 from ..data.assembly import Assembly
@@ -100,11 +101,13 @@ def extract(
     >>> cv.extract(network, cv.drawings(4), ["stem"], spatial="flatten")["stem"].units[:2].tolist()
     ['stem/00.00.00', 'stem/00.00.01']
     """
+    check_type(Network, "a Network, such as network('small-plain')", network=network)
+    check_type(Stimuli, "Stimuli, such as Stimuli.from_folder('images')", stimuli=stimuli)
     wanted = network.default_layers if layers is None else layers
-    layers = list(dict.fromkeys([wanted] if isinstance(wanted, str) else wanted))
-    check_layers(network, layers)
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: give a whole number from 1 up.")
+    several = [wanted] if isinstance(wanted, str) else as_list("layers", wanted, "a list of names")
+    check_layers(network, several)
+    layers = list(dict.fromkeys(several))
+    batch_size = as_whole("batch_size", batch_size)
     if store is not None and compute.get("study") is not None:
         raise InputError(
             "both store and study are given: give one of them, as a study has stores of its own."
@@ -125,7 +128,7 @@ def extract(
         store = _store_in(settings.study, network, stimuli, spatial, device)
     if store is not None:
         content = content_of(network, stimuli, about, device)
-        return extract_to(Path(store), content, stimuli, layers, about, run)
+        return extract_to(as_path(store, "store"), content, stimuli, layers, about, run)
     with closing(run(dict.fromkeys(layers, 0), len(stimuli))) as rows:
         found = next(rows)  # one row holds all stimuli
     about["inputs_sha256"] = found.inputs_sha256
@@ -174,7 +177,7 @@ def check_layers(network: Network, layers: Sequence[str]) -> None:
     """
     known = set(network.layers)
     for layer in layers:
-        if layer not in known:
+        if not isinstance(layer, str) or layer not in known:
             raise unknown(f"layer of {network.name}", layer, network.layers)
     if not layers:
         raise InputError(f"no layer of {network.name} is named: name at least one.")

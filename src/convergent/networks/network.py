@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..base.errors import as_names, check_callable, check_type
 from ..base.hashing import code_of
 
 __all__ = ["Network"]
@@ -52,7 +53,14 @@ class Network:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.default_layers:
+        check_type(str, "a text", name=self.name)
+        check_type(torch.nn.Module, "a torch.nn.Module", module=self.module)
+        check_callable(preprocess=self.preprocess)
+        check_type(Mapping, "a dict", about=self.about)
+        if self.default_layers:
+            layers = tuple(as_names("default_layers", self.default_layers))
+            object.__setattr__(self, "default_layers", layers)
+        else:
             object.__setattr__(self, "default_layers", _leaves_with_weights(self.module))
 
     @property

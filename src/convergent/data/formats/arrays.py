@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.errors import InputError, examples, unknown
+from ...base.errors import InputError, check_type, examples, unknown
+from ...base.files import as_path
 from ..assembly import Assembly
 from ..stimuli import Stimuli
 
@@ -82,7 +83,9 @@ def from_npy(
     >>> recording.name, recording.data.shape
     ('v4', (3, 2, 4))
     """
-    path = Path(path)
+    path = as_path(path)
+    if key is not None:
+        check_type(str, "the name of an array", key=key)
     try:
         array = _read(path, key)
     except FileNotFoundError:

@@ -16,7 +16,8 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 from numpy.typing import NDArray
 
-from ...base.errors import InputError, examples
+from ...base.errors import InputError, as_list, check_type, examples
+from ...base.files import as_path
 from ..assembly import Assembly
 from ..contents import with_contents
 from ..names import one_spelling
@@ -27,6 +28,7 @@ __all__ = ["from_nifti", "to_nifti"]
 _File = str | os.PathLike[str]
 _AXES = ("voxel_i", "voxel_j", "voxel_k")
 _DAMAGE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
+_BY_UNIT = (xr.DataArray, pd.Series, Mapping)
 _TOLERANCE = 1e-3  # mm, between positions that are the same: headers have single precision
 
 
@@ -94,6 +96,8 @@ def from_nifti(
     ...     "betas.nii.gz", "events.tsv", mask="v4.nii.gz", subject="S1"
     ... )  # doctest: +SKIP
     """
+    if stimuli is not None:
+        check_type(Stimuli, "Stimuli", stimuli=stimuli)
     events = _presentations(table)
     grid, volumes = _volumes(images)
     if len(volumes) != len(events):
@@ -163,6 +167,8 @@ def to_nifti(
     >>> import convergent as cv
     >>> volume = cv.formats.to_nifti(scores.r.mean("fold"), recording)  # doctest: +SKIP
     """
+    check_type(Assembly, "an Assembly", assembly=assembly)
+    check_type(_BY_UNIT, "one number for each voxel, by unit name", values=values)
     data = assembly.data
     lacking = [axis for axis in _AXES if axis not in data.coords]
     lacking += [key for key in ("affine", "volume_shape") if key not in data.attrs]
@@ -207,7 +213,7 @@ def _one_each(values: xr.DataArray | pd.Series[float] | Mapping[str, float]) -> 
 def _presentations(table: pd.DataFrame | _File) -> pd.DataFrame:
     """Columns ``stimulus`` and ``repeat``, one row per volume."""
     if not isinstance(table, pd.DataFrame):
-        table = _read_table(Path(table))
+        table = _read_table(as_path(table, "table"))
     if "stimulus" not in table.columns:
         raise InputError(
             f"the table has no column 'stimulus'; its columns are {examples(table.columns, 12)}: "
@@ -270,7 +276,8 @@ def _volumes(
         if path and nib.is_proxy(image.dataobj):  # type: ignore[no-untyped-call]
             opened = _load(path, keep_file_open=True)
         return image, [(opened, (..., *place)) for place in np.ndindex(*times)]
-    listed = [_load(image) for image in images]
+    several = as_list("images", images, "an image of four dims, or a list of images")
+    listed = [_load(image) for image in several]
     if not listed:
         raise InputError("the list of images is empty: give one 3-D image for each volume.")
     for image in listed:
@@ -287,6 +294,8 @@ def _voxels(
     """Select voxels of the volume, and find the region of each."""
     if label_names is not None and labels is None:
         raise InputError("label_names were given without labels: give the label image too.")
+    if label_names is not None:
+        check_type(Mapping, "a dict of names by label", label_names=label_names)
     inside = np.ones(grid.shape[:3], bool)
     if mask is not None:
         inside &= _volume("mask", mask, grid) > 0
@@ -347,6 +356,7 @@ def _check_grid(what: str, image: SpatialImage, grid: SpatialImage) -> None:
 def _load(source: _File | SpatialImage, **options: Any) -> SpatialImage:
     if isinstance(source, SpatialImage):
         return source
+    source = as_path(source, "image")
     try:
         image = nib.load(source, **options)
     except FileNotFoundError:
