@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
+from cases import to_tensor
 
 import convergent as cv
 
@@ -91,6 +93,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "number from 0": lambda v: _whole(v, 0),
     "share": lambda v: _real(v) and 0 < v < 1,
     "number": _real,
+    "reliability": lambda v: _real(v, -1, 1) or (isinstance(v, float) and v == -math.inf),
     "positive": lambda v: _real(v) and v > 0,
     "flag": lambda v: isinstance(v, bool | np.bool_),
     "text": lambda v: isinstance(v, str),
@@ -101,7 +104,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "function": callable,
     "stimuli": lambda v: isinstance(v, cv.Stimuli),
     "result": lambda v: isinstance(v, xr.Dataset),
-    "any": lambda v: True,
+    "any": lambda _: True,
 }
 # by name of the argument
 _KIND_OF = {
@@ -109,8 +112,10 @@ _KIND_OF = {
     **dict.fromkeys(("level", "alpha", "shared"), "share"),
     **dict.fromkeys(("units_flag", "pretrained", "debiased", "named", "progress"), "flag"),
     **dict.fromkeys(
-        ("n", "samples", "refits", "splits", "repeats", "inputs", "n_units", "n_stimuli", "size")
-        + ("batch_size", "epochs", "rotations", "k", "neighbours", "bins"),
+        (
+            *("n", "samples", "refits", "splits", "repeats", "inputs", "n_units", "n_stimuli"),
+            *("size", "batch_size", "epochs", "rotations", "k", "neighbours", "bins"),
+        ),
         "count",
     ),
     **dict.fromkeys(("path", "folder", "store", "study", "checkpoint"), "path"),
@@ -158,7 +163,7 @@ def _call(
     except (TypeError, ValueError):
         parameters = {}
     optional = {name for name, p in parameters.items() if p.default is None}
-    return Call(function, given, kinds or {}, frozenset(optional))
+    return Call(function, given, kinds or {}, frozenset(optional | {"study", "progress"}))
 
 
 def assembly(
@@ -210,7 +215,7 @@ class Calls:
 
     @cached_property
     def network(self) -> cv.Network:
-        return cv.network("small-plain", pretrained=False)
+        return cv.Network("tiny", torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), to_tensor)
 
     @cached_property
     def scores(self) -> xr.Dataset:
@@ -218,18 +223,18 @@ class Calls:
         return cv.score(self.layers, self.other, ["linear", "procrustes"], **settings)
 
     @cached_property
-    def matches(self) -> xr.Dataset:
-        few = {"folds": FOLDS, "shuffle": cv.Shuffle(2), "bootstrap": cv.Bootstrap(8, refits=2)}
-        return cv.features.match_units(self.one, self.other, **few)
-
-    @cached_property
     def overview(self) -> Any:
-        few = {"shuffle": cv.Shuffle(2), "bootstrap": cv.Bootstrap(8), "rotations": 1}
+        few = {"shuffle": cv.Shuffle(2), "bootstrap": cv.Bootstrap(8, refits=2), "rotations": 1}
         return cv.features.overview({"layer": self.one}, self.other, folds=cv.Folds(3), **few)
 
     @cached_property
-    def sparse(self) -> xr.Dataset:
-        return cv.features.sparse_prediction(self.one, self.other, folds=cv.Folds(3))
+    def steps(self) -> Mapping[str, xr.Dataset]:
+        """Results of the steps of the overview."""
+        return self.overview.steps["layer"]  # type: ignore[no-any-return]
+
+    @property
+    def matches(self) -> xr.Dataset:
+        return self.steps["matches"]
 
     @cached_property
     def conditions(self) -> dict[str, dict[str, cv.Assembly]]:
@@ -267,7 +272,7 @@ class Calls:
         (home / "epoch-1.pt").write_bytes(b"")
         volume = np.random.default_rng(0).random((2, 2, 2, 3)).astype("float32")
         nib.save(nib.Nifti1Image(volume, np.eye(4)), home / "bold.nii")
-        cv.extract(self.network, self.images, ["stem"], store=home / "store", progress=False)
+        cv.extract(self.network, self.images, ["0"], store=home / "store", progress=False)
         return home
 
     @cached_property
@@ -286,22 +291,21 @@ class Calls:
         }
 
     def _settings(self) -> dict[str, Call]:
-        metric = {"source": "any", "target": "any"}
-        fold = cv.Population(self.one.data.values).fold(np.arange(12), np.arange(12, 18))
+        metric, labels = {"source": "any", "target": "any"}, {"group": "text", "order": "text"}
+        train, test = np.arange(12), np.arange(12, 18)
+        fold = cv.Population(self.one.data.values).fold(train, test)
         return {
             "Compute": _call(
                 cv.Compute, device="cpu", study=self.folder / "study 1", progress=False
             ),
             "Study": _call(cv.Study, path=self.folder / "study 2"),
-            "Folds": _call(
-                cv.Folds, {"group": "text", "order": "text"}, n=3, seed=1, group=None, order=None
-            ),
+            "Folds": _call(cv.Folds, labels, n=3, seed=1, group=None, order=None),
             "Folds.split": _call(cv.Folds(3).split, n_stimuli=12, groups=None, places=None),
             "Bootstrap": _call(cv.Bootstrap, samples=9, over=("stimuli",), seed=1, refits=3),
             "Shuffle": _call(cv.Shuffle, {"kind": "text"}, samples=9, seed=1, kind="random"),
             "Protocol": _call(
                 cv.Protocol,
-                {"min_reliability": "number", "metrics": "any"},
+                {"min_reliability": "reliability", "metrics": "any"},
                 metrics="linear",
                 folds=FOLDS,
                 ceiling=None,
@@ -354,9 +358,7 @@ class Calls:
             "align": _call(align, one=self.one, other=self.other),
             "by_position": _call(
                 cv.by_position,
-                flat=cv.extract(self.network, self.images, ["blocks.3"], spatial="flatten")[
-                    "blocks.3"
-                ],
+                flat=cv.extract(self.network, self.images, ["0"], spatial="flatten")["0"],
             ),
             "repeat_variance": _call(
                 cv.repeat_variance, trials=self.trials, weights=np.ones((2, 18))
@@ -447,7 +449,7 @@ class Calls:
             ),
             "Stimuli.select": _call(images.select, names=list(images.names[:2])),
             "Stimuli.in_order": _call(images.in_order, names=list(images.names[:2])),
-            "Stimuli.renamed": _call(images.renamed, {"function": "any"}, function=str.upper),
+            "Stimuli.renamed": _call(images.renamed, {"function": "function"}, function=str.upper),
             "Stimuli.content": _call(
                 images.content, {"name": "text"}, name=images.names[0], opened=True
             ),
@@ -493,7 +495,7 @@ class Calls:
                 name="mine",
                 module=network.module,
                 preprocess=network.preprocess,
-                default_layers=("stem",),
+                default_layers=("0",),
                 about={"package": "mine"},
             ),
             "network": _call(
@@ -504,7 +506,7 @@ class Calls:
                 {"network": "any", "stimuli": "stimuli"},
                 network=network,
                 stimuli=images,
-                layers=["stem"],
+                layers=["0"],
                 spatial="mean",
                 batch_size=2,
                 store=None,
@@ -557,7 +559,7 @@ class Calls:
         sizes = {"source_units": [5], "target_units": [6, 7]}
         early = {"early": 1.0, "level": 0.9, "accuracy": None, "controls": None, "pairs": None}
         nested = {"source": "any", "target": "any", "early": "number"}
-        more = {"units": "flag", "min_reliability": "number", "device": "text"}
+        more = {"units": "flag", "min_reliability": "reliability", "device": "text"}
         optional = frozenset({"study", "progress", "bootstrap", "shuffle", "ceiling"})
         calls = {
             "score": _call(
@@ -682,7 +684,7 @@ class Calls:
             "claims": _call(
                 f.claims, layers=self.overview.layers, networks=[("a", "b")], level=0.9
             ),
-            "cluster_table": _call(f.cluster_table, found=f.clusters(**pair)),
+            "cluster_table": _call(f.cluster_table, found=self.steps["clusters"]),
             "clusters": _call(
                 f.clusters,
                 single | zero,
@@ -728,7 +730,7 @@ class Calls:
             "sparse_prediction": _call(
                 f.sparse_prediction, single, **pair, penalties=(1.0, 0.1), **few
             ),
-            "sparse_table": _call(f.sparse_table, prediction=self.sparse),
+            "sparse_table": _call(f.sparse_table, prediction=self.steps["sparse"]),
             "unit_table": _call(f.unit_table, matches=self.matches, **thresholds),
             "Overview.table": _call(self.overview.table, {"kind": "text"}, kind="units"),
         }
@@ -739,8 +741,8 @@ class Calls:
         }
 
     def _figures(self) -> dict[str, Call]:
-        p, f, pair = cv.plot, cv.features, {"source": self.one, "target": self.other}
-        correlations, three = f.correlations(**pair), {"folds": cv.Folds(3)}
+        p, pair = cv.plot, {"source": self.one, "target": self.other}
+        correlations = self.steps["correlations"]
         settings = {"metrics": "procrustes", "folds": FOLDS}
         names = tuple(NAMES)
         pictures = cv.Stimuli.from_arrays([np.zeros((8, 8))] * len(names), names)
@@ -759,7 +761,7 @@ class Calls:
                 k=2,
                 patch=0.4,
             ),
-            "clusters": _call(p.clusters, found=f.clusters(**pair)),
+            "clusters": _call(p.clusters, found=self.steps["clusters"]),
             "distortions": _call(
                 p.distortions, {"stimuli": "any"}, stimuli=self.images, name=None, seed=1
             ),
@@ -770,14 +772,10 @@ class Calls:
             "layer_figures": _call(
                 p.layer_figures, {"found": "any"}, found=self.overview, layer="layer"
             ),
-            "locality": _call(
-                p.locality, found=f.local_or_distributed(**pair, rotations=1, **three)
-            ),
+            "locality": _call(p.locality, found=self.steps["locality"]),
             "matches": _call(p.matches, found=self.matches, alpha=0.05, shared=0.7),
             "overview": _call(p.overview, {"found": "any"}, found=self.overview),
-            "partial_matching": _call(
-                p.partial_matching, found=f.partial_matching(**pair, shares=(0.5, 1.0), **three)
-            ),
+            "partial_matching": _call(p.partial_matching, found=self.steps["partial"]),
             "scores": _call(p.scores, results, results=self.scores),
             "shift": _call(
                 p.shift,
@@ -785,7 +783,7 @@ class Calls:
                 results=cv.shift(self.conditions, self.conditions, **settings),
                 unit="level",
             ),
-            "sparse_prediction": _call(p.sparse_prediction, prediction=self.sparse),
+            "sparse_prediction": _call(p.sparse_prediction, prediction=self.steps["sparse"]),
             "trajectory": _call(
                 p.trajectory, results, results=cv.trajectory(self.runs, **settings), unit="epochs"
             ),

@@ -34,6 +34,7 @@ __all__ = [
     "warn",
 ]
 
+_MOST = 2**31 - 1  # things that are counted
 _LARGEST_SEED = 2**32 - 1  # of numpy's and scikit-learn's older generators
 _LONGEST_SHOWN = 60  # letters of a value in a message
 _PLAIN = (str, bytes, int, float, complex, type(None))  # values that are shown themselves
@@ -63,7 +64,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
-def as_whole(name: str, value: object, least: int = 1, most: int | None = None) -> int:
+def as_whole(name: str, value: object, least: int = 1, most: int = _MOST) -> int:
     """Check a whole number that a user gave.
 
     Parameters
@@ -73,7 +74,7 @@ def as_whole(name: str, value: object, least: int = 1, most: int | None = None) 
     value : object
         What the user gave.
     least, most : int
-        Least and greatest value; no greatest by default.
+        Least and greatest value; by default, no array could be larger.
 
     Returns
     -------
@@ -86,8 +87,9 @@ def as_whole(name: str, value: object, least: int = 1, most: int | None = None) 
         If it is something else; True and False are no numbers here.
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not least <= value or (most is not None and value > most):  # type: ignore[operator]
-        reach = f"from {least} up" if most is None else f"from {least} to {most}"
+    if not whole or not least <= value <= most:  # type: ignore[operator]
+        too_large = whole and value > most  # type: ignore[operator]
+        reach = f"from {least} to {most}" if most != _MOST or too_large else f"from {least} up"
         raise InputError(f"{name}={shown(value)}: give a whole number {reach}.")
     return int(value)  # type: ignore[call-overload,no-any-return]
 

@@ -11,6 +11,8 @@ from .errors import InputError, shown
 
 __all__ = ["as_path", "write_whole"]
 
+_LONGEST_NAME = 255  # bytes of a file name
+
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file or folder under a temporary name beside ``path``, then move it there.
@@ -57,11 +59,21 @@ def as_path(path: object, name: str = "path") -> Path:
         If it is no path, or empty, or no file can have this name.
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(text, str) or not text.strip() or "\0" in text:
+    if not isinstance(text, str) or not text.strip() or not _can_be_written(text):
         raise InputError(
-            f"{name}={shown(path)}: give a path, such as 'results' or pathlib.Path('results')."
+            f"{name}={shown(path)} cannot be the name of a file: give a path, such as 'results' or "
+            "pathlib.Path('results')."
         )
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # ~NAME, and there is no such user
         raise InputError(f"{name}={shown(path)}: {error}. Write the path in full.") from None
+
+
+def _can_be_written(text: str) -> bool:
+    """Whether systems take each part of a path as a name."""
+    try:
+        names = [os.fsencode(part) for part in Path(text).parts]
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text and all(len(name) <= _LONGEST_NAME for name in names)

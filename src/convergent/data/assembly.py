@@ -166,6 +166,8 @@ class Assembly:
             check_type(str, "dims that are names, such as 'stimulus'", dim=dim)
         if name is not None:
             check_type(str, "a text", name=name)
+        if attrs is not None:
+            check_type(Mapping, "a dict of plain values", attrs=attrs)
         if attrs:
             check_keys("attrs", attrs, "a dict of plain values")
         if len(set(dims)) != array.ndim or len(dims) != array.ndim:

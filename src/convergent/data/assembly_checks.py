@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.arrays import check_scale
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, examples, shown
 from .names import one_spelling
 from .number_types import usual
 
@@ -325,6 +326,13 @@ def labels_along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> t
     return dim, values
 
 
+def _has_one_dim(label: Any) -> bool:
+    try:
+        return np.ndim(label) == 1
+    except ValueError:  # nested lists of unequal lengths
+        return False
+
+
 def labels_of(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]:
     """Find the dim along which a label of `Assembly.from_array` lies.
 
@@ -349,7 +357,14 @@ def labels_of(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]
     """
     if isinstance(label, tuple) and len(label) == 2 and label[0] in _DIMS:
         return labels_along(key, label[1], label[0], sizes)
-    if np.ndim(label) == 0:
+    label = list(label) if isinstance(label, (tuple, pd.Series, pd.Index)) else label
+    plain = isinstance(label, (str, bytes, int, float, np.generic, datetime.date, type(None)))
+    if not plain and not (isinstance(label, (list, np.ndarray)) and _has_one_dim(label)):
+        raise InputError(
+            f"label {key!r} is {shown(label)}: give one value for all units, or an array or list "
+            "with one for each."
+        )
+    if plain:
         return labels_along(key, [label] * sizes.get("unit", 0), "unit", sizes)
     fits = [dim for dim in _DIMS[:2] if sizes.get(dim) == len(label)]
     if len(fits) != 1:

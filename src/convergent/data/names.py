@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+import numpy as np
+
 from ..base.errors import InputError, as_list, shown
 
 __all__ = ["as_names", "naturally_sorted", "one_spelling"]
@@ -58,7 +60,9 @@ def as_names(dim: str, names: Iterable[str]) -> list[str]:
         )
     several = as_list(f"names along {dim!r}", names, f"a list with the name of each {dim}")
     other = [name for name in several if not isinstance(name, str)]
-    if other and len(other) < len(several):  # numpy would take 'nan' or '7' for their names
+    if other and (
+        len(other) < len(several) or not np.isscalar(other[0])
+    ):  # numpy would take 'nan' or '7' for their names
         raise InputError(
             f"{shown(other[0])} is among the names along {dim!r}, which are strings: name each "
             f"{dim}."

@@ -23,7 +23,16 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.allocator import return_freed_memory
-from ..base.arrays import Array, centre, check_scale, double, is_silent_range, steady, take, to_numpy
+from ..base.arrays import (
+    Array,
+    centre,
+    check_scale,
+    double,
+    is_silent_range,
+    steady,
+    take,
+    to_numpy,
+)
 from ..base.devices import on_device
 from ..base.errors import InputError
 

@@ -55,6 +55,8 @@ def report(
     >>> cv.report(scores, "report.html")  # doctest: +SKIP
     """
     path = as_path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file in it, such as report.html.")
     if title is not None:
         check_type(str, "a text", title=title)
     if figures is not None:

@@ -191,7 +191,7 @@ def _in_parts(
     trials = _checked(given)
     counts = np.ones((1, len(trials)))
     if weights is not None:
-        counts = np.asarray(weights if isinstance(weights, (np.ndarray, list)) else ())
+        counts = weights if isinstance(weights, np.ndarray) else np.empty(0)
         plain = counts.ndim == 2 and counts.shape[1] == len(trials) and counts.dtype.kind in "biuf"
         if not plain or not len(counts) or not (counts >= 0).all() or np.isinf(counts).any():
             raise InputError(

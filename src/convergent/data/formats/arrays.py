@@ -107,7 +107,7 @@ def from_npy(
         stimuli=stimuli,
         units=units,
         dims=dims,
-        name=name or path.stem,
+        name=path.stem if name is None else name,
         **labels,
     )
 

@@ -85,8 +85,9 @@ def findings(
     >>> found = cv.findings("findings")  # doctest: +SKIP
     >>> found.verdicts[["finding", "verdict"]]  # doctest: +SKIP
     """
+    folder = as_path(folder, "folder")
     check_type(Plan, "a Plan", plan=plan)
-    work = _Work(as_path(folder, "folder"), plan, device, progress)
+    work = _Work(folder, plan, device, progress)
     parts = work.hierarchy(), work.trajectory(), work.shift()
     return Findings(*parts, verdicts(*parts))
 
