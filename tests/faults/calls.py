@@ -329,7 +329,7 @@ class Calls:
         }
 
     def _of_data(self) -> dict[str, Call]:
-        names = {"stimuli": "names", "units": "names", "dims": "names"}
+        names = {"stimuli": "names", "units": "names", "dims": "names", "name": "any"}
 
         def align(one: Any, other: Any) -> Any:
             return cv.align(one, other)
@@ -377,8 +377,8 @@ class Calls:
 
     def _files(self) -> dict[str, Call]:
         home = self.files
-        images = {"images": "any", "stimuli": "any"}
-        names = {"stimuli": "any", "units": "names", "dims": "names"}
+        images = {"images": "any", "stimuli": "any", "name": "any"}
+        names = {"stimuli": "any", "units": "names", "dims": "names", "name": "any"}
         card = {"name": "any", "card": "any"}
         table = pd.DataFrame({"stimulus": ["a", "b", "c"]})
         brain = cv.formats.from_nifti(home / "bold.nii", table)

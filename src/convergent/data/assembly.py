@@ -20,7 +20,6 @@ from ..base.errors import (
     InputError,
     as_list,
     as_seed,
-    check_keys,
     check_known,
     check_type,
     examples,
@@ -164,12 +163,8 @@ class Assembly:
         dims = tuple(as_list("dims", dims, "('stimulus', 'unit'), in the order of the axes"))
         for dim in dims:
             check_type(str, "dims that are names, such as 'stimulus'", dim=dim)
-        if name is not None:
-            check_type(str, "a text", name=name)
         if attrs is not None:
             check_type(Mapping, "a dict of plain values", attrs=attrs)
-        if attrs:
-            check_keys("attrs", attrs, "a dict of plain values")
         if len(set(dims)) != array.ndim or len(dims) != array.ndim:
             raise InputError(
                 f"the array has {array.ndim} axes of shape {tuple(array.shape)}, but dims are "
@@ -335,7 +330,7 @@ class Assembly:
         data = self.data
         for key, wanted in labels.items():
             coordinate = self._coordinate(key)
-            values = [wanted] if np.isscalar(wanted) else _several(key, wanted)
+            values: list[Any] = [wanted] if np.isscalar(wanted) else _several(key, wanted)
             present = set(coordinate.values.tolist())
             absent = [value for value in values if not _is_in(value, present)]
             if absent or not values:

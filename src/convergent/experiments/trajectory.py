@@ -490,8 +490,8 @@ def _check_control(name: str, substitute: _Runs, runs: _Runs, sources: set[str])
     check_type(Mapping, remedy, **{f"control {name!r}": substitute})
     for run, of_step in substitute.items():
         check_type(Mapping, remedy, **{f"run {run!r} of control {name!r}": of_step})
-        for layers in of_step.values():
-            check_type(Mapping, remedy, **{f"run {run!r} of control {name!r}": layers})
+        for of_layer in of_step.values():
+            check_type(Mapping, remedy, **{f"run {run!r} of control {name!r}": of_layer})
     for source in sources:
         layers = {step: len(of_step) for step, of_step in runs[source].items()}
         found = {step: len(of_step) for step, of_step in substitute.get(source, {}).items()}

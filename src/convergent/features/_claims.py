@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -78,7 +79,7 @@ def claims(
     Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
     """
     level = as_share("level", level)
-    several = [layers]
+    several: list[Any] = [layers]
     if not isinstance(layers, xr.Dataset):
         several = as_list("layers", layers, "the layers of one overview, or a list of them")
     for one in several:

@@ -335,7 +335,7 @@ def _check_level(name: str, distortion: Distortion, level: Level) -> None:
 
 def _between(level: Level, levels: tuple[Any, ...]) -> bool:
     number = isinstance(level, (int, float)) and not isinstance(level, bool)
-    return number and min(levels) <= level <= max(levels)  # type: ignore[operator]
+    return number and min(levels) <= level <= max(levels)
 
 
 def _mean_amplitude(stimuli: Stimuli, distortion: Distortion) -> Floats:

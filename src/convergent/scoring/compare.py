@@ -142,7 +142,7 @@ def compare(
 
 def _known(references: str | Sequence[str]) -> list[str]:
     """Check the names of references, and keep each once."""
-    names = [references]
+    names: list[Any] = [references]
     if not isinstance(references, str):
         names = as_list("references", references, "a name, or a list of names")
     for name in names:

@@ -214,7 +214,7 @@ def _near_one(trials: NDArray[np.floating]) -> NDArray[np.floating]:
     """Responses of each unit times a power of 2, so that squares of very small ones are not 0."""
     largest = np.fmax.reduce(np.abs(trials), axis=(0, 2))
     _, exponent = np.frexp(np.where(largest > 0, largest, 1.0))  # 1 also for NaN
-    return np.ldexp(trials, -exponent[:, None])
+    return np.asarray(np.ldexp(trials, -exponent[:, None]))
 
 
 def _checked(given: Any) -> NDArray[np.floating]:
