@@ -9,7 +9,7 @@ import numpy as np
 
 from .base.arrays import Floats
 from .base.draws import random_rotation
-from .base.errors import InputError
+from .base.errors import InputError, as_list, as_number, as_seed, as_whole, check_type
 from .data.assembly import Assembly
 from .data.assembly_checks import read_values
 from .data.contents import COORDINATE
@@ -77,14 +77,12 @@ def recording(
     >>> cv.simulate.recording(features, 20, repeats=6).data.shape
     (32, 20, 6)
     """
-    if min(n_units, repeats, inputs) < 1 or not 0 < noise[0] <= noise[1]:
-        raise InputError(
-            f"n_units={n_units}, repeats={repeats}, inputs={inputs}, noise={noise}: each count is "
-            "1 or more, and noise is a smaller and a larger deviation, both above 0."
-        )
-    rng = np.random.default_rng(seed)
+    check_type(Assembly, "an Assembly", features=features)
+    n_units, repeats = as_whole("n_units", n_units), as_whole("repeats", repeats)
+    inputs, (least, most) = as_whole("inputs", inputs), _noise(noise)
+    rng = np.random.default_rng(as_seed(seed))
     signal = _read_out(features, n_units, inputs, rng)
-    size = np.exp(rng.uniform(np.log(noise[0]), np.log(noise[1]), n_units))
+    size = np.exp(rng.uniform(np.log(least), np.log(most), n_units))
     trials = signal[:, :, None] + size[:, None] * rng.standard_normal((*signal.shape, repeats))
     contents = features.data.coords.get(COORDINATE)
     images = {} if contents is None else {COORDINATE: ("stimulus", contents.values)}
@@ -100,6 +98,16 @@ def recording(
         **images,
         **(labels or {}),
     )
+
+
+def _noise(given: object) -> tuple[float, float]:
+    """Least and greatest deviation of the noise."""
+    several = [as_number("noise", one, 0) for one in as_list("noise", given, "two deviations")]
+    if len(several) != 2 or not 0 < several[0] <= several[1]:
+        raise InputError(
+            f"noise={tuple(several)}: give a smaller and a larger deviation, both above 0."
+        )
+    return several[0], several[1]
 
 
 def _read_out(features: Assembly, n_units: int, inputs: int, rng: np.random.Generator) -> Floats:
@@ -186,9 +194,13 @@ def convergent_pair(
     >>> other.where(kind="block").data.shape
     (200, 48)
     """
-    counts = [round(share * n_units) for share in shares]
-    _check_pair(n_stimuli, n_units, counts, block, private, noise)
-    rng = np.random.default_rng(seed)
+    n_stimuli, n_units = as_whole("n_stimuli", n_stimuli), as_whole("n_units", n_units)
+    block, private = as_whole("block", block, 4), as_whole("private", private, 0)
+    noise = as_number("noise", noise, 0)
+    given = [as_number("shares", one, 0, 1) for one in as_list("shares", shares, "three shares")]
+    counts = [round(share * n_units) for share in given]
+    _check_pair(n_units, counts, block)
+    rng = np.random.default_rng(as_seed(seed))
     sizes = [1] * counts[0] + [2] * (counts[1] // 2) + [block] * (counts[2] // block)
     kinds = ["one-to-one"] * counts[0] + ["pair"] * counts[1] + ["block"] * counts[2]
     features = rng.standard_normal((n_stimuli, n_units))
@@ -204,18 +216,12 @@ def convergent_pair(
     return one, _network("B", mixed, labels, noise, rng)
 
 
-def _check_pair(
-    n_stimuli: int, n_units: int, counts: list[int], block: int, private: int, noise: float
-) -> None:
-    if sum(counts) != n_units or min(counts) < 0 or counts[1] % 2 or counts[2] % block:
+def _check_pair(n_units: int, counts: list[int], block: int) -> None:
+    whole = len(counts) == 3 and not (counts[1] % 2 or counts[2] % block)
+    if not whole or sum(counts) != n_units:
         raise InputError(
             f"shares give {counts} of {n_units} units (one-to-one, in pairs, in blocks): choose "
             f"shares that sum to 1 and give whole pairs and whole blocks of {block}."
-        )
-    if min(n_stimuli, private + 1) < 1 or noise < 0 or block < 4:
-        raise InputError(
-            f"n_stimuli={n_stimuli}, private={private}, noise={noise}, block={block}: private and "
-            "noise are 0 or more, n_stimuli is 1 or more, and block is 4 or more."
         )
 
 

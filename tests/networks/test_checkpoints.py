@@ -62,5 +62,5 @@ def test_common_steps(tmp_path):
     del other[2.0]
     with pytest.raises(InputError, match=r"different steps \(other lacks '2'\)"):
         common_steps({"one": one, "other": other})
-    with pytest.raises(InputError, match="there is no training"):
+    with pytest.raises(InputError, match="runs is empty"):
         common_steps({})

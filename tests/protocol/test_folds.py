@@ -46,11 +46,11 @@ def test_groups_in_order_follow_each_other():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"n": 1}, r"Folds\(n=1\): n is a whole number from 2 up"),
-        ({"n": "5"}, r"Folds\(n='5'\)"),
-        ({"n": 2.0}, r"Folds\(n=2\.0\)"),
-        ({"seed": -1}, r"Folds\(seed=-1\): seed is a whole number from 0 up"),
-        ({"seed": True}, r"Folds\(seed=True\)"),
+        ({"n": 1}, "folds=1: give a whole number from 2 up"),
+        ({"n": "5"}, "folds='5'"),
+        ({"n": 2.0}, r"folds=2\.0"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0 to 4294967295"),
+        ({"seed": True}, "seed=True"),
         ({"order": True}, r"Folds\(order=True\): order is 'name', or the name of a numeric"),
         ({"group": 3}, r"Folds\(group=3\): group is the name of a coordinate"),
     ],

@@ -31,9 +31,9 @@ def counts(samples=200, splits=SPLITS, groups=None, seed=0):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"samples": 0}, r"Bootstrap\(samples=0\): samples is a whole number"),
-        ({"samples": 10.0}, "samples is a whole number"),
-        ({"seed": -1}, r"Bootstrap\(seed=-1\): seed is a whole number from 0 up"),
+        ({"samples": 0}, "bootstrap samples=0: give a whole number from 2 up"),
+        ({"samples": 10.0}, r"samples=10\.0: give a whole number"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0 to 4294967295"),
         ({"over": ()}, "over holds one or both of 'stimuli'"),
         ({"over": "folds"}, r"over='folds'.*'stimuli' and either 'units' or 'subjects'"),
         ({"over": ("units", "subjects")}, "drawn with all of their units"),
@@ -47,9 +47,9 @@ def test_a_bootstrap_that_cannot_be_drawn(setting, message):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"samples": 0}, r"Shuffle\(samples=0\): samples is a whole number from 1 up"),
-        ({"samples": "many"}, "samples is a whole number"),
-        ({"seed": 0.5}, r"Shuffle\(seed=0\.5\): seed is a whole number from 0 up"),
+        ({"samples": 0}, "shuffle samples=0: give a whole number from 1 up"),
+        ({"samples": "many"}, "samples='many': give a whole number"),
+        ({"seed": 0.5}, r"seed=0\.5: give a whole number from 0 to 4294967295"),
         ({"kind": "circle"}, "there is no kind of shuffle 'circle': did you mean 'circular'"),
     ],
 )

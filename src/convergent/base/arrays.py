@@ -8,11 +8,14 @@ import array_api_compat as array_api
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import InputError
+
 __all__ = [
     "Array",
     "Floats",
     "Integers",
     "centre",
+    "check_scale",
     "correlate",
     "correlate_resampled",
     "double",
@@ -30,6 +33,7 @@ Array = Any  # numpy array or torch tensor
 
 # Rounding errors, in units of the last digit, that can add up in one value. A response may be a
 # mean over repeats; a prediction is a sum over many stimuli or units.
+_LARGEST = 1e140  # the square, summed over stimuli and units, is far below the largest float64
 _OF_RESPONSES = 2**4
 _OF_PREDICTIONS = 2**12
 
@@ -119,6 +123,30 @@ def is_rounding(
     epsilon = np.finfo(np.float64).eps
     bound = _OF_RESPONSES * n * epsilon * total + (_OF_PREDICTIONS * epsilon) ** 2 * raw
     return np.asarray(square <= bound)
+
+
+def check_scale(largest: float, where: str = "") -> None:
+    """Refuse responses whose squares cannot be represented.
+
+    Parameters
+    ----------
+    largest : float
+        Greatest absolute value of a population.
+    where : str
+        Which population, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is above 1e140, or below 1e-140 and not 0.
+    """
+    if largest > _LARGEST or 0 < largest < 1 / _LARGEST:
+        what = "divide" if largest > 1 else "multiply"
+        raise InputError(
+            f"the largest response{where} is {largest:.3g}, and squares of such numbers are too "
+            f"{'large' if largest > 1 else 'small'} for float64: {what} all responses by a number, "
+            "as by changing their unit of measurement."
+        )
 
 
 def steady(values: Array) -> Array:

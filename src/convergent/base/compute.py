@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TypedDict
 
+from .errors import check_flags, check_type
 from .study import Study, as_study
 
 __all__ = ["Compute", "ComputeSettings"]
@@ -29,7 +30,7 @@ class Compute:
     Raises
     ------
     InputError
-        If the folder of the study cannot be created.
+        If the folder of the study cannot be created, or a setting has the wrong type.
 
     Examples
     --------
@@ -48,6 +49,10 @@ class Compute:
         study: Study | str | os.PathLike[str] | None = None,
         progress: bool | None = None,
     ) -> None:
+        if device is not None:
+            check_type(str, "the name of a device, such as 'cpu' or 'cuda'", device=device)
+        if progress is not None:
+            check_flags(progress=progress)
         object.__setattr__(self, "device", device)
         object.__setattr__(self, "study", as_study(study))
         object.__setattr__(self, "progress", progress)

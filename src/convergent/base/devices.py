@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat as array_api
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, check_type
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +38,7 @@ def torch_device(name: str) -> torch.device:
     """
     import torch
 
+    check_type(str, "the name of a device, such as 'cpu' or 'cuda'", device=name)
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # the latter if torch was built without CUDA

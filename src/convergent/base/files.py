@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, quoted
 from .lock import if_free
 
 __all__ = [
+    "as_path",
     "check_space",
     "check_writable",
     "recover",
@@ -25,6 +26,7 @@ _TEMPORARY = ".{}-????????.part"  # names of temporary folders; no file of a use
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _LONGEST = 60  # letters of a name that its temporary folder repeats: names have at most 255
+_LONGEST_NAME = 255  # bytes of a file name
 _TRIES = 5
 _RESERVE = 2**20  # bytes that must be free to write anything
 
@@ -221,3 +223,44 @@ def _existing(path: Path) -> Path:
 def _size(n_bytes: int) -> str:
     power = min(max(len(str(n_bytes)) - 1, 0) // 3, 4)
     return f"{n_bytes / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def as_path(path: object, name: str = "path") -> Path:
+    """Check a path that a user gave.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        What the user gave; ``~`` is the home folder, as in a shell.
+    name : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        If it is no path, or empty, or no file can have this name.
+    """
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str) or not text.strip() or not _can_be_written(text):
+        raise InputError(
+            f"{name}={quoted(path)} cannot be the name of a file: give a path, such as 'results' "
+            "or pathlib.Path('results')."
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~NAME, and there is no such user
+        raise InputError(f"{name}={quoted(path)}: {error}. Write the path in full.") from None
+
+
+def _can_be_written(text: str) -> bool:
+    """Whether systems take each part of a path as a name."""
+    try:
+        names = [os.fsencode(part) for part in Path(text).parts]
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text and all(len(name) <= _LONGEST_NAME for name in names)

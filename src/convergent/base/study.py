@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .checksums import add_trailer, check_trailer
 from .errors import InputError, warn
-from .files import write_whole
+from .files import as_path, write_whole
 from .netcdf import open_netcdf, write_netcdf
 from .reading import readable
 
@@ -46,18 +46,19 @@ class Study:
     Parameters
     ----------
     path : path
-        The folder, which is created if it does not exist. To discard all results, remove it.
+        The folder, which is created if it does not exist; ``~`` is the home folder. To discard all
+        results, remove it.
 
     Raises
     ------
     InputError
-        If the folder cannot be created.
+        If it is no path, or the folder cannot be created.
     """
 
     path: Path
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        object.__setattr__(self, "path", Path(path))
+        object.__setattr__(self, "path", as_path(path, "study"))
         try:
             self._pieces.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -17,7 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..base.display import shortened, shown
 from ..base.draws import first_half
-from ..base.errors import InputError, examples, unknown, warn
+from ..base.errors import (
+    InputError,
+    as_list,
+    as_seed,
+    check_known,
+    check_type,
+    examples,
+    warn,
+)
+from ..base.files import as_path
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
 from .contents import check_contents, with_contents
 from .names import as_names, naturally_sorted
@@ -152,8 +161,12 @@ class Assembly:
         (('stimulus', 'unit', 'repeat'), ['unit0', 'unit1'])
         """
         array = as_array(values)
-        dims = tuple(dims)
-        if len(set(dims)) != array.ndim:
+        dims = tuple(as_list("dims", dims, "('stimulus', 'unit'), in the order of the axes"))
+        for dim in dims:
+            check_type(str, "dims that are names, such as 'stimulus'", dim=dim)
+        if attrs is not None:
+            check_type(Mapping, "a dict of plain values", attrs=attrs)
+        if len(set(dims)) != array.ndim or len(dims) != array.ndim:
             raise InputError(
                 f"the array has {array.ndim} axes of shape {tuple(array.shape)}, but dims are "
                 f"{dims}: name each axis once."
@@ -163,10 +176,10 @@ class Assembly:
             width = len(str(max(sizes["unit"] - 1, 0)))
             units = [f"unit{i:0{width}d}" for i in range(sizes["unit"])]
         labels: dict[str, Any] = {}
-        rows = _in_order(stimuli) if isinstance(stimuli, Stimuli) else as_names(stimuli)
+        rows = _in_order(stimuli) if isinstance(stimuli, Stimuli) else stimuli
         for dim, names in (("stimulus", rows), ("unit", units)):
             if names is not None:
-                labels[dim] = labels_along(dim, list(names), dim, sizes)
+                labels[dim] = labels_along(dim, as_names(dim, names), dim, sizes)
         for key, label in coords.items():
             labels[key] = label if key in sizes else labels_of(key, label, sizes)
         data = xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {}))
@@ -244,7 +257,8 @@ class Assembly:
             )
         trials = self.data.transpose("stimulus", "unit", ..., "repeat")
         first = xr.DataArray(
-            first_half(~np.isnan(trials.values), np.random.default_rng(seed)), dims=trials.dims
+            first_half(~np.isnan(trials.values), np.random.default_rng(as_seed(seed))),
+            dims=trials.dims,
         )
         one, other = Assembly(self.data.where(first)), Assembly(self.data.where(~first))
         return one.average(), other.average()
@@ -317,9 +331,9 @@ class Assembly:
         data = self.data
         for key, wanted in labels.items():
             coordinate = self._coordinate(key)
-            values: list[Any] = [wanted] if np.isscalar(wanted) else list(wanted)
+            values: list[Any] = [wanted] if np.isscalar(wanted) else _several(key, wanted)
             present = set(coordinate.values.tolist())
-            absent = [value for value in values if value not in present]
+            absent = [value for value in values if not _is_in(value, present)]
             if absent or not values:
                 raise InputError(
                     f"no {coordinate.dims[0]} has {key} = {examples(absent) or 'one of none'}: "
@@ -380,7 +394,7 @@ class Assembly:
             attribute that is not a plain value, a label that the format does not take, an infinite
             value on disk; if the responses are read from the folder that would be replaced.
         """
-        return write_array(self.data, Path(path))
+        return write_array(self.data, as_path(path))
 
     def fingerprint(self) -> str:
         """SHA-256 of dims, names, dtype and values; labels and attributes are not included.
@@ -404,8 +418,7 @@ class Assembly:
         return digest.hexdigest()
 
     def _coordinate(self, key: str) -> xr.DataArray:
-        if key not in self.data.coords:
-            raise unknown("coordinate", key, [str(name) for name in self.data.coords])
+        check_known("coordinate", key, [str(name) for name in self.data.coords])
         return self.data[key]
 
     def __repr__(self) -> str:
@@ -457,7 +470,7 @@ def open(  # noqa: A001 (it is convergent.open)
     >>> assembly = cv.open("recording.zarr")  # doctest: +SKIP
     >>> cv.summary(cv.open("results/scores.nc"))  # doctest: +SKIP
     """
-    found = read_file(Path(path))
+    found = read_file(as_path(path))
     return found if isinstance(found, xr.Dataset) else Assembly(found)
 
 
@@ -494,6 +507,11 @@ def align(*assemblies: Assembly) -> tuple[Assembly, ...]:
     >>> [assembly.stimuli.tolist() for assembly in cv.align(one, other)]
     [['a.png', 'b.png'], ['a.png', 'b.png']]
     """
+    if not assemblies:
+        raise InputError("there is no assembly: give one or more.")
+    check_type(
+        Assembly, "an Assembly", **{f"assembly {i + 1}": a for i, a in enumerate(assemblies)}
+    )
     names = [assembly.name or f"assembly {i + 1}" for i, assembly in enumerate(assemblies)]
     return align_named(names, assemblies)
 
@@ -548,6 +566,20 @@ def align_named(names: Sequence[str], assemblies: Sequence[Assembly]) -> tuple[A
     )
     check_contents(names, [assembly.data for assembly in found])
     return found
+
+
+def _several(key: str, wanted: Any) -> list[Any]:
+    """Values of a label, of which a set has no order that matters."""
+    if isinstance(wanted, (set, frozenset)):
+        return list(wanted)
+    return as_list(key, wanted, "a value of the label, or a list of them")
+
+
+def _is_in(value: Any, present: set[Any]) -> bool:
+    try:
+        return value in present
+    except TypeError:  # not hashable, so no label
+        return False
 
 
 def _in_order(stimuli: Stimuli) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, examples
+from ..base.arrays import check_scale
+from ..base.errors import InputError, examples, quoted
 from .names import check_writable, one_spelling
 from .number_types import usual
 
@@ -72,8 +74,8 @@ def check_array(data: xr.DataArray) -> xr.DataArray:
         _check_names(data, dim)
     data = _with_one_spelling(data)
     if data.chunks is None:
-        for rows in row_blocks(data):
-            check_finite(data.isel(stimulus=rows))
+        largest = max(check_finite(data.isel(stimulus=rows)) for rows in row_blocks(data))
+        check_scale(largest, _of(data))
     return data.transpose(*(dim for dim in _DIMS if dim in data.dims))
 
 
@@ -201,7 +203,7 @@ def _check_names(data: xr.DataArray, dim: str) -> None:
         )
 
 
-def check_finite(block: xr.DataArray) -> None:
+def check_finite(block: xr.DataArray) -> float:
     """Check that no value is infinite.
 
     Parameters
@@ -209,21 +211,33 @@ def check_finite(block: xr.DataArray) -> None:
     block : xarray.DataArray
         In memory: an assembly's array, or some stimuli of it.
 
+    Returns
+    -------
+    float
+        The greatest absolute value; 0 if there is none but NaN.
+
     Raises
     ------
     InputError
         If a value is infinite; the message names its stimulus and unit.
     """
-    infinite = np.isinf(block.values)
-    if infinite.any():
+    values = block.values
+    ends = [float(of.reduce(values, axis=None)) for of in (np.fmin, np.fmax)]  # not NaN
+    largest = max(map(abs, ends))
+    if np.isinf(largest):
+        infinite = np.isinf(values)
         first = dict(zip(block.dims, np.argwhere(infinite)[0].tolist(), strict=True))
-        where = f" of {block.name}" if block.name else ""
         raise InputError(
-            f"{int(infinite.sum())} or more values{where} are infinite, the first at stimulus "
+            f"{int(infinite.sum())} or more values{_of(block)} are infinite, the first at stimulus "
             f"{block['stimulus'].values[first['stimulus']]!s}, unit "
             f"{block['unit'].values[first['unit']]!s}: correct them, or set them to NaN if "
             "they were not recorded."
         )
+    return 0.0 if np.isnan(largest) else largest
+
+
+def _of(data: xr.DataArray) -> str:
+    return f" of {data.name}" if data.name else ""
 
 
 def _with_one_spelling(data: xr.DataArray) -> xr.DataArray:
@@ -256,7 +270,8 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If they cannot be read from disk, or some are infinite.
+        If they cannot be read from disk, or some are infinite, or so large or small that their
+        squares cannot be represented.
     """
     try:
         values = np.asarray(data.values)
@@ -268,7 +283,7 @@ def read_values(data: xr.DataArray) -> NDArray[Any]:
             "make or copy it again."
         ) from error
     if data.chunks is not None:  # in memory, they were checked at construction
-        check_finite(data.copy(data=values))
+        check_scale(check_finite(data.copy(data=values)), _of(data))
     return values
 
 
@@ -334,6 +349,13 @@ def labels_along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> t
     return dim, values
 
 
+def _has_one_dim(label: Any) -> bool:
+    try:
+        return np.ndim(label) == 1
+    except ValueError:  # nested lists of unequal lengths
+        return False
+
+
 def labels_of(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]:
     """Find the dim along which a label of `Assembly.from_array` lies.
 
@@ -358,7 +380,14 @@ def labels_of(key: str, label: Any, sizes: Mapping[str, int]) -> tuple[str, Any]
     """
     if isinstance(label, tuple) and len(label) == 2 and label[0] in _DIMS:
         return labels_along(key, label[1], label[0], sizes)
-    if np.ndim(label) == 0:
+    label = list(label) if isinstance(label, (tuple, pd.Series, pd.Index)) else label
+    plain = isinstance(label, (str, bytes, int, float, np.generic, datetime.date, type(None)))
+    if not plain and not (isinstance(label, (list, np.ndarray)) and _has_one_dim(label)):
+        raise InputError(
+            f"label {key!r} is {quoted(label)}: give one value for all units, or an array or list "
+            "with one for each."
+        )
+    if plain:
         return labels_along(key, [label] * sizes.get("unit", 0), "unit", sizes)
     fits = [dim for dim in _DIMS[:2] if sizes.get(dim) == len(label)]
     if len(fits) != 1:

@@ -12,12 +12,13 @@ import re
 import reprlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from ..base.errors import InputError, examples, unknown
+from ..base.errors import InputError, check_type, examples, unknown
+from ..base.files import as_path
 from ..base.reading import check_readable
 
 __all__ = ["Card", "File", "Session", "read_card"]
@@ -28,6 +29,15 @@ _WORDS = {
     bool: "true or false",
     list: "a list of texts",
     dict: "a table",
+}
+_KINDS: dict[str, tuple[Any, str]] = {  # by the type of a field of a card
+    "str": (str, "a text"),
+    "bool": (bool, "True or False"),
+    "int | None": ((int, type(None)), "a whole number"),
+    "tuple[str, ...]": (tuple, "a tuple of texts"),
+    "Path": (Path, "a pathlib.Path"),
+    "Mapping[str, Session]": (Mapping, "a dict of Session"),
+    "Mapping[str, File]": (Mapping, "a dict of File"),
 }
 _COUNTS = dict.fromkeys(("stimuli", "units", "repeats"), int)
 
@@ -122,6 +132,11 @@ class Card:
     base_url: str = ""
     files: Mapping[str, File] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for field_ in fields(self):
+            kind, remedy = _KINDS[str(field_.type)]
+            check_type(kind, remedy, **{field_.name: getattr(self, field_.name)})
+
 
 def read_card(folder: str | os.PathLike[str]) -> Card:
     """Read the card of your own data set.
@@ -169,7 +184,7 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     >>> card = cv.read_card("my-data")  # doctest: +SKIP
     >>> stimuli, assembly = cv.load(card, session="monday")  # doctest: +SKIP
     """
-    folder = Path(folder).resolve()
+    folder = as_path(folder, "folder").resolve()
     path = folder / "card.toml"
     try:
         check_readable(path, "card")

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import platformdirs
 
-from ..base.errors import InputError, examples, unknown
+from ..base.errors import InputError, check_known, check_type, examples, quoted, unknown
 from ..base.reading import check_readable
 from .cards import Card, File, read_card
 
@@ -80,8 +80,7 @@ def card(name: str) -> Card:
     ('V4',)
     """
     folders = _folders()
-    if name not in folders:
-        raise unknown("data set", name, folders)
+    check_known("data set", name, folders)
     return read_card(folders[name])
 
 
@@ -119,6 +118,7 @@ def present(card: Card, session: str | None = None) -> bool:
     InputError
         If there is no such session.
     """
+    check_type(Card, "a Card, such as convergent.card('cowley2023')", card=card)
     try:
         return all(
             _local_path(card, file).stat().st_size == card.files[file].size
@@ -244,10 +244,10 @@ def _files_of(card: Card, session: str | None) -> tuple[str, ...]:
         return tuple(card.files)
     if not card.sessions:
         raise InputError(
-            f"{card.name} has no sessions, but session {session!r} was asked for: leave it out."
+            f"{card.name} has no sessions, but session {quoted(session)} was asked for: leave it "
+            "out."
         )
-    if session not in card.sessions:
-        raise unknown(f"session of {card.name}", session, card.sessions)
+    check_known(f"session of {card.name}", session, card.sessions)
     return card.sessions[session].files
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..base.checksums import DamageError, check_sealed
 from ..base.errors import InputError
+from ..base.files import as_path
 from ..base.reading import readable
 from .assembly import Assembly
 from .contents import COORDINATE
@@ -355,7 +356,7 @@ def open_layers(path: str | os.PathLike[str]) -> dict[str, Assembly]:
     >>> import convergent as cv
     >>> layers = cv.open_layers("layers.zarr")  # doctest: +SKIP
     """
-    path = Path(path)
+    path = as_path(path)
     record = read_record(path)
     if record is None:
         raise InputError(f"there is no {path}.")

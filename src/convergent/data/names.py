@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from ..base.errors import InputError
+import numpy as np
+
+from ..base.errors import InputError, as_list, quoted
 
 __all__ = ["as_names", "check_writable", "naturally_sorted", "one_spelling"]
 
@@ -67,17 +69,19 @@ def _counting(name: str) -> tuple[list[str | int], str]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
 
-def as_names(names: Iterable[str]) -> Sequence[str]:
-    """Check names of stimuli that a user gives for the rows of an array.
+def as_names(dim: str, names: Iterable[str]) -> list[str]:
+    """Check names that a user gives for the rows or the columns of an array.
 
     Parameters
     ----------
+    dim : str
+        What is named: "stimulus" or "unit".
     names : iterable of str
-        One for each row.
+        One for each.
 
     Returns
     -------
-    sequence of str
+    list of str
         The same.
 
     Raises
@@ -87,13 +91,16 @@ def as_names(names: Iterable[str]) -> Sequence[str]:
     """
     if isinstance(names, (set, frozenset)):
         raise InputError(
-            f"stimuli are given as a {type(names).__name__}, which does not say which row "
-            "belongs to which stimulus: give a list of names, in the order of the rows."
+            f"names along {dim!r} are given as a {type(names).__name__}, which does not say which "
+            f"row belongs to which {dim}: give a list of names, in the order of the rows."
         )
-    several = list(names)
-    other = next((name for name in several if isinstance(name, float)), None)
-    if other is not None and any(isinstance(name, str) for name in several):
+    several = as_list(f"names along {dim!r}", names, f"a list with the name of each {dim}")
+    other = [name for name in several if not isinstance(name, str)]
+    if other and (
+        len(other) < len(several) or not np.isscalar(other[0])
+    ):  # numpy would take 'nan' or '7' for their names
         raise InputError(
-            f"{other!r} is among the names of the stimuli, which are strings: name each stimulus."
+            f"{quoted(other[0])} is among the names along {dim!r}, which are strings: name each "
+            f"{dim}."
         )
     return several

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, check_type, examples
 from .assembly import Assembly
 
 __all__ = ["as_extracted", "by_position", "grid_side", "keeps_positions"]
@@ -77,6 +77,7 @@ def by_position(flat: Assembly) -> Assembly:
     >>> cv.by_position(maps).data.shape  # 2 images x 32 rows x 32 columns, 16 channels
     (2048, 16)
     """
+    check_type(Assembly, "an Assembly", flat=flat)
     data = flat.data
     channels, rows, columns = _grid(data)
     _check_apart(flat.stimuli.tolist())

@@ -6,13 +6,21 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from PIL import Image
 
-from ..base.errors import InputError, examples, unknown
+from ..base.errors import (
+    InputError,
+    as_list,
+    check_callable,
+    check_flags,
+    check_type,
+    examples,
+    unknown,
+)
+from ..base.files import as_path
 from ..base.reading import check_readable
 from .image_files import SUFFIXES, check_once, images_in_folder, images_in_zip, open_zip
 from .names import check_writable, naturally_sorted, one_spelling
@@ -20,6 +28,7 @@ from .pictures import Ground, Pictures, pixels_sha256
 
 __all__ = ["Stimuli"]
 
+_LIST = "a list of names"
 _DIGITS = 16  # of a hash: enough to tell images apart that are not made to have one hash
 
 
@@ -64,6 +73,20 @@ class Stimuli:
     identify: Callable[[str, bool], str] | None = None
     order_given: bool = True
 
+    def __post_init__(self) -> None:
+        check_type(tuple, "a tuple of names, or use Stimuli.from_arrays", names=self.names)
+        _check_strings(self.names)
+        check_type(pd.DataFrame, "a pandas.DataFrame indexed by stimulus name", table=self.table)
+        check_callable(read=self.read)
+        if self.identify is not None:
+            check_callable(identify=self.identify)
+        check_flags(order_given=self.order_given)
+        if tuple(self.table.index) != self.names:
+            raise InputError(
+                f"the table has the rows {examples(self.table.index)}, and the stimuli are "
+                f"{examples(self.names)}: give one row for each stimulus, in their order."
+            )
+
     @classmethod
     def from_folder(
         cls,
@@ -106,7 +129,7 @@ class Stimuli:
         >>> import convergent as cv
         >>> stimuli = cv.Stimuli.from_folder("images")  # doctest: +SKIP
         """
-        root = Path(path)
+        root = as_path(path)
         if not os.path.isdir(root):  # noqa: PTH112, as that of Path fails without permission
             raise InputError(f"there is no folder {root}.")
         files = images_in_folder(root)
@@ -164,6 +187,7 @@ class Stimuli:
         >>> import convergent as cv
         >>> stimuli = cv.Stimuli.from_zip("images.zip")  # doctest: +SKIP
         """
+        path = as_path(path)
         archive = open_zip(path)
         files = images_in_zip(archive, f"the zip {path}")
 
@@ -222,7 +246,11 @@ class Stimuli:
         >>> stimuli.names
         ('ramp.png', 'inverse.png')
         """
-        _check_strings(names := list(names))
+        names, images = (
+            as_list("names", names, _LIST),
+            as_list("images", images, "a list of images"),
+        )
+        _check_strings(names)
         names = [one_spelling(name) for name in names]
         if len(names) != len(images):
             raise InputError(
@@ -255,6 +283,8 @@ class Stimuli:
         >>> small[0].size
         (32, 32)
         """
+        check_callable(function=function)
+        check_flags(named=named)
         if self.identify is None:  # so that the hash stays that of the image before
             source = _Originals(self.read, Pictures())
             return replace(self, read=source.read, identify=source.identify).map(
@@ -344,9 +374,11 @@ class Stimuli:
         >>> cv.drawings(2).renamed(lambda name: f"drawings/{name}").names[0]
         'drawings/seed0-000000-arrow.png'
         """
-        former = {one_spelling(function(name)): name for name in self.names}
-        check_once([one_spelling(function(name)) for name in self.names], "the new names")
-        check_writable(former, "stimulus")
+        check_callable(function=function)
+        _check_strings(made := [function(name) for name in self.names])
+        check_once(new := [one_spelling(name) for name in made], "the new names")
+        check_writable(new, "stimulus")
+        former = dict(zip(new, self.names, strict=True))
         read, identify = self.read, self.identify
         return replace(
             self,
@@ -372,6 +404,9 @@ class Stimuli:
             ``"file:HASH pixels:HASH"`` for a file, or ``"file:HASH"`` if it is not opened;
             ``"pixels:HASH"`` for an image in memory; '' if it is not known.
         """
+        if not isinstance(name, str) or name not in self.table.index:
+            raise unknown("stimulus", name, self.names)
+        check_flags(opened=opened)
         try:
             if self.identify is not None:
                 return self.identify(name, opened)
@@ -381,7 +416,7 @@ class Stimuli:
 
     def _known(self, names: Iterable[str]) -> list[str]:
         """Names of stimuli that exist, in the spelling of these stimuli."""
-        _check_strings(names := list(names))
+        _check_strings(names := as_list("names", names, _LIST))
         wanted = [one_spelling(name) for name in names]
         known = set(self.names)
         for name in wanted:
@@ -460,6 +495,8 @@ def _build(
     if not names:
         raise InputError(f"{where} holds no image ({', '.join(sorted(SUFFIXES))}).")
     check_writable(names, "stimulus")
+    if table is not None:
+        check_type(pd.DataFrame, "a pandas.DataFrame indexed by stimulus name", table=table)
     if table is None:
         table = pd.DataFrame(index=pd.Index(names, name="stimulus"))
     if not all(name in table.index for name in names):  # accents may be written otherwise there

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base.compute import Compute
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, as_number, check_keys, check_type, examples
 from ..data.assembly import Assembly
 from ..data.contents import check_contents
 from ..protocol.settings import Protocol, Settings, settle
@@ -87,7 +87,12 @@ def settle_experiment(
             f"{bootstrap}: layers and conditions are compared over the same units, so only "
             "'stimuli' are drawn."
         )
-    return controls or former or {}, protocol, compute  # type: ignore[return-value]
+    substitutes = former if controls is None else controls
+    if substitutes is not None:
+        check_type(Mapping, "a dict of controls by name", controls=substitutes)
+    if substitutes:
+        check_keys("controls", substitutes, "a dict of controls by name")
+    return substitutes or {}, protocol, compute  # type: ignore[return-value]
 
 
 def accuracy_table(
@@ -114,14 +119,19 @@ def accuracy_table(
     InputError
         If the accuracy of a network in a condition is missing.
     """
+    check_keys("accuracy", accuracy, f"a dict of accuracies by network and {dim}")
     for network, known in accuracy.items():
+        check_type(Mapping, f"a dict of numbers by {dim}", **{f"accuracy of {network!r}": known})
         missing = [one for one in conditions if one not in known]
         if missing:
             raise InputError(
                 f"accuracy of {network!r} lacks the {dim}s {examples(missing)}: give a number for "
                 "each."
             )
-    values = [[float(known[one]) for one in conditions] for known in accuracy.values()]
+    values = [
+        [as_number("accuracy", known[one], 0, 1) for one in conditions]
+        for known in accuracy.values()
+    ]
     return xr.DataArray(values, {"network": list(accuracy)}, ("network", dim))
 
 
@@ -223,8 +233,11 @@ def common_steps(runs: Mapping[str, Mapping[float, Any]]) -> list[float]:
     >>> common_steps({"a": {0.0: Path("a0"), 1.0: Path("a1")}, "b": {0.0: Path(), 1.0: Path()}})
     [0.0, 1.0]
     """
-    if not runs:
-        raise InputError("there is no training: give a dict of one or more, by name.")
+    check_keys("runs", runs, "a dict of trainings by name, each a dict by step")
+    for name, run in runs.items():
+        check_type(Mapping, "a dict by step", **{f"training {name!r}": run})
+        for step in run:
+            as_number(f"step of training {name!r}", step)
     every = sorted({step for run in runs.values() for step in run})
     lacks = {
         name: steps

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..base.arrays import Floats
-from ..base.errors import InputError, examples, warn
+from ..base.errors import InputError, as_share, check_type, examples, warn
 from ..data.assembly import Assembly
 from ..scoring.results import aggregate, included_units, with_long_names
 from ..scoring.score import scored
@@ -119,6 +119,7 @@ def hierarchy(
     >>> found["depth_correlation"].values.round(2).tolist()
     [1.0]
     """
+    level = as_share("level", level)
     _check_layers(source, target)
     controls, protocol, compute = settle_experiment(metrics, controls, settings)
     _check_controls(controls, source)
@@ -168,6 +169,7 @@ def _check_controls(
 ) -> None:
     """Make sure that controls have the layers of the source."""
     for name, layers in controls.items():
+        check_type(Mapping, "a dict of layers", **{f"control {name!r}": layers})
         if list(layers) != list(source):
             raise InputError(
                 f"control {name!r} has layers {list(layers)}, and the source {list(source)}: a "

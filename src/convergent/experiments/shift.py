@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ..base.arrays import is_silent_range
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, as_share, check_keys, check_type, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
@@ -145,11 +145,11 @@ def shift(
     controls, protocol, compute = settle_experiment(
         metrics, controls, settings, without=("ceiling", "min_reliability", "shuffle")
     )
-    protocol = replace(protocol, ceiling=None)
+    protocol, level = replace(protocol, ceiling=None), as_share("level", level)
     partners = _check_sides(source, target)
     _check_controls(controls, source)
     levels = list(source)
-    correct = accuracy_table(accuracy, "level", levels) if accuracy else None
+    correct = None if accuracy is None else accuracy_table(accuracy, "level", levels)
     names = ["", *controls, "target"]
     given = map(_same_units, same_stimuli(source, *controls.values(), target, distorted=True))
     work = _Work(dict(zip(names, given, strict=True)), levels, partners, protocol)
@@ -333,6 +333,7 @@ def _check_controls(controls: Mapping[str, Levels], source: Levels) -> None:
     """Make sure that controls have the levels and layers of the source."""
     wanted = {one: list(of_level) for one, of_level in source.items()}
     for name, substitute in controls.items():
+        _check_nested(f"control {name!r}", substitute)
         has = {one: list(of_level) for one, of_level in substitute.items()}
         if has != wanted:
             raise InputError(
@@ -342,17 +343,19 @@ def _check_controls(controls: Mapping[str, Levels], source: Levels) -> None:
             )
 
 
+def _check_nested(side: str, given: object) -> None:
+    """Make sure that layers are given by level."""
+    remedy = "a dict of what `extract` returns, by level, the control first"
+    check_type(Mapping, remedy, **{side: given})
+    for level, layers in given.items():  # type: ignore[attr-defined]
+        check_keys(f"{side} at {level!r}", layers, remedy)
+
+
 def _check_sides(source: Levels, target: Levels) -> dict[str, str]:
     """Make sure that both sides have the same levels, and pair their layers by position."""
     names: list[list[str]] = []
     for side, given in (("source", source), ("target", target)):
-        if not isinstance(given, Mapping) or not all(
-            isinstance(x, Mapping) for x in given.values()
-        ):
-            raise InputError(
-                f"{side} is a {type(given).__name__}: give a dict of what `extract` returns, by "
-                "level, the control first."
-            )
+        _check_nested(side, given)
         each = [list(layers) for layers in given.values()]
         if len(each) < 2 or not each[0] or any(set(other) != set(each[0]) for other in each):
             raise InputError(

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple, Unpack
 
 import xarray as xr
 
-from ..base.errors import InputError, examples
+from ..base.errors import (
+    InputError,
+    as_list,
+    as_number,
+    as_share,
+    check_keys,
+    check_type,
+    examples,
+    quoted,
+)
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol
@@ -49,6 +58,7 @@ __all__ = ["trajectory"]
 
 _Runs = Mapping[str, Levels]
 _AGAINST = ("same step", "final")
+_PAIRS = "a list of pairs of runs, source and target"
 
 
 def trajectory(
@@ -153,10 +163,10 @@ def trajectory(
     controls, protocol, compute = settle_experiment(
         metrics, controls, settings, without=("min_reliability", "shuffle")
     )
+    level = as_share("level", level)
     steps = _check_runs(runs, early)
-    pairs = list(combinations(runs, 2)) if pairs is None else [(a, b) for a, b in pairs]
-    _check_pairs(pairs, runs)
-    correct = accuracy_table(accuracy, "step", steps) if accuracy else None
+    pairs = list(combinations(runs, 2)) if pairs is None else _known_pairs(pairs, runs)
+    correct = None if accuracy is None else accuracy_table(accuracy, "step", steps)
     for name, substitute in controls.items():
         _check_control(name, substitute, runs, {source for source, _ in pairs})
     work = _Work(_populations(runs, controls, pairs), steps, pairs, protocol)
@@ -432,8 +442,8 @@ _LONG_NAMES = {
 
 def _check_runs(runs: _Runs, early: float) -> list[float]:
     """Make sure that runs fit together, and return their steps."""
-    if not isinstance(runs, Mapping) or not runs:
-        raise InputError("there are no runs: give a dict, by run, step and layer.")
+    check_keys("runs", runs, "a dict by run, step and layer")
+    early = as_number("early", early)
     for run, of_step in runs.items():
         nested = bool(of_step) and isinstance(of_step, Mapping)
         nested = nested and all(
@@ -460,18 +470,28 @@ def _check_runs(runs: _Runs, early: float) -> list[float]:
     return every
 
 
-def _check_pairs(pairs: Sequence[tuple[str, str]], runs: _Runs) -> None:
-    """Make sure that there are pairs, and that they name runs."""
-    missing = [run for pair in pairs for run in pair if run not in runs]
+def _known_pairs(given: object, runs: _Runs) -> list[tuple[str, str]]:
+    """Pairs that were given, if they name runs."""
+    pairs = [as_list("pairs", pair, _PAIRS) for pair in as_list("pairs", given, _PAIRS)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"pairs={quoted(given)}: give {_PAIRS}.")
+    missing = [run for pair in pairs for run in pair if not (isinstance(run, str) and run in runs)]
     if missing or not pairs:
         raise InputError(
-            f"pairs {list(pairs)} name {examples(missing) if missing else 'no run'}: give pairs of "
-            f"the runs {examples(list(runs))}, or two runs or more and no pairs."
+            f"pairs {quoted(pairs)} name {examples(missing) if missing else 'no run'}: give pairs "
+            f"of the runs {examples(list(runs))}."
         )
+    return [(source, target) for source, target in pairs]
 
 
 def _check_control(name: str, substitute: _Runs, runs: _Runs, sources: set[str]) -> None:
     """Make sure that a control has the steps and layers of the runs."""
+    remedy = "a dict by run, step and layer"
+    check_type(Mapping, remedy, **{f"control {name!r}": substitute})
+    for run, of_step in substitute.items():
+        check_type(Mapping, remedy, **{f"run {run!r} of control {name!r}": of_step})
+        for of_layer in of_step.values():
+            check_type(Mapping, remedy, **{f"run {run!r} of control {name!r}": of_layer})
     for source in sources:
         layers = {step: len(of_step) for step, of_step in runs[source].items()}
         found = {step: len(of_step) for step, of_step in substitute.get(source, {}).items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..base.errors import InputError
+from ..base.errors import as_whole, check_type
 from ..data.assembly import Assembly, images_of
 from ..data.assembly_checks import read_values
 from ..scoring.inputs import as_populations
@@ -48,14 +48,14 @@ def best_stimuli(assembly: Assembly, k: int = 9) -> xr.Dataset:
     >>> cv.features.best_stimuli(a, k=3)["stimulus"].shape
     (12, 3)
     """
+    check_type(Assembly, "an Assembly", assembly=assembly)
     as_populations("assembly", assembly)
     data = assembly.average().data
     image = images_of(assembly)
     names, member = np.unique(
         assembly.stimuli if image is None else np.asarray(image), return_inverse=True
     )
-    if not isinstance(k, (int, np.integer)) or not 1 <= k <= len(names):
-        raise InputError(f"k={k!r}: there are {len(names)} images, so give from 1 to {len(names)}.")
+    k = as_whole("k", k, 1, len(names))  # there are no more images
     values = read_values(data.transpose("stimulus", "unit")).astype(np.float64)
     by_name = np.argsort(np.argsort(assembly.stimuli))
     best = np.empty((values.shape[1], k), dtype=np.intp)

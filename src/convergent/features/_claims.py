@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from ..base.errors import InputError
+from ..base.errors import InputError, as_list, as_share, quoted
 from ..scoring.jackknife import over_networks
+from ..scoring.kinds import check_kind
 
 __all__ = ["claims"]
 
@@ -23,11 +25,21 @@ _OTHER_AXES = 0.1  # by which single units match worse than the subspace, at lea
 _MORE_THAN_ONE = 0.02  # by which the r of few units exceeds that of one, at least
 _FEW = 0.5  # on the scale from one unit (0) to all (1): the root of their number, at most
 
+_PAIRS = "a list of pairs of names, source and target"
+
 _CLAIMS = (
     "some features are reliably shared, and others are not",
     "groups of units share a subspace, but with different bases",
     "the code lies between local and slightly distributed",
 )
+
+
+def _pair(given: object) -> tuple[str, str]:
+    """Names of source and target."""
+    several = as_list("networks", given, _PAIRS)
+    if len(several) != 2 or not all(isinstance(name, str) for name in several):
+        raise InputError(f"networks hold {quoted(given)}: give {_PAIRS}.")
+    return several[0], several[1]
 
 
 def claims(
@@ -66,8 +78,15 @@ def claims(
     ----------
     Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
     """
-    several = [layers] if isinstance(layers, xr.Dataset) else list(layers)
-    names = [("source", "target")] * len(several) if networks is None else list(networks)
+    level = as_share("level", level)
+    several: list[Any] = [layers]
+    if not isinstance(layers, xr.Dataset):
+        several = as_list("layers", layers, "the layers of one overview, or a list of them")
+    for one in several:
+        check_kind(one, "overview", "features.claims")
+    names = [("source", "target")] * len(several)
+    if networks is not None:
+        names = [_pair(one) for one in as_list("networks", networks, _PAIRS)]
     if not several or len(names) != len(several):
         raise InputError(
             f"there are {len(several)} results and {len(names)} pairs of names: give the layers of "

@@ -17,10 +17,11 @@ import pandas as pd
 import xarray as xr
 
 from ..base.compute import Compute
-from ..base.errors import InputError, unknown, warn
+from ..base.errors import InputError, as_number, as_seed, as_whole, check_known, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle
+from ..scoring.kinds import check_kind
 from ._bipartite_graph import NO_CLUSTER, Graph, from_largest, rand_index
 from ._cluster_scores import PAIRED, halves_agree, held_out_scores, scores_of_each
 from ._graph_edges import KINDS, GraphEdges, chance_floor
@@ -44,14 +45,14 @@ class ClusterOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.edges not in KINDS:
-            raise unknown("kind of edges", self.edges, KINDS)
-        if self.floor is not None and not 0 <= self.floor < 1:
-            raise InputError(f"floor={self.floor!r}: give a correlation from 0 to below 1.")
-        for name in ("halves", "rotations", "seed"):
-            count = getattr(self, name)
-            if not isinstance(count, (int, np.integer)) or count < 0:
-                raise InputError(f"{name}={count!r}: give a whole number from 0 up.")
+        check_known("kind of edges", self.edges, KINDS)
+        if self.k is not None:
+            object.__setattr__(self, "k", as_whole("k", self.k, 2))
+        if self.floor is not None:
+            object.__setattr__(self, "floor", as_number("floor", self.floor, 0, 1 - 1e-9))
+        for name in ("halves", "rotations"):
+            object.__setattr__(self, name, as_whole(name, getattr(self, name), 0))
+        object.__setattr__(self, "seed", as_seed(self.seed))
 
 
 def clusters(
@@ -230,6 +231,7 @@ def cluster_table(found: xr.Dataset) -> pd.DataFrame:
         ``balance``, ``within``, ``across``, ``dimension_source``, ``dimension_target``,
         ``matched``, ``matched_rotated``, ``predicted``.
     """
+    check_kind(found, "clusters", "features.cluster_table")
     of_side = {
         f"{short}_{side}": found[name].sel(population=side).values
         for name, short in (("n_units", "n"), ("dimension", "dimension"))

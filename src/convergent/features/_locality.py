@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 
 from ..base.compute import Compute
-from ..base.errors import InputError
+from ..base.errors import InputError, as_seed, as_whole, check_type
 from ..data.assembly import Assembly
 from ..metrics.population import Population
 from ..metrics.soft_matching import SoftMatching
 from ..protocol.folds import Folds
 from ..protocol.settings import Protocol, Settings, settle
 from ..scoring.inputs import as_populations
+from ..scoring.kinds import check_kind
 from ..scoring.privileged_axis import privileged_axis
 from ..scoring.provenance import hashes_of, provenance
 from ._lasso import effective_number
@@ -84,6 +85,11 @@ def local_or_distributed(
     protocol, compute = settle(
         settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
     )
+    rotations, seed = as_whole("rotations", rotations), as_seed(seed)
+    if predictions is not None:
+        check_type(Mapping, "a dict of what sparse_prediction returned", predictions=predictions)
+        for found in predictions.values():
+            check_kind(found, "sparse_prediction", "features.local_or_distributed")
     sources, targets = as_populations("source", source), as_populations("target", target)
     if len(sources) != len(targets):
         raise InputError(

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError
+from ..base.errors import InputError, as_share
 from ..scoring.kinds import check_kind
 from ._assignment import LEAST_EFFECTIVE, MATCHINGS
 from ._two_populations import SIDES
@@ -54,9 +54,7 @@ def unit_table(matches: xr.Dataset, *, alpha: float = 0.05, shared: float = SHAR
         If the matches lack shuffles or a bootstrap, or a threshold is out of its range.
     """
     check_kind(matches, "match_units", "features.unit_table")
-    for name, value in (("alpha", alpha), ("shared", shared)):
-        if not 0 < value < 1:
-            raise InputError(f"{name}={value!r}: give a number between 0 and 1.")
+    alpha, shared = as_share("alpha", alpha, 0.05), as_share("shared", shared, 0.7)
     missing = [name for name in ("p", "r_low") if name not in matches]
     if missing:
         raise InputError(
@@ -166,6 +164,8 @@ def agreement(one: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
     InputError
         If the units are not the same.
     """
+    for matches in (one, other):
+        check_kind(matches, "match_units", "features.agreement")
     if one["unit"].values.tolist() != other["unit"].values.tolist():
         raise InputError(
             f"the first matches {one.attrs['source']!r} with {one.attrs['target']!r}, the second "

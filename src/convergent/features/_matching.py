@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Floats, Integers, correlate_resampled
 from ..base.compute import Compute
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_share, check_known
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples, effective_number
@@ -131,6 +131,8 @@ def match_units(
         usual=Protocol(shuffle=Shuffle(20), bootstrap=Bootstrap(200)),
         without=OF_SCORES,
     )
+    check_known("measure of similarity", measure, _RULES)
+    level = as_share("level", level)
     pair = prepare(source, target, protocol.folds)
     one, other = ({side.name: side.shared} for side in pair.sides)
     warn_of_order(one, other, protocol, pair.groups)
@@ -145,8 +147,6 @@ def matches_of(
     level: float = 0.95,
 ) -> xr.Dataset:
     """Match units, as `match_units` does, of prepared populations."""
-    if measure not in _RULES:
-        raise unknown("measure of similarity", measure, _RULES)
     bootstrap = protocol.bootstrap
     if bootstrap is not None and bootstrap.over != ("stimuli",):
         raise InputError(

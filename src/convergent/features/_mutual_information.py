@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma, gammaln, xlogy
 
 from ..base.arrays import Floats, Integers
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_whole, check_known
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import OF_PROTOCOL, Protocol, Settings, settle
@@ -29,6 +29,9 @@ _ROUNDING = 1e-12  # of nats
 _NOISE = 1e-8  # of a unit's deviation
 _BLOCK_VALUES = 2**24  # of a table of counts, or of indicators of bins
 _ESTIMATORS = ("bins", "nearest-neighbours")
+
+
+_MOST_BINS = 2**10  # more hold one stimulus each
 
 
 def mutual_information(
@@ -95,11 +98,9 @@ def mutual_information(
     Li, Yosinski, Clune, Lipson and Hopcroft 2015, arXiv 1511.07543.
     """
     _, compute = settle(settings, usual=Protocol(), without=OF_PROTOCOL)
-    if estimator not in _ESTIMATORS:
-        raise unknown("estimator", estimator, _ESTIMATORS)
-    for name, value, least in (("bins", bins, 2), ("neighbours", neighbours, 1)):
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < least):
-            raise InputError(f"{name}={value!r}: give a whole number from {least} up.")
+    check_known("estimator", estimator, _ESTIMATORS)
+    bins = None if bins is None else as_whole("bins", bins, 2, _MOST_BINS)
+    neighbours = as_whole("neighbours", neighbours)
     pair = prepare(source, target, None)
     if estimator == "nearest-neighbours" and neighbours >= pair.n_stimuli:
         raise InputError(

@@ -9,7 +9,7 @@ from typing import Unpack
 import xarray as xr
 
 from ..base.compute import Compute
-from ..base.errors import InputError
+from ..base.errors import InputError, as_whole
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.resampling import Bootstrap, Shuffle
@@ -92,7 +92,7 @@ def overview(
         without=OF_SCORES,
     )
     _check(protocol)
-    options = ClusterOptions(k, seed=seed)
+    options, rotations = ClusterOptions(k, seed=seed), as_whole("rotations", rotations)
     plan = _Plan(protocol, replace(compute, progress=False), options, rotations)
     sources, targets = as_populations("source", source), as_populations("target", target)
     pairs = _pairs(sources, targets)

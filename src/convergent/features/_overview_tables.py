@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..base.errors import InputError
+from ..base.errors import check_known
 from ._clusters import cluster_table
 from ._match_tables import SHARED, match_summary, unit_table
 from ._sparse_prediction import sparse_table
@@ -66,8 +66,7 @@ class Overview:
             "sparse": lambda of: sparse_table(of["sparse"]),
             "clusters": lambda of: cluster_table(of["clusters"]),
         }
-        if kind not in tables:
-            raise InputError(f"there is no table {kind!r}: take one of {', '.join(tables)}.")
+        check_known("table", kind, tables)
         parts = []
         for layer, of in self.steps.items():
             part = tables[kind](of)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Floats
 from ..base.compute import Compute
-from ..base.errors import InputError
+from ..base.errors import InputError, as_list, as_number
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle
@@ -27,6 +27,9 @@ from ._two_populations import TwoPopulations, prepare
 __all__ = ["partial_matching", "partial_matching_of", "partial_plan"]
 
 _SHARES = tuple((np.arange(1, 21) / 20).tolist())
+
+
+_RISING = "shares in rising order, such as (0.5, 1.0)"
 
 
 def partial_matching(
@@ -78,8 +81,8 @@ def partial_matching(
     protocol, compute = settle(
         settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
     )
-    grid = np.asarray(shares, dtype=np.float64)
-    if grid.ndim != 1 or not len(grid) or not (np.diff([0, *grid]) > 0).all() or grid[-1] > 1:
+    shares = tuple(as_number("shares", one, 0, 1) for one in as_list("shares", shares, _RISING))
+    if not shares or not (np.diff([0, *shares]) > 0).all():
         raise InputError(
             f"shares {shares!r} must be numbers above 0 and up to 1, in rising order, such as "
             "(0.25, 0.5, 0.75, 1)."

@@ -17,12 +17,13 @@ import xarray as xr
 
 from ..base.arrays import Floats, Integers, correlate, to_numpy
 from ..base.compute import Compute
-from ..base.errors import InputError, warn
+from ..base.errors import InputError, as_list, as_number, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..metrics.linear import Linear
 from ..metrics.population import Population
 from ..protocol.settings import Protocol, Settings, settle
+from ..scoring.kinds import check_kind
 from ._cross_moments import CrossMoments
 from ._lasso import HeldOut, chosen_penalties, effective_number, held_out, lasso_weights
 from ._results import OF_SCORES, result, used
@@ -117,9 +118,9 @@ def sparse_prediction(
     protocol, compute = settle(
         settings, usual=Protocol(), without=(*OF_SCORES, "shuffle", "bootstrap")
     )
-    grid = np.asarray(penalties, dtype=np.float64)
-    falling = grid.ndim == 1 and len(grid) and (np.diff([np.inf, *grid, 0]) < 0).all()
-    if not falling or grid[0] > 1:
+    given = as_list("penalties", penalties, "a list of falling shares")
+    penalties = tuple(as_number("penalties", one, 0, 1) for one in given)
+    if not penalties or not (np.diff([np.inf, *penalties, 0]) < 0).all():
         raise InputError(
             f"penalties {penalties!r} must be shares that fall, from 1 down to above 0, such as "
             "numpy.logspace(0, -2, 20)."
@@ -201,6 +202,7 @@ def sparse_table(prediction: xr.Dataset) -> pd.DataFrame:
         unit and this set explain, as shares of what ridge explains; NaN if ridge explains less than
         1%.
     """
+    check_kind(prediction, "sparse_prediction", "features.sparse_table")
     mean = prediction[["r", "error_of", "n_chosen", "n_large_chosen", "effective"]].mean("fold")
     few = mean.sel(rule="one-se")
     explained = 1 - mean["error_of"]

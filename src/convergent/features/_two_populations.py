@@ -223,7 +223,8 @@ def _units(side: str, name: str, given: Assembly, shared: Assembly, sha256: str)
         )
     mean = values.mean(0)
     values = values - mean
-    sd = np.where(is_silent(means), 0.0, values.std(0))
+    size = np.abs(values).max(0)  # squares of very small numbers are 0
+    sd = np.where(is_silent(means), 0.0, size * (values / np.where(size > 0, size, 1.0)).std(0))
     if not sd.any():
         raise InputError(
             f"all {len(sd)} units of the {side} {name!r} respond alike to all {len(values)} "

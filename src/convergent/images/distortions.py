@@ -19,7 +19,15 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from ..base.arrays import Floats
-from ..base.errors import InputError, unknown
+from ..base.errors import (
+    InputError,
+    as_seed,
+    check_callable,
+    check_flags,
+    check_known,
+    check_type,
+    quoted,
+)
 from ..data.stimuli import Stimuli
 
 __all__ = [
@@ -163,6 +171,7 @@ def edges(image: Image.Image) -> Floats:
     >>> import convergent as cv
     >>> outlines = cv.drawings(4).map(cv.edges)
     """
+    check_type(Image.Image, "a PIL image, or stimuli.map(convergent.edges)", image=image)
     values = grey(np.asarray(image.convert("RGB")) / 255)
     sigma = _scale(values)
     across, down = (gaussian_filter(values, sigma, order=o) for o in ((0, 1), (1, 0)))
@@ -199,6 +208,12 @@ class Distortion:
     colour: bool = False
     random: bool = False
     spectrum: bool = False
+
+    def __post_init__(self) -> None:
+        check_type(tuple, "a tuple of levels, the control first", levels=self.levels)
+        check_type(str, "a text", unit=self.unit)
+        check_callable(apply=self.apply, base=self.base)
+        check_flags(colour=self.colour, random=self.random, spectrum=self.spectrum)
 
 
 def _as_it_is(image: Floats) -> Floats:
@@ -277,8 +292,9 @@ def distort(stimuli: Stimuli, distortion: str, level: Level, *, seed: int = 0) -
     >>> blurred.table["level"].tolist()
     [5, 5, 5, 5]
     """
-    if not isinstance(distortion, str) or distortion not in DISTORTIONS:
-        raise unknown("distortion", distortion, DISTORTIONS)
+    check_type(Stimuli, "Stimuli", stimuli=stimuli)
+    check_known("distortion", distortion, DISTORTIONS)
+    seed = as_seed(seed)
     chosen = DISTORTIONS[distortion]
     _check_level(distortion, chosen, level)
     control = level == chosen.levels[0]
@@ -306,16 +322,20 @@ def distort(stimuli: Stimuli, distortion: str, level: Level, *, seed: int = 0) -
 def _check_level(name: str, distortion: Distortion, level: Level) -> None:
     levels = distortion.levels
     named = any(isinstance(each, str) for each in levels)
-    if level in levels or (not named and _between(level, levels) and name != "rotation"):
+    plain = isinstance(level, (int, float, str, np.integer, np.floating))
+    known = plain and not isinstance(level, bool) and level in levels
+    if known or (not named and _between(level, levels) and name != "rotation"):
         return
     between = "" if named or name == "rotation" else ", or a number between these"
     raise InputError(
-        f"{name!r} has no level {level!r}: choose one of {', '.join(map(repr, levels))}{between}."
+        f"{name!r} has no level {quoted(level)}: choose one of {', '.join(map(repr, levels))}"
+        f"{between}."
     )
 
 
 def _between(level: Level, levels: tuple[Any, ...]) -> bool:
-    return isinstance(level, int | float) and min(levels) <= level <= max(levels)
+    number = isinstance(level, (int, float)) and not isinstance(level, bool)
+    return number and min(levels) <= level <= max(levels)
 
 
 def _mean_amplitude(stimuli: Stimuli, distortion: Distortion) -> Floats:

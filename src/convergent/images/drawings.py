@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..base.arrays import Floats
-from ..base.errors import InputError
+from ..base.errors import as_seed, as_whole
 from ..data.stimuli import Stimuli
 
 __all__ = ["CATEGORIES", "drawings"]
 
 _FINER = 3  # drawn at so many times the size and averaged, so that edges are smooth
-_LEAST_SIZE = 16
+_LEAST_SIZE, _MOST = 16, 2**14
 _BEHIND, _BEFORE = (2, 7), (0, 3)  # pieces of clutter behind a shape, and before it
 _RADIUS = (0.3, 0.46)  # of a shape, in widths of the image
 _CLUTTER_RADIUS = (0.05, 0.22), (0.03, 0.09)  # of pieces behind, and before
@@ -42,7 +42,7 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
     n : int
         Number of images.
     size : int
-        Height and width in pixels, 16 or more.
+        Height and width in pixels, from 16 to 16384.
     seed : int
         Seed of the random draws. Images of another seed are others and have other names.
 
@@ -54,7 +54,7 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
     Raises
     ------
     InputError
-        If ``n`` is below 1, ``size`` below 16, or ``seed`` below 0.
+        If a number is out of its range.
 
     Examples
     --------
@@ -62,11 +62,7 @@ def drawings(n: int, size: int = 64, seed: int = 0) -> Stimuli:
     >>> cv.drawings(48).table["category"].nunique()
     16
     """
-    if n < 1 or size < _LEAST_SIZE or seed < 0:
-        raise InputError(
-            f"{n} drawings of {size} x {size} pixels with seed {seed}: give n from 1 up, size from "
-            f"{_LEAST_SIZE} up, and seed from 0 up."
-        )
+    n, size, seed = as_whole("n", n), as_whole("size", size, _LEAST_SIZE, _MOST), as_seed(seed)
     kinds = [CATEGORIES[i % len(CATEGORIES)] for i in range(n)]
     digits = max(6, len(str(n - 1)))
     names = [f"seed{seed}-{i:0{digits}d}-{kind}.png" for i, kind in enumerate(kinds)]

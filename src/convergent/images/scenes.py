@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.arrays import Floats
-from ..base.errors import InputError
+from ..base.errors import as_seed, as_whole
 
 __all__ = ["natural_images", "power_law_noise"]
 
+_MOST = 2**14  # pixels of a side
 _LEAVES = 50  # shapes in an image, from the back to the front
 
 _SKY_GROUND = (
@@ -33,7 +34,7 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
     n : int
         Number of images.
     size : int
-        Height and width in pixels.
+        Height and width in pixels, up to 16384.
     seed : int
         Seed of the random draws.
 
@@ -45,7 +46,7 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        If ``n`` is below 1 or ``size`` below 2.
+        If a number is out of its range.
 
     References
     ----------
@@ -57,10 +58,7 @@ def natural_images(n: int, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
     >>> cv.simulate.natural_images(2, size=32).shape
     (2, 32, 32, 3)
     """
-    if n < 1 or size < 2:
-        raise InputError(
-            f"{n} images of {size} x {size} pixels: give n from 1 up, and size from 2 up."
-        )
+    n, size, seed = as_whole("n", n), as_whole("size", size, 2, _MOST), as_seed(seed)
     images = np.empty((n, size, size, 3), dtype=np.uint8)
     for i in range(n):
         images[i] = _dead_leaves(size, np.random.default_rng([seed, i]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError
+from ..base.errors import InputError, quoted
 from .base import FittedMap, FoldScore, Metric, check_pair
 from .population import PopulationFold
 from .table import as_metric, metric_name
@@ -54,8 +54,8 @@ class CircularShifts:
         sides = tuple(grid) if isinstance(grid, (list, tuple)) else ()
         if len(sides) != 2 or not all(_is_count(side) for side in sides):
             raise InputError(
-                f"grid={grid!r}: give rows and columns of the maps, whole numbers from 1 up, such "
-                "as grid=(4, 4) for spatial='positions-4'."
+                f"grid={quoted(grid)}: give rows and columns of the maps, whole numbers from 1 "
+                "up, such as grid=(4, 4) for spatial='positions-4'."
             )
         object.__setattr__(self, "inner", as_metric(inner))
         object.__setattr__(self, "grid", tuple(int(side) for side in sides))

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ..base.arrays import Array, to_numpy
-from ..base.errors import InputError
+from ..base.errors import InputError, as_number, check_type
 from .inputs import Responses, paired_populations
 from .procrustes import nuclear_norm
 from .soft_matching import SoftMatching
@@ -31,6 +31,7 @@ __all__ = [
     "soft_matching",
 ]
 
+_REAL = (int, float, np.integer, np.floating)
 _LEAST_STIMULI = 3  # with two, all populations have the same shape
 
 
@@ -85,8 +86,7 @@ def angular(x: Responses, y: Responses, alpha: float = 1.0) -> float:
     >>> round(cv.distances.angular(x, mixed), 2), round(cv.distances.angular(x, mixed, alpha=0), 2)
     (0.42, 0.0)
     """
-    if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-        raise InputError(f"alpha={alpha!r}: give a number from 0 (whitened) to 1 (not whitened).")
+    alpha = as_number("alpha", alpha, 0, 1)  # whitened, not whitened
     one, other = paired_populations(x, y, _LEAST_STIMULI, "the angular distance")
     a, b = (left * (alpha * singular + (1 - alpha)) for left, singular in (one.axes, other.axes))
     lengths = _length(a) * _length(b)
@@ -216,6 +216,7 @@ def angle(cosine: float) -> float:
     float
         In radians, from 0 to pi.
     """
+    check_type(_REAL, "a number", cosine=cosine)
     return float(np.arccos(np.clip(cosine, -1.0, 1.0)))
 
 
@@ -232,6 +233,7 @@ def chord(cosine: float) -> float:
     float
         From 0 to 2.
     """
+    check_type(_REAL, "a number", cosine=cosine)
     return float(np.sqrt(2 - 2 * np.clip(cosine, -1.0, 1.0)))
 
 

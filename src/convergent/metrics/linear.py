@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Array, correlate, correlate_resampled, to_numpy
 from ..base.devices import single_is_exact
-from ..base.errors import InputError
+from ..base.errors import InputError, as_list, as_number
 from .base import FoldScore, check_pair
 from .population import PopulationFold
 
@@ -80,10 +80,8 @@ class Linear:
     penalties: tuple[float, ...] = tuple(np.logspace(-4, 6, 21).tolist())
 
     def __post_init__(self) -> None:
-        try:
-            given = () if isinstance(self.penalties, str) else tuple(map(float, self.penalties))
-        except (TypeError, ValueError):
-            raise InputError(f"penalties are numbers in a tuple; got {self.penalties!r}.") from None
+        several = as_list("penalties", self.penalties, "a list of positive numbers")
+        given = tuple(as_number("penalties", one) for one in several)
         object.__setattr__(self, "penalties", given)
         if not self.penalties or not all(0 < penalty < np.inf for penalty in self.penalties):
             raise InputError(
@@ -282,11 +280,15 @@ def ridge_leave_one_out(
     keeps = candidates / (squares[:, None] + candidates)
     inverse = 1 / xp.clip(_not_own(left, keeps, outside is not None), min=1e-12)
     precision = _SINGLE if single_is_exact(left) else _DOUBLE
-    chosen, doubtful = _least_error(left, keeps, inverse, projected, outside, precision)
+    # in units of their greatest value, as single precision does not hold all numbers
+    size = xp.max(xp.abs(response), axis=0)
+    size = 2.0 ** xp.floor(xp.log2(xp.where(size > 0, size, 1.0)))  # so that no digit changes
+    scaled, beyond = projected / size, None if outside is None else outside / size
+    chosen, doubtful = _least_error(left, keeps, inverse, scaled, beyond, precision)
     if doubtful.any() and precision is _SINGLE:
         some = xp.asarray(np.flatnonzero(doubtful), device=device)
-        rest = None if outside is None else xp.take(outside, some, axis=1)
-        part = xp.take(projected, some, axis=1)
+        rest = None if beyond is None else xp.take(beyond, some, axis=1)
+        part = xp.take(scaled, some, axis=1)
         chosen[doubtful], _ = _least_error(left, keeps, inverse, part, rest, _DOUBLE)
     penalty = xp.take(candidates, xp.asarray(chosen, device=device))
     return singular[:, None] / (squares[:, None] + penalty) * projected, chosen

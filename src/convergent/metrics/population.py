@@ -23,7 +23,16 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.allocator import return_freed_memory
-from ..base.arrays import Array, centre, double, is_silent_range, steady, take, to_numpy
+from ..base.arrays import (
+    Array,
+    centre,
+    check_scale,
+    double,
+    is_silent_range,
+    steady,
+    take,
+    to_numpy,
+)
 from ..base.devices import on_device
 from ..base.errors import InputError
 
@@ -192,11 +201,6 @@ class Population:
                 total.addmm_(block, block.T)  # without a second matrix
             else:
                 total += block @ block.T
-        if not bool(xp.all(xp.isfinite(total))):
-            raise InputError(
-                "the squares of the responses are too large for float64: divide all responses by "
-                "one number."
-            )
         return total
 
     @cached_property
@@ -547,4 +551,5 @@ def _complete(values: Array) -> Array:
             "units: a population must be complete. Keep the units (or stimuli) that were recorded "
             "throughout, with .data.dropna('unit')."
         )
+    check_scale(max(abs(float(xp.min(values))), abs(float(xp.max(values)))))
     return values

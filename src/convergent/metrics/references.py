@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ..base.arrays import Array, Floats, centre, to_numpy
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_whole, check_flags, check_known
 from .inputs import Responses, paired_populations
 from .population import Population
 
@@ -78,6 +78,7 @@ def cka(x: Responses, y: Responses, debiased: bool = False) -> float:
     >>> abs(cv.references.cka(x, unrelated, debiased=True)) < 0.05
     True
     """
+    check_flags(debiased=debiased)
     what = "debiased CKA" if debiased else "CKA"
     both = paired_populations(x, y, 4 if debiased else 3, what)
     a, b = (_unbiased(z.gram) if debiased else z.gram for z in both)
@@ -143,8 +144,7 @@ def rsa(
     1.0
     """
     for kind, name, known in (("comparison", compare, _COMPARISONS), ("RDM", rdm, _RDMS)):
-        if name not in known:
-            raise unknown(kind, name, known)
+        check_known(kind, name, known)
     both = paired_populations(x, y, 3, "RSA")
     pairs = np.triu_indices(both[0].n_stimuli, 1)
     a, b = (to_numpy(_RDMS[rdm](z))[pairs] for z in both)
@@ -196,8 +196,7 @@ def mutual_knn(x: Responses, y: Responses, k: int = 10) -> float:
     >>> cv.references.mutual_knn(x, 2 * x[:, ::-1])
     1.0
     """
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InputError(f"k={k!r} neighbours: k is a whole number from 1 up.")
+    k = as_whole("k", k)
     one, other = paired_populations(x, y, 3, "mutual k-nearest-neighbour alignment")
     n = one.n_stimuli
     if k > n - 2:

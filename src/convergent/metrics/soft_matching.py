@@ -20,7 +20,7 @@ from ..base.arrays import (
     is_silent,
     to_numpy,
 )
-from ..base.errors import InputError
+from ..base.errors import check_known
 from .base import FoldScore, check_pair
 from .column_generation import Plan, optimal_plan
 from .population import BLOCK_BYTES, PopulationFold
@@ -77,8 +77,7 @@ class SoftMatching:
     unit_score: Literal["pairwise", "barycentric"] = "pairwise"
 
     def __post_init__(self) -> None:
-        if self.unit_score not in ("pairwise", "barycentric"):
-            raise InputError(f"unit_score is 'pairwise' or 'barycentric', not {self.unit_score!r}.")
+        check_known("unit_score", self.unit_score, ("pairwise", "barycentric"))
 
     def fit(self, source: PopulationFold, target: PopulationFold) -> SoftMatchingMap:
         """Fit the plan on the training stimuli of a fold, without silent units.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, check_keys, check_known, quoted
 from .base import Metric
 from .linear import Linear
 from .procrustes import Procrustes
@@ -36,13 +36,14 @@ def named_metrics(metrics: object) -> dict[str, Metric]:
         If there is none, or a name is not known or comes twice.
     """
     if isinstance(metrics, dict) and metrics:
+        check_keys("metrics", metrics, "a dict of metrics by name")
         return {str(name): as_metric(value) for name, value in metrics.items()}
     several = list(metrics) if isinstance(metrics, (list, tuple, dict)) else [metrics]
     names = [metric_name(value) for value in several]
     if not several or len(set(names)) < len(names):
         raise InputError(
-            f"metrics are {names}: give at least one, each name once; to compare settings of one "
-            'metric, name them: {"loose": Linear(...), "strict": Linear(...)}.'
+            f"metrics are {quoted(names)}: give at least one, each name once; to compare settings "
+            'of one metric, name them: {"loose": Linear(...), "strict": Linear(...)}.'
         )
     return {name: as_metric(value) for name, value in zip(names, several, strict=True)}
 
@@ -66,11 +67,12 @@ def as_metric(value: object) -> Metric:
         If it is neither.
     """
     if isinstance(value, str):
-        if value not in METRICS:
-            raise unknown("metric", value, METRICS)
+        check_known("metric", value, METRICS)
         return METRICS[value]()
     if isinstance(value, type) or not isinstance(value, Metric):
-        raise InputError(f"{value!r} is no metric: use one of {', '.join(METRICS)}, or Linear().")
+        raise InputError(
+            f"{quoted(value)} is no metric: use one of {', '.join(METRICS)}, or Linear()."
+        )
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, as_names, check_type, examples
 from ..data.assembly import Assembly
 from ..data.names import one_spelling
 from ..images.drawings import CATEGORIES
@@ -54,6 +54,9 @@ def accuracy(
     >>> 0 <= cv.accuracy(outputs, shapes.table["category"]) <= 1
     True
     """
+    check_type(Assembly, "an Assembly", outputs=outputs)
+    check_type((pd.Series, Mapping), "a Series or dict of classes by stimulus name", labels=labels)
+    classes = as_names("classes", classes)
     values = outputs.data
     if values.dims != ("stimulus", "unit") or values.sizes["unit"] != len(classes):
         raise InputError(

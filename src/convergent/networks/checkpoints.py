@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from ..base.errors import InputError, examples
+from ..base.errors import InputError, check_type, examples
+from ..base.files import as_path
 from ..base.reading import not_readable
 
 __all__ = ["checkpoints"]
@@ -45,7 +46,8 @@ def checkpoints(
     >>> files = cv.checkpoints("trained/small-plain-0")  # doctest: +SKIP
     >>> cv.network("small-plain", checkpoint=files[1.0])  # doctest: +SKIP
     """
-    root = Path(folder)
+    root = as_path(folder, "folder")
+    check_type(str, "a file name with {step}", pattern=pattern)
     if pattern.count("{step}") != 1 or "/" in pattern or "\\" in pattern:
         raise InputError(
             f"the pattern {pattern!r} is not a file name with one {{step}}: write {{step}} in "

@@ -15,7 +15,8 @@ import torch
 from ..base.compute import Compute, ComputeSettings
 from ..base.content import UnknownContentError
 from ..base.devices import torch_device
-from ..base.errors import InputError, unknown, warn
+from ..base.errors import InputError, as_list, as_whole, check_type, unknown, warn
+from ..base.files import as_path
 from ..base.hashing import keys_if_known, recipe
 from ..base.study import Study
 from ..data.assembly import Assembly
@@ -115,11 +116,13 @@ def extract(
     >>> cv.extract(network, cv.drawings(4), ["stem"], spatial="flatten")["stem"].units[:2].tolist()
     ['stem/00.00.00', 'stem/00.00.01']
     """
+    check_type(Network, "a Network, such as network('small-plain')", network=network)
+    check_type(Stimuli, "Stimuli, such as Stimuli.from_folder('images')", stimuli=stimuli)
     wanted = network.default_layers if layers is None else layers
-    layers = list(dict.fromkeys([wanted] if isinstance(wanted, str) else wanted))
-    check_layers(network, layers)
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: give a whole number from 1 up.")
+    several = [wanted] if isinstance(wanted, str) else as_list("layers", wanted, "a list of names")
+    check_layers(network, several)
+    layers = list(dict.fromkeys(several))
+    batch_size = as_whole("batch_size", batch_size)
     if store is not None and compute.get("study") is not None:
         raise InputError(
             "both store and study are given: give one of them, as a study has stores of its own."
@@ -139,7 +142,8 @@ def extract(
     if settings.study is not None:
         place = _in_study(settings.study, network, stimuli, about, device)
     else:
-        place = None if store is None else _in_store(Path(store), network, stimuli, about, device)
+        path = None if store is None else as_path(store, "store")
+        place = None if path is None else _in_store(path, network, stimuli, about, device)
     if place is not None:
         changed = changed_layer(*place, network, stimuli, layers, treat, device, batch_size)
         if changed is None:
@@ -232,7 +236,7 @@ def check_layers(network: Network, layers: Sequence[str]) -> None:
     """
     known = set(network.layers)
     for layer in layers:
-        if layer not in known:
+        if not isinstance(layer, str) or layer not in known:
             raise unknown(f"layer of {network.name}", layer, network.layers)
     if not layers:
         raise InputError(f"no layer of {network.name} is named: name at least one.")

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_seed, check_flags, check_type, unknown
+from ..base.files import as_path
 from ..images.scenes import natural_images
 from .batch_statistics import batch_norms, new_batch_statistics
 from .network import Network
@@ -75,8 +76,12 @@ def network(
     >>> network.about["weights"]
     'untrained, seed 1'
     """
+    check_type(str, "the name of a network, such as 'small-plain'", name=name)
+    check_flags(pretrained=pretrained)
+    seed = as_seed(seed)
+    file = None if checkpoint is None else as_path(checkpoint, "checkpoint")
     family, _, member = name.partition(":")
-    trained = pretrained and checkpoint is None
+    trained = pretrained and file is None
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         if not member:
@@ -95,9 +100,9 @@ def network(
                 "network, instead of pretrained=False."
             )
     about: dict[str, Any] = {"network": name, **made.about}
-    if checkpoint is not None:
-        load_weights(made.module, Path(checkpoint))
-        about |= {"weights": f"checkpoint {Path(checkpoint).name}"}
+    if file is not None:
+        load_weights(made.module, file)
+        about |= {"weights": f"checkpoint {file.name}"}
     elif not pretrained:
         _set_batch_statistics(made)
         about |= {"weights": f"untrained, seed {seed}"}

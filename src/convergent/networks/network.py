@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from ..base.content import content_sha256
+from ..base.errors import as_names, check_callable, check_type
 from ..base.torch_content import bytes_of
 
 __all__ = ["Network"]
@@ -57,7 +58,14 @@ class Network:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.default_layers:
+        check_type(str, "a text", name=self.name)
+        check_type(torch.nn.Module, "a torch.nn.Module", module=self.module)
+        check_callable(preprocess=self.preprocess)
+        check_type(Mapping, "a dict", about=self.about)
+        if self.default_layers:
+            layers = tuple(as_names("default_layers", self.default_layers))
+            object.__setattr__(self, "default_layers", layers)
+        else:
             object.__setattr__(self, "default_layers", _leaves_with_weights(self.module))
 
     @property

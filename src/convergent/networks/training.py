@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from ..base.devices import torch_device
-from ..base.errors import InputError, check_numbers, unknown
-from ..base.files import check_writable, remove_leftovers, write_whole
+from ..base.errors import InputError, as_number, as_seed, as_whole, check_flags, check_known
+from ..base.files import as_path, check_writable, remove_leftovers, write_whole
 from ..base.lock import held
 from ..base.progress import track
 from ..base.reading import check_readable
@@ -44,6 +44,7 @@ N_IMAGES, N_HELD_OUT = 8_000, 1_600  # drawings for training, and for measuring 
 HELD_OUT_SEED = 1
 _LEAST_CLASSES = 2
 _CALIBRATION_IMAGES = 512  # training images on which batch statistics are computed
+_MOST_RATE = 1.0  # of learning: a step as large as the weights
 _WEIGHT_DECAY = 0.02
 _WARM_UP = 0.02  # share of all steps in which the learning rate rises
 
@@ -134,12 +135,19 @@ def train(
     >>> files = cv.checkpoints("trained/small-plain-0")  # doctest: +SKIP
     >>> network = cv.network("small-plain", checkpoint=files[12.0])  # doctest: +SKIP
     """
-    if name not in SMALL:
-        raise unknown("network that can be trained", name, SMALL)
-    check_numbers(seed=seed, epochs=epochs, batch_size=batch_size, early=early)
-    if not 0 < learning_rate < math.inf:
+    check_known("network that can be trained", name, SMALL)
+    as_seed(seed)
+    for number, value, least in (
+        ("epochs", epochs, 1),
+        ("batch_size", batch_size, 1),
+        ("early", early, 0),
+    ):
+        as_whole(number, value, least)
+    if progress is not None:
+        check_flags(progress=progress)
+    if not as_number("learning_rate", learning_rate, 0, _MOST_RATE) > 0:
         raise InputError(f"learning_rate={learning_rate}: give a number above 0, such as 0.004.")
-    run, used_device = Path(folder), torch_device(device)
+    run, used_device = as_path(folder, "folder"), torch_device(device)
     learned, load = image_source(images, 0)
     tested, load_tested = image_source(held_out, HELD_OUT_SEED)
     if learned["n"] < batch_size:

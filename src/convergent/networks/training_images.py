@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..base.errors import InputError, check_numbers, examples
+from ..base.errors import InputError, as_whole, examples
 from ..data.stimuli import Stimuli
 from ..images.drawings import CATEGORIES, drawings
 from .small import SIZE, pixels
@@ -72,7 +72,7 @@ def image_source(images: Stimuli | int, seed: int) -> tuple[dict[str, Any], Call
     if isinstance(images, Stimuli):
         loaded = labelled_images(images)
         return {"n": len(images), "sha256": loaded.sha256()}, lambda: loaded
-    check_numbers(images=images)
+    as_whole("images", images)
     first = min(images, len(CATEGORIES))  # enough to notice that drawings have changed
     sha256 = labelled_images(drawings(first, SIZE, seed)).sha256()
     settings = {"n": int(images), "drawings": seed, "sha256": sha256}

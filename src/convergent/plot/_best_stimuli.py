@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_names, as_number, as_whole, check_known, check_type
 from ..data.assembly import Assembly, align
 from ..data.contents import check_contents, with_contents
 from ..data.stimuli import Stimuli
@@ -67,14 +67,15 @@ def best_stimuli(
         populations responded to, `k` exceeds the number of images, or `patch` is out of its range.
     """
     check_kind(found, "match_units", "plot.best_stimuli")
-    if not 0 < patch <= 1:
+    check_type(Assembly, "an Assembly", source=source, target=target)
+    check_type(Stimuli, "Stimuli", stimuli=stimuli)
+    if not as_number("patch", patch, 0, 1) > 0:
         raise InputError(f"patch={patch!r}: give a share of the image, above 0 and up to 1.")
     table = unit_table(found)
     table = table[(table["side"] == "source") & (table["class"] != "silent")].set_index("unit")
-    units = _best_to_worst(table["r"]) if units is None else units
+    units = _best_to_worst(table["r"]) if units is None else as_names("units", units)
     for unit in units:
-        if unit not in table.index:
-            raise unknown("responsive source unit", unit, list(table.index))
+        check_known("responsive source unit", unit, list(table.index))
     chosen = table.loc[list(units)]
     names = {"source": list(chosen.index), "target": list(chosen["partner"])}
     labels = {"source": [named(name, 24) for name in names["source"]]}
@@ -83,6 +84,7 @@ def best_stimuli(
         for name, r in zip(names["target"], chosen["r"], strict=True)
     ]
     shared = align(source, target)
+    k = as_whole("k", k, 1, len(shared[0].stimuli))
     shown = with_contents(shared[0].data, stimuli)
     check_contents(["the images", *SIDES], [shown, *(assembly.data for assembly in shared)])
     figure = new_figure(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..base.errors import InputError
+from ..base.errors import InputError, as_seed, check_type
 from ..data.stimuli import Stimuli
 from ..images.distortions import DISTORTIONS, distort
 from ._figure import Picture, hide_ticks, named, new_figure
@@ -32,6 +32,10 @@ def distortions(stimuli: Stimuli, name: str | None = None, *, seed: int = 0) -> 
     InputError
         If there is no such image.
     """
+    check_type(Stimuli, "Stimuli", stimuli=stimuli)
+    seed = as_seed(seed)
+    if name is not None:
+        check_type(str, "the name of an image", name=name)
     name = stimuli.names[0] if name is None else name
     stimuli[name]  # raises if there is none, before the levels are drawn
     columns = max(len(each.levels) for each in DISTORTIONS.values())

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..base.arrays import Integers
+from ..base.errors import check_type
 from ..scoring.kinds import check_kind
 from ._figure import (
     AGAINST_LABELS,
@@ -147,6 +148,7 @@ def shift(results: xr.Dataset, unit: str = "level of distortion") -> Picture:
         If the result is of another kind.
     """
     check_kind(results, "shift", "plot.shift")
+    check_type(str, "a text", unit=unit)
     metrics, maps = results["metric"].values, results["map"].values
     room = room_for(tick_labels(results["layer"].values))
     up = room_for([named(level, 24) for level in results["level"].values])
@@ -217,6 +219,7 @@ def trajectory(results: xr.Dataset, unit: str = "epochs of training") -> Picture
         If the result is of another kind.
     """
     check_kind(results, "trajectory", "plot.trajectory")
+    check_type(str, "a text", unit=unit)
     metrics, others = results["metric"].values, results["against"].values
     room = room_for(tick_labels(results["layer"].values))
     figure = new_figure(3.6 * len(metrics) + 2.2 + room, 6.2)

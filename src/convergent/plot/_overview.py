@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ..base.errors import check_known
 from ..features._overview_tables import Overview
 from ..scoring.kinds import check_kind, check_type
 from ._clusters import clusters
@@ -151,6 +152,7 @@ def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
         If the result is of another kind.
     """
     check_type(found, Overview, "plot.layer_figures", "features.overview")
+    check_known("layer", layer, found.steps)
     of = found.steps[layer]
     return {
         "activation-spectra": activation_spectra(of["correlations"]),

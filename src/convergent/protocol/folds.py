@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from ..base.errors import InputError
+from ..base.errors import InputError, as_list, as_seed, as_whole, quoted
 
-__all__ = ["Folds", "check_counts", "check_folds"]
+__all__ = ["Folds", "check_folds"]
 
 _LEAST_TEST_STIMULI = 3  # a correlation over fewer says nothing
+_ONE_EACH = "an array with one for each stimulus"
 _LARGEST_GROUP = 1.5  # folds; a larger group would make the folds too unequal
 
 
@@ -58,15 +59,16 @@ class Folds:
     order: str | None = None
 
     def __post_init__(self) -> None:
-        check_counts("Folds", n=(self.n, 2), seed=(self.seed, 0))
+        object.__setattr__(self, "n", as_whole("folds", self.n, 2))
+        object.__setattr__(self, "seed", as_seed(self.seed))
         if not (self.group is None or isinstance(self.group, str)):
             raise InputError(
-                f"Folds(group={self.group!r}): group is the name of a coordinate along 'stimulus', "
-                "such as 'category'."
+                f"Folds(group={quoted(self.group)}): group is the name of a coordinate along "
+                "'stimulus', such as 'category'."
             )
         if not (self.order is None or isinstance(self.order, str)):
             raise InputError(
-                f"Folds(order={self.order!r}): order is 'name', or the name of a numeric "
+                f"Folds(order={quoted(self.order)}): order is 'name', or the name of a numeric "
                 "coordinate along 'stimulus', such as 'onset'."
             )
 
@@ -97,9 +99,10 @@ class Folds:
         InputError
             If the stimuli are too few, or a group is too large, for so many folds.
         """
-        check_counts("Folds.split", n_stimuli=(n_stimuli, 1))
-        if groups is not None and len(groups) != n_stimuli:
-            raise InputError(f"{len(groups)} groups for {n_stimuli} stimuli: give one of each.")
+        n_stimuli = as_whole("n_stimuli", n_stimuli)
+        for name, given in (("groups", groups), ("places", places)):
+            if given is not None and len(as_list(name, given, _ONE_EACH)) != n_stimuli:
+                raise InputError(f"{len(given)} {name} for {n_stimuli} stimuli: give one of each.")
         if n_stimuli // self.n < _LEAST_TEST_STIMULI:
             raise InputError(
                 f"{n_stimuli} stimuli cannot be split in {self.n} folds: each needs at least "
@@ -145,27 +148,6 @@ class Folds:
         return self.group or "image"  # positions
 
 
-def check_counts(kind: str, **counts: tuple[object, int]) -> None:
-    """Make sure that settings are whole numbers, not below their least value.
-
-    Parameters
-    ----------
-    kind : str
-        What they are settings of, for the message.
-    **counts : (value, least)
-        Value and least value of each setting.
-
-    Raises
-    ------
-    InputError
-        If a value is something else.
-    """
-    for name, (value, least) in counts.items():
-        known = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not known or value < least:  # type: ignore[operator]
-            raise InputError(f"{kind}({name}={value!r}): {name} is a whole number from {least} up.")
-
-
 def check_folds(folds: object) -> None:
     """Make sure that a setting is a `Folds`, and not a number of folds.
 
@@ -181,5 +163,5 @@ def check_folds(folds: object) -> None:
     """
     if not isinstance(folds, Folds):
         raise InputError(
-            f"folds is {folds!r}: give Folds(n, seed=..., group=...), such as Folds(5)."
+            f"folds is {quoted(folds)}: give Folds(n, seed=..., group=...), such as Folds(5)."
         )

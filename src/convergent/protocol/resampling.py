@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, unknown
-from .folds import check_counts
+from ..base.errors import InputError, as_seed, as_whole, check_known, quoted
 
 __all__ = [
     "OVER",
@@ -76,15 +75,15 @@ class Bootstrap:
     def __post_init__(self) -> None:
         given = [self.over] if isinstance(self.over, str) else self.over
         over = tuple(given) if isinstance(given, (list, tuple, set)) else ()
-        if not over or not set(over) <= set(OVER) or {"units", "subjects"} <= set(over):
+        if not over or not all(one in OVER for one in over) or {"units", "subjects"} <= set(over):
             raise InputError(
-                f"Bootstrap(over={self.over!r}): over holds one or both of 'stimuli' and either "
-                "'units' or 'subjects' (which are drawn with all of their units)."
+                f"Bootstrap(over={quoted(self.over)}): over holds one or both of 'stimuli' and "
+                "either 'units' or 'subjects' (which are drawn with all of their units)."
             )
         object.__setattr__(self, "over", tuple(sorted(set(over), key=OVER.index)))
-        check_counts(
-            "Bootstrap", samples=(self.samples, 2), seed=(self.seed, 0), refits=(self.refits, 2)
-        )
+        for name in ("samples", "refits"):
+            object.__setattr__(self, name, as_whole(f"bootstrap {name}", getattr(self, name), 2))
+        object.__setattr__(self, "seed", as_seed(self.seed))
 
 
 @dataclass(frozen=True)
@@ -131,9 +130,9 @@ class Shuffle:
     kind: Literal["random", "circular"] = "random"
 
     def __post_init__(self) -> None:
-        check_counts("Shuffle", samples=(self.samples, 1), seed=(self.seed, 0))
-        if self.kind not in ("random", "circular"):
-            raise unknown("kind of shuffle", self.kind, ("random", "circular"))
+        object.__setattr__(self, "samples", as_whole("shuffle samples", self.samples))
+        object.__setattr__(self, "seed", as_seed(self.seed))
+        check_known("kind of shuffle", self.kind, ("random", "circular"))
 
 
 def check_draws(bootstrap: object, shuffle: object = None) -> None:
@@ -152,7 +151,8 @@ def check_draws(bootstrap: object, shuffle: object = None) -> None:
     for name, value, kind in (("bootstrap", bootstrap, Bootstrap), ("shuffle", shuffle, Shuffle)):
         if not (value is None or isinstance(value, kind)):
             raise InputError(
-                f"{name} is {value!r}: give {kind.__name__}(...), such as {kind.__name__}(1000)."
+                f"{name} is {quoted(value)}: give {kind.__name__}(...), such as "
+                f"{kind.__name__}(1000)."
             )
 
 

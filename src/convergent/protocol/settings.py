@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..base.compute import Compute, ComputeSettings
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_number, check_known, quoted
 from ..base.hashing import parameters
 from ..data.assembly import Assembly
 from ..metrics.table import METRICS, named_metrics
@@ -37,7 +37,8 @@ class Protocol:
     ceiling : {"split-half", "repeat-variance", "inter-subject", "self", "attainable"}, or None
         Noise ceiling, by which scores are divided (see `score`); None for no ceiling.
     min_reliability : float
-        Units whose reliability is below this are left out of the aggregate, and counted.
+        Units whose reliability is below this are left out of the aggregate, and counted; from -1
+        to 1, or minus infinity, which leaves out none.
     bootstrap : Bootstrap, optional
         What is resampled for confidence intervals and differences.
     shuffle : Shuffle, optional
@@ -77,8 +78,12 @@ class Protocol:
                 "folds have none: give folds=Folds(5, order='name'), or order='onset' or another "
                 "numeric coordinate along 'stimulus'."
             )
-        if self.ceiling is not None and self.ceiling not in CEILINGS:
-            raise unknown("ceiling", self.ceiling, CEILINGS)
+        if self.ceiling is not None:
+            check_known("ceiling", self.ceiling, CEILINGS)
+        least = self.min_reliability
+        if not (isinstance(least, float) and least == -np.inf):  # which leaves out none
+            least = as_number("min_reliability", least, -1, 1)
+        object.__setattr__(self, "min_reliability", least)
 
     def __hash__(self) -> int:
         rest = (getattr(self, field.name) for field in fields(self) if field.name != "metrics")
@@ -189,7 +194,7 @@ def settle(
     compute = given.pop("compute", Compute())
     for name, value, kind in (("protocol", protocol, Protocol), ("compute", compute, Compute)):
         if not isinstance(value, kind):
-            raise InputError(f"{name} is {value!r}: give {kind.__name__}(...).")
+            raise InputError(f"{name} is {quoted(value)}: give {kind.__name__}(...).")
     protocol = replace(protocol, **{k: v for k, v in given.items() if k in OF_PROTOCOL})
     compute = replace(compute, **{k: v for k, v in given.items() if k in _OF_COMPUTE})
     for name in without:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..base.display import shortened, shown
-from ..base.files import write_whole
+from ..base.files import as_path, write_whole
 
 __all__ = ["write_page"]
 
@@ -38,7 +38,7 @@ def write_page(path: str | os.PathLike[str], template: str, **values: Any) -> Pa
         The page.
     """
     text = _TEMPLATES.get_template(template).render(values)
-    path = Path(path)
+    path = as_path(path)
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path
 

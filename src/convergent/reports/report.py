@@ -9,7 +9,8 @@ from pathlib import Path
 import xarray as xr
 
 from .. import plot
-from ..base.errors import InputError
+from ..base.errors import InputError, check_type
+from ..base.files import as_path
 from ..features._overview_tables import Overview
 from .features_page import features_page
 from .score_page import score_page
@@ -53,6 +54,13 @@ def report(
     >>> import convergent as cv
     >>> cv.report(scores, "report.html")  # doctest: +SKIP
     """
+    path = as_path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file in it, such as report.html.")
+    if title is not None:
+        check_type(str, "a text", title=title)
+    if figures is not None:
+        check_type(Mapping, "a dict of figures by layer and name", figures=figures)
     if isinstance(result, Overview):
         return features_page(result, path, title or "Features", figures)
     if not isinstance(result, xr.Dataset):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
 
 from ..base.arrays import Floats
-from ..base.errors import unknown
+from ..base.errors import as_list, check_known
 from ..data.assembly import Assembly
 from ..metrics.base import FittedMap, FoldScore, Metric
 from ..metrics.distances import angle, angular, chord, euclidean, soft_matching
@@ -142,11 +142,12 @@ def compare(
 
 def _known(references: str | Sequence[str]) -> list[str]:
     """Check the names of references, and keep each once."""
-    names = [references] if isinstance(references, str) else list(dict.fromkeys(references))
+    names: list[Any] = [references]
+    if not isinstance(references, str):
+        names = as_list("references", references, "a name, or a list of names")
     for name in names:
-        if name not in REFERENCES:
-            raise unknown("reference", name, REFERENCES)
-    return names
+        check_known("reference", name, REFERENCES)
+    return list(dict.fromkeys(names))
 
 
 def _labelled(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.draws import random_rotation
-from ..base.errors import InputError
+from ..base.errors import InputError, as_seed, check_type
 from ..data.assembly import Assembly, images_of
 from ..data.assembly_checks import read_values
 
@@ -40,7 +40,7 @@ def shuffled(source: Populations, seed: int = 0) -> Populations:
     Raises
     ------
     InputError
-        If images have different numbers of positions.
+        If images have different numbers of positions, or the seed or a population is none.
 
     Examples
     --------
@@ -54,6 +54,8 @@ def shuffled(source: Populations, seed: int = 0) -> Populations:
     >>> control.data.values.tolist()
     [[4.0, 5.0], [0.0, 1.0], [2.0, 3.0], [6.0, 7.0]]
     """
+    seed = as_seed(seed)
+    check_type((Assembly, Mapping), "an Assembly, or a (nested) dict of them", source=source)
     if isinstance(source, Assembly):
         return cast(Populations, _shuffled(source, seed))
     return cast(Populations, {name: shuffled(part, seed) for name, part in source.items()})
@@ -84,7 +86,8 @@ def rotated(source: Populations, seed: int | np.random.Generator = 0) -> Populat
     Raises
     ------
     InputError
-        If a layer has different numbers of units at different levels or steps.
+        If a layer has different numbers of units at different levels or steps, or the seed or a
+        population is none.
 
     Examples
     --------
@@ -102,12 +105,17 @@ def rotated(source: Populations, seed: int | np.random.Generator = 0) -> Populat
     2  soft-matching    layer  1.00
     3  soft-matching  rotated  0.19
     """
+    if not isinstance(seed, np.random.Generator):
+        seed = as_seed(seed)
+    check_type((Assembly, Mapping), "an Assembly, or a (nested) dict of them", source=source)
     if isinstance(source, Assembly):
         return cast(Populations, _rotated_together({0: source}, seed)[0])
     parts = list(source.values())
     if all(isinstance(part, Assembly) for part in parts):
         return cast(Populations, {name: rotated(part, seed) for name, part in source.items()})
-    if not all(isinstance(layer, Assembly) for part in parts for layer in part.values()):
+    layers = [layer for part in parts if isinstance(part, Mapping) for layer in part.values()]
+    mixed = any(isinstance(part, Assembly) for part in parts)
+    if mixed or not layers or not all(isinstance(layer, Assembly) for layer in layers):
         return cast(Populations, {name: rotated(part, seed) for name, part in source.items()})
     found: dict[Any, dict[str, Assembly]] = {key: {} for key in source}
     for layer in next(iter(source.values())):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..base.errors import InputError
+from ..base.arrays import Floats
+from ..base.errors import InputError, as_list, as_whole
 from ..data.assembly import Assembly
 from ..metrics.base import Metric
 from ..metrics.column_generation import GROUPS, HELD_BYTES
@@ -21,7 +22,7 @@ from ..metrics.procrustes import Procrustes
 from ..metrics.soft_matching import HELD_BYTES as RESPONSES_HELD
 from ..metrics.soft_matching import SoftMatching
 from ..metrics.table import METRICS, named_metrics
-from ..protocol.folds import Folds
+from ..protocol.folds import Folds, check_folds
 from .engine import TILE_TARGETS
 from .inputs import as_populations
 from .tasks import TILE_BYTES
@@ -112,6 +113,7 @@ def forecast(
     InputError
         If a side is no population, or a metric is unknown.
     """
+    check_folds(folds)
     sources, targets = as_populations("source", source), as_populations("target", target)
     n = min(len(assembly.stimuli) for assembly in (*sources.values(), *targets.values()))
     return forecast_sizes(
@@ -161,12 +163,8 @@ def forecast_sizes(
     4 pairs in 5 folds: about 9.5 s here (geometry 7 s, linear 2.5 s), 0.7 GB of memory
     """
     chosen = named_metrics(metrics)
-    p, q = (np.array(list(units), dtype=np.float64) for units in (source_units, target_units))
-    if not len(p) or not len(q) or min(n_stimuli, folds, p.min(), q.min()) < 1:
-        raise InputError(
-            f"{n_stimuli} stimuli, {folds} folds, {p.tolist()} and {q.tolist()} units: give one "
-            "source and one target or more, and numbers that are at least 1."
-        )
+    p, q = _sizes("source_units", source_units), _sizes("target_units", target_units)
+    n_stimuli, folds = as_whole("n_stimuli", n_stimuli), as_whole("folds", folds)
     n, rates = float(n_stimuli), _rates()
     rotates = any(isinstance(metric, Procrustes) for metric in chosen.values())
     factors = not all(isinstance(metric, SoftMatching) for metric in chosen.values())
@@ -195,6 +193,14 @@ def forecast_sizes(
 
 _Sizes = Any  # float arrays of numbers of units
 _Rates = Mapping[str, float]
+
+
+def _sizes(name: str, given: Iterable[int]) -> Floats:
+    """Numbers of units, one or more."""
+    several = as_list(name, given, "a list of numbers of units")
+    if not several:
+        raise InputError(f"{name} is empty: give the number of units of one population or more.")
+    return np.array([as_whole(name, one) for one in several], dtype=np.float64)
 
 
 def _linear(n: float, p: _Sizes, q: _Sizes, rates: _Rates) -> Any:

@@ -10,7 +10,7 @@ import dask.array
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, examples, unknown
+from ..base.errors import InputError, check_keys, examples, unknown
 from ..data.assembly import Assembly, align_named, images_of
 from ..metrics.base import Metric
 from ..metrics.circular_shifts import CircularShifts
@@ -168,7 +168,7 @@ def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[
     Raises
     ------
     InputError
-        If there is no population, one is no Assembly, or one has time bins.
+        If there is no population, one is no Assembly or has time bins, or a name is no string.
     """
     if not isinstance(given, (Assembly, Mapping)):
         raise InputError(
@@ -176,8 +176,7 @@ def as_populations(side: str, given: Assembly | Mapping[str, Assembly]) -> dict[
             "Assembly.from_array wraps an array."
         )
     several = {given.name or side: given} if isinstance(given, Assembly) else dict(given)
-    if not several:
-        raise InputError(f"{side} is empty: give an Assembly, or a dict of them.")
+    check_keys(side, several, "an Assembly, or a dict of them by name")
     for name, assembly in several.items():
         if not isinstance(assembly, Assembly):
             raise InputError(

@@ -157,4 +157,4 @@ def _kind_of(result: Any) -> str | None:
         kind = json.loads(result.attrs["provenance"])["kind"]
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    return _SAME.get(kind, str(kind))
+    return _SAME.get(str(kind), str(kind))

@@ -182,6 +182,7 @@ def _sample(assembly: Assembly) -> Floats:
     values = values[:, np.isfinite(values).all(axis=0)]
     values = values[:, ~is_silent(values)]
     centred = values - values.mean(axis=0)
+    centred = centred / np.abs(centred).max(axis=0)  # squares of very small numbers are 0
     return np.asarray(centred / centred.std(axis=0))
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from ..base.arrays import Floats
-from ..base.errors import InputError
+from ..base.errors import as_seed, as_whole
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle
@@ -98,8 +98,7 @@ def privileged_axis(
               metric source target  native  rotated    p
     0  soft-matching  layer     V4    0.97     0.58  0.2
     """
-    if rotations < 1:
-        raise InputError(f"rotations={rotations}: ask for one or more.")
+    rotations, seed = as_whole("rotations", rotations), as_seed(seed)
     default = Protocol("soft-matching", ceiling=None)
     protocol, compute = settle(settings, default, ("bootstrap", "shuffle"), metrics)
     quiet = replace(compute, progress=False)  # one bar for all rotations is enough

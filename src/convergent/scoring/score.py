@@ -11,7 +11,7 @@ import dask
 import xarray as xr
 
 from ..base.compute import Compute
-from ..base.errors import InputError, warn
+from ..base.errors import InputError, check_flags, warn
 from ..base.study import Study
 from ..data.assembly import Assembly
 from ..metrics.table import METRICS
@@ -176,6 +176,7 @@ def score(
     0      linear  0.42     0.95        0.37
     1  procrustes  0.38     0.95        0.28
     """
+    check_flags(units=units)
     protocol = Protocol(metrics, folds, ceiling, min_reliability, bootstrap, shuffle)
     return scored("score", source, target, protocol, Compute(device, study, progress), units)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from ..base.arrays import Floats
-from ..base.errors import InputError, unknown
+from ..base.errors import InputError, as_list, as_share, check_known
 from ..statistics.aggregation import FoldMean, over_units, ratio_of_sums, weighted_sum
 from ..statistics.inference import (
     Factors,
@@ -68,7 +68,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the result is of another question.
+        If the result is of another question, or the level is no share.
 
     Notes
     -----
@@ -97,6 +97,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
     0  linear  layer     V4  0.45        3
     """
     check_kind(scores, "score", "summary")
+    level = as_share("level", level)
     resampled = None if "n_drawn" not in scores else _Resampled(scores)
     scores = aggregate(scores)
     rows, n_stimuli = [], scores.attrs["n_stimuli"]  # of each target, where they differ
@@ -162,7 +163,8 @@ def differences(
     Raises
     ------
     InputError
-        If the result is of another question or was not bootstrapped, or a name is unknown.
+        If the result is of another question or was not bootstrapped, a name is unknown, or the
+        level is no share.
 
     Examples
     --------
@@ -183,13 +185,14 @@ def differences(
     0  linear     V4  early   late       -0.52
     """
     check_kind(scores, "score", "differences")
+    level = as_share("level", level)
     resampled = _Resampled(scores)
-    _check("between", between, _LABELS)
-    _check("value", value, _VALUES)
+    check_known("label to compare between", between, _LABELS)
+    check_known("value", value, _VALUES)
     labels = resampled.labels
     pairs = list(combinations(labels[between], 2))
     if reference is not None:
-        _check(between, reference, labels[between])
+        check_known(between, reference, labels[between])
         pairs = [(name, reference) for name in labels[between] if name != reference]
     others = [dim for dim in _LABELS if dim != between]
     rows: list[dict[str, Any]] = []
@@ -222,8 +225,8 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     value : {"r", "normalized"}
         Score that is compared.
     level : float
-        Confidence level: in this share of repeated experiments, all sources that are truly the
-        best are among those marked ``among_best``.
+        Confidence level, between 0 and 1: in this share of repeated experiments, all sources that
+        are truly the best are among those marked ``among_best``.
 
     Returns
     -------
@@ -241,7 +244,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     Raises
     ------
     InputError
-        If the result is of another question or was not bootstrapped.
+        If the result is of another question or was not bootstrapped, or the level is no share.
 
     References
     ----------
@@ -267,8 +270,9 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     1   late  0.68    0.00        True
     """
     check_kind(scores, "score", "best")
+    level = as_share("level", level)
     resampled = _Resampled(scores)
-    _check("value", value, _VALUES)
+    check_known("value", value, _VALUES)
     sources = resampled.labels["source"]
     rows: list[dict[str, Any]] = []
     for metric, target in product(*(resampled.labels[dim] for dim in ("metric", "target"))):
@@ -331,6 +335,7 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
       source     r  control_mean    p  n_controls
     0  layer  0.49         -0.05  0.2           4
     """
+    controls = as_list("controls", controls, "a list of results of score")
     for result in (scores, *controls):
         check_kind(result, "score", "against")
     if not controls:
@@ -354,11 +359,6 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
             | {"p": p_permutation(row["r"], null), "n_controls": len(null)}
         )
     return pd.DataFrame(rows)
-
-
-def _check(what: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise unknown(what, name, known)
 
 
 def _all_labels(scores: xr.Dataset) -> Iterator[dict[str, Any]]:

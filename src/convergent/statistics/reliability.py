@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base.arrays import Floats, is_rounding, is_silent_range
 from ..base.draws import first_half
-from ..base.errors import InputError, check_numbers
+from ..base.errors import InputError, as_seed, as_whole, quoted
 
 __all__ = [
     "RELIABILITIES",
@@ -105,7 +105,7 @@ def split_half(
     >>> cv.split_half(signal + noise).full.round(1).tolist()  # 1 / (1 + 1 / 4), 1 / (1 + 4 / 4)
     [0.8, 0.5]
     """
-    check_numbers(splits=splits, seed=seed)
+    splits, seed = as_whole("splits", splits), as_seed(seed)
     return _in_parts(trials, weights, lambda part, counts: _split_half(part, splits, seed, counts))
 
 
@@ -189,15 +189,18 @@ def _in_parts(
 ) -> Reliability:
     """Estimate some units at a time."""
     trials = _checked(given)
-    counts = np.ones((1, len(trials))) if weights is None else weights
-    if counts.ndim != 2 or counts.shape[1] != len(trials):
-        raise InputError(
-            f"weights have the shape {counts.shape}: give how often each of {len(trials)} stimuli "
-            "counts, (resamples, stimuli)."
-        )
+    counts = np.ones((1, len(trials)))
+    if weights is not None:
+        counts = weights if isinstance(weights, np.ndarray) else np.empty(0)
+        plain = counts.ndim == 2 and counts.shape[1] == len(trials) and counts.dtype.kind in "biuf"
+        if not plain or not len(counts) or not (counts >= 0).all() or np.isinf(counts).any():
+            raise InputError(
+                f"weights={quoted(weights)}: give how often each of {len(trials)} stimuli counts, "
+                "numbers from 0 up in an array (resamples, stimuli)."
+            )
     step = max(1, min(UNITS_AT_ONCE, _CORRELATED_AT_ONCE // len(counts)))
     parts = [
-        estimate(trials[:, start : start + step], counts)
+        estimate(_near_one(trials[:, start : start + step]), counts)
         for start in range(0, trials.shape[1], step)
     ]
     halves, full = (
@@ -205,6 +208,13 @@ def _in_parts(
         for name in ("halves", "full")
     )
     return Reliability(halves[0], full[0]) if weights is None else Reliability(halves, full)
+
+
+def _near_one(trials: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Responses of each unit times a power of 2, so that squares of very small ones are not 0."""
+    largest = np.fmax.reduce(np.abs(trials), axis=(0, 2))
+    _, exponent = np.frexp(np.where(largest > 0, largest, 1.0))  # 1 also for NaN
+    return np.asarray(np.ldexp(trials, -exponent[:, None]))
 
 
 def _checked(given: Any) -> NDArray[np.floating]:

@@ -95,7 +95,7 @@ def test_sets_and_missing_names_are_no_order(counted):
     read = partial(from_npy, folder / "it.npy", dims=("stimulus", "unit"))
     with pytest.raises(InputError, match="given as a set, which does not say which row"):
         read(stimuli=set(names))
-    with pytest.raises(InputError, match="nan is among the names of the stimuli"):
+    with pytest.raises(InputError, match="nan is among the names along 'stimulus'"):
         read(stimuli=[*names[:-1], float("nan")])
 
 

@@ -12,7 +12,8 @@ from typing import IO, Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ...base.errors import InputError, examples, unknown
+from ...base.errors import InputError, check_type, examples, unknown
+from ...base.files import as_path
 from ...base.reading import check_readable
 from ...base.zip_archives import check_claims, check_listing
 from ..assembly import Assembly
@@ -85,7 +86,9 @@ def from_npy(
     >>> recording.name, recording.data.shape
     ('v4', (3, 2, 4))
     """
-    path = check_readable(path)
+    path = check_readable(as_path(path))
+    if key is not None:
+        check_type(str, "the name of an array", key=key)
     try:
         with path.open("rb") as file:
             array = _of_file(path, file, key)
@@ -106,7 +109,7 @@ def from_npy(
         stimuli=stimuli,
         units=units,
         dims=dims,
-        name=name or path.stem,
+        name=path.stem if name is None else name,
         **labels,
     )
 

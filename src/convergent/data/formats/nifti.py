@@ -14,7 +14,8 @@ import xarray as xr
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
-from ...base.errors import InputError, examples
+from ...base.errors import InputError, as_list, check_type, examples
+from ...base.files import as_path
 from ...base.reading import check_readable
 from ..assembly import Assembly
 from ..contents import with_contents
@@ -26,6 +27,7 @@ __all__ = ["from_nifti", "to_nifti"]
 
 _File = str | os.PathLike[str]
 _AXES = ("voxel_i", "voxel_j", "voxel_k")
+_BY_UNIT = (xr.DataArray, pd.Series, Mapping)
 _TOLERANCE = 1e-3  # mm, between positions that are the same: headers have single precision
 
 
@@ -95,6 +97,8 @@ def from_nifti(
     ...     "betas.nii.gz", "events.tsv", mask="v4.nii.gz", subject="S1"
     ... )  # doctest: +SKIP
     """
+    if stimuli is not None:
+        check_type(Stimuli, "Stimuli", stimuli=stimuli)
     events = _presentations(table)
     grid, n_volumes, volumes = _volumes(images)
     if n_volumes != len(events):
@@ -165,6 +169,8 @@ def to_nifti(
     >>> import convergent as cv
     >>> volume = cv.formats.to_nifti(scores.r.mean("fold"), recording)  # doctest: +SKIP
     """
+    check_type(Assembly, "an Assembly", assembly=assembly)
+    check_type(_BY_UNIT, "one number for each voxel, by unit name", values=values)
     data = assembly.data
     lacking = [axis for axis in _AXES if axis not in data.coords]
     lacking += [key for key in ("affine", "volume_shape") if key not in data.attrs]
@@ -209,7 +215,7 @@ def _one_each(values: xr.DataArray | pd.Series[float] | Mapping[str, float]) -> 
 def _presentations(table: pd.DataFrame | _File) -> pd.DataFrame:
     """Columns ``stimulus`` and ``repeat``, one row per volume."""
     if not isinstance(table, pd.DataFrame):
-        table = _read_table(Path(table))
+        table = _read_table(as_path(table, "table"))
     if "stimulus" not in table.columns:
         raise InputError(
             f"the table has no column 'stimulus'; its columns are {examples(table.columns, 12)}: "
@@ -268,7 +274,8 @@ def _volumes(
             )
         places = [(..., *place) for place in np.ndindex(*times)]
         return image, len(places), read_volumes(image, places, image.shape[:3])
-    listed = [load_image(image) for image in images]
+    given = as_list("images", images, "an image of four dims, or a list of images")
+    listed = [load_image(image) for image in given]
     if not listed:
         raise InputError("the list of images is empty: give one 3-D image for each volume.")
     for image in listed:
@@ -287,6 +294,8 @@ def _voxels(
     """Select voxels of the volume, and find the region of each."""
     if label_names is not None and labels is None:
         raise InputError("label_names were given without labels: give the label image too.")
+    if label_names is not None:
+        check_type(Mapping, "a dict of names by label", label_names=label_names)
     inside = np.ones(grid.shape[:3], bool)
     if mask is not None:
         inside &= _volume("mask", mask, grid) > 0

@@ -18,6 +18,7 @@ from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from ...base.errors import InputError
+from ...base.files import as_path
 from ...base.reading import check_readable
 
 __all__ = ["called", "load_image", "read_volumes"]
@@ -48,7 +49,11 @@ def load_image(source: str | os.PathLike[str] | SpatialImage) -> SpatialImage:
         If the file cannot be read, is no image of voxels, or is smaller than its header claims, or
         the position of the voxels is not a finite number.
     """
-    image = source if isinstance(source, SpatialImage) else _loaded(check_readable(source))
+    image = (
+        source
+        if isinstance(source, SpatialImage)
+        else _loaded(check_readable(as_path(source, "image")))
+    )
     affine = image.affine
     if affine is None or not np.isfinite(affine).all() or min(image.shape, default=0) < 1:
         raise InputError(

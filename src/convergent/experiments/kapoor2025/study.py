@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ...base.errors import check_type
+from ...base.files import as_path
 from ...base.hashing import keys_if_known, recipe
 from ...base.progress import track
 from ...base.study import Study
@@ -83,7 +85,9 @@ def findings(
     >>> found = cv.findings("findings")  # doctest: +SKIP
     >>> found.verdicts[["finding", "verdict"]]  # doctest: +SKIP
     """
-    work = _Work(Path(folder), plan, device, progress)
+    folder = as_path(folder, "folder")
+    check_type(Plan, "a Plan", plan=plan)
+    work = _Work(folder, plan, device, progress)
     parts = work.hierarchy(), work.trajectory(), work.shift()
     return Findings(*parts, verdicts(*parts))
 
