@@ -66,12 +66,15 @@ class Kind:
         Pattern of the files that are damaged.
     unprotected : function
         Of a file's content and a position: whether the format has no checksum for this byte.
+    listed : bool
+        Whether something says which files there are, and which content belongs to which name.
     """
 
     make: Callable[[Path], Any]
     read: Callable[[Path], str]
     files: str = "*"
     unprotected: Callable[[bytes, int], bool] = _never
+    listed: bool = True
 
 
 # One file each
@@ -167,8 +170,10 @@ KINDS: dict[str, Kind] = {
     ".nii": Kind(partial(_make_volumes, "v.nii"), partial(_read_volumes, "v.nii"), "*", _always),
     ".npy": Kind(partial(_make_array, "r.npy"), partial(_read_array, "r.npy"), "*", _npy_but_shape),
     ".npz": Kind(partial(_make_array, "r.npz"), partial(_read_array, "r.npz")),
-    "images .png": Kind(partial(_make_images, ".png"), _read_images, "images/*"),
-    "images .jpg": Kind(partial(_make_images, ".jpg"), _read_images, "images/*", _always),
+    "images .png": Kind(partial(_make_images, ".png"), _read_images, "images/*", listed=False),
+    "images .jpg": Kind(
+        partial(_make_images, ".jpg"), _read_images, "images/*", _always, listed=False
+    ),
     "zip of images": Kind(_make_zip, lambda p: digest(cv.Stimuli.from_zip(p / "stimuli.zip"))),
     "card.toml": Kind(
         _make_card, lambda place: repr(cv.read_card(place / "mine")), "mine/*", _always
@@ -271,9 +276,9 @@ def _damages(made: Path, kind: Kind, each: int, rng: random.Random) -> Iterator[
         more = b"\nsimulated = true\n" if text else bytes(rng.randrange(256) for _ in range(10))
         yield Damage(f"10 bytes after {name}", partial(_append, name, more), text)
         if len(names) > 1:
-            yield Damage(f"{name} is lost", lambda place, name=name: (place / name).unlink())
+            yield Damage(f"{name} is lost", partial(_lose, name), not kind.listed)
             if other := _other(made, name, names):
-                free = kind.unprotected is _always or name.parts[0] == "images"
+                free = not kind.listed or name.suffix == ".pt"  # weights do not know their name
                 yield Damage(f"{name} and {other} exchanged", partial(_swap, name, other), free)
 
 
@@ -320,6 +325,10 @@ def _cut(name: Path, length: int, place: Path) -> None:
 def _append(name: Path, more: bytes, place: Path) -> None:
     with (place / name).open("ab") as file:
         file.write(more)
+
+
+def _lose(name: Path, place: Path) -> None:
+    (place / name).unlink()
 
 
 def _swap(name: Path, other: Path, place: Path) -> None:
