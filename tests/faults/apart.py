@@ -112,6 +112,7 @@ def at_once(calls: Sequence[tuple[Any, ...]], seconds: float = SECONDS) -> list[
 
 def _run(place: Path, function: Callable[..., Any], *arguments: Any) -> None:
     """Run a function in a process that was just forked; never return."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     out, err = place / "out", place / "err"
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY), number)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -132,6 +133,7 @@ HOW = (  # above the table of the page
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the faults that were asked for, and print what became of them."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no folder or disk is left
     asked = {name: _parts(STUDIES[name], options) for name in options.only}
     warm([_warming(options.few)])
     found: dict[str, list[Outcome]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -89,12 +91,7 @@ def command(folder: Path) -> str:
     """``convergent score --out``: scores, table, pictures and page."""
     lab = folder.parent / f"{folder.name}-inputs"
     if not lab.exists():
-        lab.mkdir()
-        shown = images()
-        (lab / "images").mkdir()
-        for name in shown.names:
-            shown[name].save(lab / "images" / name)
-        recording().save(lab / "recording.nc")
+        _write_inputs(lab)
     run_command(
         "score",
         "--network=works:network",
@@ -109,6 +106,20 @@ def command(folder: Path) -> str:
         found = file.load()
     found.attrs.pop("command")  # has the paths of this folder
     return digest([found, (out / "summary.csv").read_bytes()])
+
+
+def _write_inputs(lab: Path) -> None:
+    """A recording and its images; two processes may do this at once."""
+    part = lab.with_name(f"{lab.name}-{os.getpid()}")
+    shown = images()
+    (part / "images").mkdir(parents=True)
+    for name in shown.names:
+        shown[name].save(part / "images" / name)
+    recording().save(part / "recording.nc")
+    try:
+        part.rename(lab)
+    except OSError:  # the other was faster
+        shutil.rmtree(part)
 
 
 def run_command(*words: str) -> None:
