@@ -15,9 +15,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..base.display import shortened, shown
 from ..base.draws import first_half
-from ..base.errors import InputError, examples, unknown, warn
+from ..base.errors import InputError, examples, shortened, shown, unknown, warn
 from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
 from .contents import check_contents, with_contents
 from .names import as_names, naturally_sorted
