@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from convergent.base.display import file_names, shortened, shown, write_csv
-from convergent.base.errors import InputError, examples, unknown, warn
+from convergent.base.display import file_names, write_csv
+from convergent.base.errors import InputError, examples, shortened, shown, unknown, warn
 from convergent.base.progress import track
 
 ESCAPE = "V4\x1b[2J"

@@ -1,4 +1,4 @@
-"""Names as people see them: in terminals, messages, file names and tables for spreadsheets.
+"""Names in the names of files and in tables for spreadsheets; `errors.shown` is for messages.
 
 A name is shown as it is. What a name may not do is act: a control character can move the cursor
 of a terminal, and a cell that begins with ``=`` is a formula in a spreadsheet.
@@ -15,73 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .errors import shown
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["file_names", "shortened", "shown", "write_csv"]
-
-_JOINERS = "\u200c\u200d"  # parts of Persian and Indian words, and of emoji
-_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's classes of characters that act or are unseen
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def shown(text: object) -> str:
-    r"""Text with control characters as escapes, so that it cannot act on a terminal or page.
-
-    Parameters
-    ----------
-    text : object
-        Text of any origin, or what becomes one by ``str``.
-
-    Returns
-    -------
-    str
-        The same text where all of it is visible. Control characters, line breaks, marks that
-        reverse the direction of writing, and halves of surrogate pairs become escapes as Python
-        writes them.
-
-    Examples
-    --------
-    >>> print(shown("V4\x1b[2J"), shown("層 1"))
-    V4\x1b[2J 層 1
-    """
-    text = str(text)
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in _UNSEEN or character in _JOINERS:
-        return character
-    number = ord(character)
-    plain = f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
-    return _ESCAPES.get(character, plain if number < 0x10000 else f"\\U{number:08x}")
-
-
-def shortened(text: str, most: int) -> str:
-    """Text without its middle, where it is longer than `most` characters.
-
-    Parameters
-    ----------
-    text : str
-        Names often differ at their ends, so both ends stay.
-    most : int
-        Most characters of the result.
-
-    Returns
-    -------
-    str
-        At most so many characters.
-
-    Examples
-    --------
-    >>> shortened("module.encoder.layers.11.output", 20)
-    'module.en...1.output'
-    """
-    if len(text) <= most:
-        return text
-    start = (most - 2) // 2
-    return f"{text[:start]}...{text[len(text) - (most - 3 - start) :]}"
-
+__all__ = ["file_names", "write_csv"]
 
 _MOST_BYTES = (
     80  # of a file name: with endings and a temporary prefix, below the 255 of file systems

@@ -6,6 +6,7 @@ import difflib
 import math
 import os
 import sys
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -14,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from .display import shortened, shown
 
 __all__ = [
     "InputError",
@@ -32,6 +31,8 @@ __all__ = [
     "check_type",
     "examples",
     "quoted",
+    "shortened",
+    "shown",
     "unknown",
     "warn",
 ]
@@ -40,6 +41,67 @@ _MOST = 2**31 - 1  # things that are counted
 _LARGEST_SEED = 2**32 - 1  # of numpy's and scikit-learn's older generators
 _LONGEST = 120  # letters of a name or value in a message
 _PLAIN = (str, bytes, int, float, complex, type(None))  # values that are shown themselves
+_JOINERS = "\u200c\u200d"  # parts of Persian and Indian words, and of emoji
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's classes of characters that act or are unseen
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def shown(text: object) -> str:
+    r"""Text with control characters as escapes, so that it cannot act on a terminal or page.
+
+    Parameters
+    ----------
+    text : object
+        Text of any origin, or what becomes one by ``str``.
+
+    Returns
+    -------
+    str
+        The same text where all of it is visible. Control characters, line breaks, marks that
+        reverse the direction of writing, and halves of surrogate pairs become escapes as Python
+        writes them.
+
+    Examples
+    --------
+    >>> print(shown("V4\x1b[2J"), shown("層 1"))
+    V4\x1b[2J 層 1
+    """
+    text = str(text)
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in _UNSEEN or character in _JOINERS:
+        return character
+    number = ord(character)
+    plain = f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+    return _ESCAPES.get(character, plain if number < 0x10000 else f"\\U{number:08x}")
+
+
+def shortened(text: str, most: int) -> str:
+    """Text without its middle, where it is longer than `most` characters.
+
+    Parameters
+    ----------
+    text : str
+        Names often differ at their ends, so both ends stay.
+    most : int
+        Most characters of the result.
+
+    Returns
+    -------
+    str
+        At most so many characters.
+
+    Examples
+    --------
+    >>> shortened("module.encoder.layers.11.output", 20)
+    'module.en...1.output'
+    """
+    if len(text) <= most:
+        return text
+    start = (most - 2) // 2
+    return f"{text[:start]}...{text[len(text) - (most - 3 - start) :]}"
 
 
 class InputError(ValueError):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from .display import shortened, shown
+from .errors import shortened, shown
 
 __all__ = ["track"]
 

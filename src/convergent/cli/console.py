@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
-from ..base.display import shortened, shown
+from ..base.errors import shortened, shown
 
 if TYPE_CHECKING:
     import pandas as pd

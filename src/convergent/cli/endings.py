@@ -15,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..base.display import shortened
-from ..base.errors import InputError
+from ..base.errors import InputError, shortened
 from .console import note
 
 __all__ = ["end"]

@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..base.display import shortened, shown
 from ..base.draws import first_half
 from ..base.errors import (
     InputError,
@@ -24,6 +23,8 @@ from ..base.errors import (
     check_known,
     check_type,
     examples,
+    shortened,
+    shown,
     warn,
 )
 from ..base.files import as_path

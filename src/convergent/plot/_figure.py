@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
-from ..base.display import shortened, shown
+from ..base.errors import shortened, shown
 
 __all__ = [
     "AGAINST_LABELS",

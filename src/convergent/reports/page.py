@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ..base.display import shortened, shown
+from ..base.errors import shortened, shown
 from ..base.files import as_path, write_whole
 
 __all__ = ["write_page"]
