@@ -386,4 +386,4 @@ def warn(message: str) -> None:
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
-    warnings.warn(quoted(message), UserWarning, stacklevel=level)
+    warnings.warn(shown(message), UserWarning, stacklevel=level)
