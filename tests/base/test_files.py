@@ -153,6 +153,7 @@ def test_a_lock_says_who_holds_a_folder(tmp_path):
             assert not free
     with held(tmp_path, "convergent compare"):
         pass
+    assert not _names(tmp_path)
 
 
 def test_a_lock_ends_with_its_process(tmp_path):

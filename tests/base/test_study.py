@@ -56,7 +56,7 @@ def test_what_is_finished_is_not_done_again(tmp_path, fits):
 def test_resamples_shuffles_and_ceilings_are_kept_too(tmp_path, fits):
     options = {
         "ceiling": "self",
-        "bootstrap": cv.Bootstrap(20),
+        "bootstrap": cv.Bootstrap(20, refits=4),
         "shuffle": cv.Shuffle(3),
         "metrics": ["linear", "soft-matching"],
     }

@@ -33,7 +33,7 @@ def two():
 
 @pytest.fixture(scope="module")
 def found(two):
-    return hierarchy(*two, METRICS, bootstrap=cv.Bootstrap(15), shuffle=cv.Shuffle(3))
+    return hierarchy(*two, METRICS, bootstrap=cv.Bootstrap(15, refits=4), shuffle=cv.Shuffle(3))
 
 
 def test_each_layer_finds_its_counterpart(found):
@@ -135,7 +135,7 @@ def one_partner(seed=0):
     return source, target
 
 
-@pytest.mark.parametrize("bootstrap", [None, cv.Bootstrap(10)])
+@pytest.mark.parametrize("bootstrap", [None, cv.Bootstrap(10, refits=2)])
 def test_there_is_no_depth_correlation_if_all_layers_have_the_same_partner(bootstrap):
     with pytest.warns(UserWarning, match=r"'depth_correlation' is NaN by 'procrustes'.*'layer2'"):
         found = hierarchy(*one_partner(), **QUICK, bootstrap=bootstrap)
@@ -193,7 +193,7 @@ def test_nothing_in_common_shows_no_order():
         }
         for _ in range(2)
     ]
-    found = hierarchy(*sides, ["linear", "procrustes"], bootstrap=cv.Bootstrap(30))
+    found = hierarchy(*sides, ["linear", "procrustes"], bootstrap=cv.Bootstrap(30, refits=8))
     assert (found["diagonal_low"] < 0).all()
     assert (found["diagonal_high"] > 0).all()
     assert found["sure_of_target"].max() < 1

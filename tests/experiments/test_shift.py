@@ -33,7 +33,7 @@ def sides():
 
 @pytest.fixture(scope="module")
 def found(sides):
-    return shift(*sides, METRICS, bootstrap=cv.Bootstrap(15))
+    return shift(*sides, METRICS, bootstrap=cv.Bootstrap(15, refits=4))
 
 
 def pearson(a, b):
@@ -75,7 +75,7 @@ def test_scores_are_those_of_maps_fitted_directly(metric, sides):
 
 def test_stimuli_as_they_are_give_the_ordinary_score(sides):
     same = [{"control": side[0], "again": side[0]} for side in sides]
-    found = shift(*same, METRICS, bootstrap=cv.Bootstrap(5))
+    found = shift(*same, METRICS, bootstrap=cv.Bootstrap(5, refits=2))
     for name in ("transferred", "refitted"):
         apart = found["r"].sel(map=name, level="again") - found["r_control"]
         assert np.abs(apart).max() < 1e-9
@@ -166,14 +166,14 @@ def test_stimuli_are_matched_by_name(sides, found):
         }
         for i, side in enumerate(sides)
     ]
-    again = shift(*mixed, METRICS, bootstrap=cv.Bootstrap(15))
+    again = shift(*mixed, METRICS, bootstrap=cv.Bootstrap(15, refits=4))
     np.testing.assert_allclose(again["r"], found["r"], atol=1e-12)
     np.testing.assert_allclose(again["slope_low"], found["slope_low"], atol=1e-9)
 
 
 def test_an_interrupted_run_continues(sides, found, tmp_path, pairs_done):
     pairs_done.most = 15
-    arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15), "study": tmp_path}
+    arguments = {"metrics": METRICS, "bootstrap": cv.Bootstrap(15, refits=4), "study": tmp_path}
     with pytest.raises(KeyboardInterrupt):
         shift(*sides, **arguments)
     pairs_done.count, pairs_done.most = 0, np.inf

@@ -37,7 +37,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def found(runs):
-    return cv.trajectory(runs, METRICS, bootstrap=cv.Bootstrap(30, refits=10))
+    return cv.trajectory(runs, METRICS, bootstrap=cv.Bootstrap(30, refits=4))
 
 
 def test_it_holds_the_ordinary_scores(runs, found):
@@ -104,7 +104,7 @@ def test_growth_within_its_error_has_no_share():
             step: {"layer": cv.Assembly.from_array(g * common + own, stimuli=NAMES[:60])}
             for step, g in steps.items()
         }
-    settings = {"metrics": "procrustes", "ceiling": None, "bootstrap": cv.Bootstrap(40, refits=10)}
+    settings = {"metrics": "procrustes", "ceiling": None, "bootstrap": cv.Bootstrap(40, refits=4)}
     with pytest.warns(UserWarning, match="growth of r is not significantly above 0"):
         found = cv.trajectory(runs, **settings)
     assert np.isnan(found["share_overall"]).any()
@@ -143,7 +143,7 @@ def test_controls_and_accuracy_are_in_the_result(runs):
 
 def test_an_interrupted_run_continues(runs, found, tmp_path, pairs_done):
     pairs_done.most = 21  # of three metrics each: a ceiling is kept whole
-    arguments = {"bootstrap": cv.Bootstrap(30, refits=10), "study": tmp_path}
+    arguments = {"bootstrap": cv.Bootstrap(30, refits=4), "study": tmp_path}
     with pytest.raises(KeyboardInterrupt):
         cv.trajectory(runs, METRICS, **arguments)
     pairs_done.count, pairs_done.most = 0, np.inf

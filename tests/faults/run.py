@@ -19,6 +19,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: threads do not fork
 
+import arguments
 import changed_code
 import damage
 import full_disk
@@ -60,6 +61,27 @@ class Study:
     parts: tuple[str, ...]
     each: int
     few: dict[str, Any] = field(default_factory=dict)
+
+
+_OF_CALLS = {
+    "returned": "survived",  # the value can be used
+    "refused": "noticed",
+    "raw": "raw traceback",
+    "hung": "crashed or hung",
+}
+
+
+def bad_arguments(each: int, _seed: int, parts: Sequence[str]) -> Iterator[Outcome]:
+    """What became of calls of public functions with bad arguments; hypothesis draws them."""
+    found: list[Outcome] = []
+
+    def seen(trial: arguments.Trial, outcome: arguments.Outcome) -> None:
+        became = _OF_CALLS.get(outcome.kind, "silently wrong")
+        found.append(Outcome("bad arguments", str(trial), became, outcome.text))
+
+    if parts:
+        arguments.run_arguments(each, seen=seen)
+    yield from found
 
 
 _QUICK_FILES = ("assembly .zarr", "study, .npz", "study, .nc", "checkpoint .pt", ".nii.gz", ".npy")
@@ -114,7 +136,13 @@ STUDIES: dict[str, Study] = {
         99,
         {"each": 99, "only": tuple(hostile_files.ATTACKS)},
     ),
-    # Bad arguments: `arguments.run_arguments(n)` counts them.
+    "bad arguments": Study(
+        "Are arguments of public functions that make no sense refused?",
+        bad_arguments,
+        ("public functions",),
+        1000,
+        {"only": ()},  # `test_arguments.py` tries some
+    ),
     "sameness": Study(
         "Do threads, order, stores and dask change a bit?",
         sameness.outcomes,
@@ -130,9 +158,9 @@ HOW = (  # above the table of the page
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Try the faults that were asked for, and print what became of them."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no folder or disk is left
     asked = {name: _parts(STUDIES[name], options) for name in options.only}
     warm([_warming(options.few)])

@@ -253,7 +253,7 @@ def test_wrapping_reads_nothing():
     values = dask.array.zeros((4, 3), chunks=(2, 3)).map_blocks(
         read, dtype=float, meta=np.empty((0, 0))
     )
-    parts = Assembly.from_array(values, stimuli="abcd").where(unit="unit1").by("unit")
+    parts = Assembly.from_array(values, stimuli=list("abcd")).where(unit="unit1").by("unit")
     assert reads == []
     assert parts["unit1"].data.values.tolist() == [[0.0]] * 4
     assert len(reads) == 2  # and then it is read

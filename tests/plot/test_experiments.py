@@ -26,7 +26,7 @@ def texts(figure):
 
 def test_a_shift_names_its_layers_ways_and_levels():
     sides = [{"photo": layers(k), "sketch": layers(k, 1.0)} for k in (1, 2)]
-    found = cv.shift(*sides, ["linear", "procrustes"], bootstrap=cv.Bootstrap(5))
+    found = cv.shift(*sides, ["linear", "procrustes"], bootstrap=cv.Bootstrap(5, refits=2))
     figure = cv.plot.shift(found, "kind of picture")
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
@@ -82,7 +82,7 @@ def test_bands_of_a_trajectory_are_intervals_or_ranges(runs):
     found = cv.trajectory(
         {name: run(seed) for seed, name in enumerate("abc"[: runs + 1])},
         ["linear"],
-        bootstrap=cv.Bootstrap(5),
+        bootstrap=cv.Bootstrap(5, refits=2),
     )
     panel = cv.plot.trajectory(found).axes[0]
     part = found.isel(metric=0, against=0, layer=0)
@@ -94,7 +94,7 @@ def test_bands_of_a_trajectory_are_intervals_or_ranges(runs):
     assert corners[:, 1].max() == pytest.approx(high.max().item())
 
 
-@pytest.mark.parametrize("bootstrap", [None, cv.Bootstrap(5)])
+@pytest.mark.parametrize("bootstrap", [None, cv.Bootstrap(5, refits=2)])
 def test_a_hierarchy_marks_the_counterparts(bootstrap):
     found = cv.hierarchy(layers(1), layers(2), ["linear"], bootstrap=bootstrap)
     figure = cv.plot.hierarchy(found)

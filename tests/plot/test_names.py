@@ -92,7 +92,7 @@ def test_single_units(layers, tmp_path):
             layers[NAMES[3]],
             folds=cv.Folds(3),
             shuffle=cv.Shuffle(2),
-            bootstrap=cv.Bootstrap(20),
+            bootstrap=cv.Bootstrap(20, refits=3),
             rotations=2,
         )
     figures = [cv.plot.overview(found), *cv.plot.layer_figures(found, FEW[0]).values()]

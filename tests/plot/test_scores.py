@@ -75,7 +75,7 @@ def test_no_bars_without_unit_scores():
 def test_resamples_give_intervals_and_open_dots_for_what_is_behind():
     noisy = SOURCES["late"].data + 3 * np.random.default_rng(5).standard_normal((len(STIMULI), 8))
     sources = {"late": SOURCES["late"], "noisy": cv.Assembly(noisy)}
-    scores = score(sources, bootstrap=cv.Bootstrap(50))
+    scores = score(sources, bootstrap=cv.Bootstrap(50, refits=6))
     rows = cv.summary(scores).query("target == 'A' and metric == 'linear'")
     figure = plot.scores(scores)
     panel = figure.axes[0]

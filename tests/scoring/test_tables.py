@@ -50,7 +50,7 @@ def scored(sides):
     shuffles = {"stimuli": cv.Shuffle(9)}
     return {
         name: cv.score(
-            *sides, METRICS, bootstrap=cv.Bootstrap(40, over), shuffle=shuffles.get(name)
+            *sides, METRICS, bootstrap=cv.Bootstrap(40, over, refits=8), shuffle=shuffles.get(name)
         )
         for name, over in OVER.items()
     }
@@ -179,7 +179,9 @@ def test_there_are_no_columns_that_were_not_asked_for(sides):
 
 def test_without_a_ceiling_there_are_intervals_of_r_alone(sides):
     for over in OVER.values():
-        scores = cv.score(*sides, "linear", ceiling=None, bootstrap=cv.Bootstrap(20, over))
+        scores = cv.score(
+            *sides, "linear", ceiling=None, bootstrap=cv.Bootstrap(20, over, refits=6)
+        )
         table = cv.summary(scores)
         assert (table["r_low"] < table["r_high"]).all()
         assert table[["normalized", "normalized_low", "normalized_high"]].isna().all(axis=None)
@@ -218,7 +220,7 @@ def test_the_order_of_stimuli_and_units_does_not_matter(sides, scored):
         }
         for several in sides
     ]
-    again = cv.score(*mixed, METRICS, bootstrap=cv.Bootstrap(40, OVER["both"]))
+    again = cv.score(*mixed, METRICS, bootstrap=cv.Bootstrap(40, OVER["both"], refits=8))
     for table in (cv.summary, cv.differences):
         before, after = (
             table(scores).select_dtypes("number") for scores in (scored["both"], again)
@@ -323,7 +325,7 @@ def test_what_is_the_same_does_not_differ(sides, kind):
     rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((25, 25)))[0]
     rotated = labelled(late.data.values @ rotation)
     copies = {"one": late, "copy": late, "rotated": rotated}
-    bootstrap = cv.Bootstrap(30, OVER[kind])
+    bootstrap = cv.Bootstrap(30, OVER[kind], refits=8)
     scores = cv.score(copies, target, ["linear", "procrustes"], bootstrap=bootstrap)
     table = cv.differences(scores)
     same = table[(table["first"] == "one") & (table["second"] == "copy")]
@@ -396,7 +398,7 @@ def test_a_lower_level_keeps_fewer(scored):
 
 def test_a_source_alone_is_the_best_and_has_no_differences(sides):
     sources, targets = sides
-    scores = cv.score(sources["late"], targets, "linear", bootstrap=cv.Bootstrap(10))
+    scores = cv.score(sources["late"], targets, "linear", bootstrap=cv.Bootstrap(10, refits=3))
     assert cv.best(scores)["among_best"].all()
     assert len(cv.differences(scores)) == 0
 

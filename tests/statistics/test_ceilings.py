@@ -219,7 +219,7 @@ def test_ceilings_are_found_under_the_folds_of_the_score(source, target, ceiling
 @pytest.mark.parametrize("ceiling", CEILINGS)
 def test_they_are_resampled_with_the_stimuli(source, target, ceiling):
     given = input_of(ceiling, target)
-    scores = cv.score(source, given, ceiling=ceiling, bootstrap=cv.Bootstrap(30))
+    scores = cv.score(source, given, ceiling=ceiling, bootstrap=cv.Bootstrap(30, refits=2))
     assert scores["ceiling"].notnull().all()
     draws = scores["ceiling_draws"]
     assert (draws.std("draw").sel(metric="linear") > 0).all()
@@ -232,7 +232,7 @@ def test_they_are_resampled_with_the_stimuli(source, target, ceiling):
 @pytest.mark.parametrize("ceiling", ["inter-subject", "self"])
 def test_their_resamples_are_scores_in_the_same_resamples(source, target, ceiling):
     given = input_of(ceiling, target)
-    bootstrap = cv.Bootstrap(5)
+    bootstrap = cv.Bootstrap(5, refits=2)
     scores = cv.score(source, given, ceiling=ceiling, bootstrap=bootstrap)
     pairs = [(given, given)]
     if ceiling == "inter-subject":
@@ -276,7 +276,7 @@ def test_repeats_of_some_stimuli_alone_are_counted_and_said(source, target, ceil
 def test_resamples_without_repeated_stimuli_have_no_ceiling(source, target, ceiling):
     trials = target.data.copy()
     trials[4:, :, 1:] = np.nan
-    bootstrap = cv.Bootstrap(150)
+    bootstrap = cv.Bootstrap(150, refits=2)
     with pytest.warns(UserWarning, match="rests on the 4 of 60 stimuli"):
         scores = cv.score(
             source, cv.Assembly(trials), "linear", ceiling=ceiling, bootstrap=bootstrap

@@ -72,7 +72,7 @@ def _temporary_folder(path: Path) -> Iterator[Path]:
             folder = Path(stack.enter_context(made))
             # before it is held, another process may take it for what a killed one left
             with suppress(FileNotFoundError):
-                if stack.enter_context(if_free(folder)):
+                if stack.enter_context(if_free(folder)) is not False:
                     (folder / "new").mkdir()
                     break
         yield folder

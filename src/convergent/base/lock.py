@@ -1,6 +1,7 @@
 """Locks of folders: one process at a time writes to a folder, and others are told which one.
 
-The operating system holds a lock, so that it ends with its process, however that ends.
+The operating system holds a lock, so that it ends with its process, however that ends. Where it has
+no such locks (on Windows, and on some file systems of clusters), folders are not held.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,13 +17,19 @@ from pathlib import Path
 
 from .errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["held", "if_free"]
 
-_LOCK, _OWNER = ".lock", ".lock.json"
+_LOCK = ".lock"  # holds what its owner wrote of itself; it is removed in the end
+_TRIES, _WAIT = 10, 0.05  # seconds
 
 
 @contextmanager
-def if_free(folder: Path) -> Iterator[bool]:
+def if_free(folder: Path) -> Iterator[bool | None]:
     """Hold a folder for the length of a with, unless another process holds it.
 
     Parameters
@@ -31,21 +39,41 @@ def if_free(folder: Path) -> Iterator[bool]:
 
     Yields
     ------
-    bool
-        Whether it is held.
+    bool or None
+        Whether it is held; None if there are no locks here.
     """
-    from filelock import FileLock, Timeout  # here, as help texts do not need it
-
-    lock = FileLock(folder / _LOCK, timeout=0)
+    path = folder / _LOCK
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        taken = _lock(file)
+        if taken is not True or _is_at(path, file):
+            break
+        os.close(file)  # its former owner has removed it meanwhile
     try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
+        yield taken
     finally:
-        lock.release()
+        if taken is not False:
+            path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _lock(file: int) -> bool | None:
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -65,7 +93,7 @@ def held(folder: Path, by: str) -> Iterator[None]:
         If another process holds it.
     """
     with if_free(folder) as free:
-        if not free:
+        if free is False:
             raise InputError(
                 f"{folder} is in use by {_owner(folder)}: wait until that has ended, or choose "
                 "another folder."
@@ -76,19 +104,17 @@ def held(folder: Path, by: str) -> Iterator[None]:
             "machine": platform.node(),
             "since": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
         }
-        note = folder / _OWNER
-        note.write_text(json.dumps(owner), encoding="utf-8")
-        try:
-            yield
-        finally:
-            note.unlink(missing_ok=True)
+        (folder / _LOCK).write_text(json.dumps(owner), encoding="utf-8")
+        yield
 
 
 def _owner(folder: Path) -> str:
-    """Who holds a folder, as they wrote it there."""
-    try:
-        found = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
-        who = f"process {int(found['process'])} on {found['machine']}"
-        return f"{found['by']} ({who}), since {found['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+    """Who holds a folder, as they wrote it there: a moment after they got the lock."""
+    for _ in range(_TRIES):
+        try:
+            found = json.loads((folder / _LOCK).read_text(encoding="utf-8"))
+            who = f"process {int(found['process'])} on {found['machine']}"
+            return f"{found['by']} ({who}), since {found['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            time.sleep(_WAIT)
+    return "another process"

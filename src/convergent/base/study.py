@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .checksums import add_trailer, check_trailer
 from .errors import InputError, warn
-from .files import as_path, write_whole
+from .files import as_path, check_writable, remove_leftovers, write_whole
 from .netcdf import open_netcdf, write_netcdf
 from .reading import readable
 
@@ -52,19 +52,15 @@ class Study:
     Raises
     ------
     InputError
-        If it is no path, or the folder cannot be created.
+        If it is no path, or the folder cannot be created or written to.
     """
 
     path: Path
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         object.__setattr__(self, "path", as_path(path, "study"))
-        try:
-            self._pieces.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"a study cannot be stored in {self.path} ({error}): give a folder to write to."
-            ) from error
+        check_writable(self._pieces)
+        remove_leftovers(self._pieces)
 
     def recall(self, recipe: Mapping[str, Any]) -> dict[str, NDArray[Any]] | None:
         """Read the arrays of a piece of work; None if it has not been done.

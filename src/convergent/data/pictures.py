@@ -18,6 +18,7 @@ __all__ = ["Ground", "Pictures", "pixels_sha256"]
 Ground = str | tuple[int, int, int]
 
 _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF")
+_PNG = b"\x89PNG\r\n\x1a\n"  # how the files begin
 _ORIENTATION = 0x0112  # tag of EXIF
 _DARK = 2**14  # of 2**16: values that all are below it may have fewer bits
 
@@ -48,6 +49,7 @@ class Pictures:
         """Decode the content of a file."""
         losses: dict[str, str] = {}
         try:
+            _check_checksums(content)
             with Image.open(io.BytesIO(content), formats=_formats()) as image:
                 _check_size(name, image)
                 found = _rgb(name, image, self._ground, losses)
@@ -94,6 +96,13 @@ def _formats() -> tuple[str, ...]:
     """Formats that are read, whatever a file is called: others may start programs, as EPS does."""
     Image.init()
     return tuple(each for each in (*_FORMATS, "WEBP") if each in Image.OPEN)
+
+
+def _check_checksums(content: bytes) -> None:
+    """Compare the checksums of a PNG, which Pillow passes over when it decodes the pixels."""
+    if content.startswith(_PNG):
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            image.verify()
 
 
 def _check_size(name: str, image: Image.Image) -> None:

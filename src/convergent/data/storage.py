@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..base.checksums import DamageError
 from ..base.errors import InputError, examples
-from ..base.files import write_whole
+from ..base.files import check_space, check_writable, recover, remove_leftovers, write_whole
 from ..base.netcdf import open_netcdf, write_netcdf
 from ..base.reading import readable
 from .assembly_checks import check_finite
@@ -82,6 +82,9 @@ def write_array(data: xr.DataArray, path: Path) -> Path:
         raise InputError(f"cannot save {path.name!r}: name it .nc (netCDF) or .zarr.")
     check_attrs(data.attrs)
     _check_texts(data, path.suffix)
+    check_writable(path.parent)
+    check_space(path.parent, data.nbytes, f"the responses for {path.name}")
+    remove_leftovers(path.parent)
     dataset = as_dataset(data, attributes_of(data))
     if data.chunks is not None:
         dataset[_VALUES] = dataset[_VALUES].copy(data=_checked_blocks(data))
@@ -462,6 +465,7 @@ def _labels_of(dataset: xr.Dataset) -> dict[str, xr.Variable]:
 
 def _read_dataset(path: Path, values: bool = True) -> xr.Dataset:
     """Read a file; with its labels only, where values are not needed."""
+    recover(path)
     if path.suffix == ".zarr":
         lazy: xr.Dataset = xr.open_zarr(path, consolidated=False)
         if result_kind(lazy) is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from ..base.errors import InputError, examples
+from ..base.files import check_space, check_writable, remove_leftovers
+from ..base.lock import held
 from ..data.assembly import Assembly
 from ..data.contents import COORDINATE, contents_of
 from ..data.layer_store import (
@@ -69,10 +71,46 @@ def extract_to(
     Raises
     ------
     InputError
-        If the store holds other activations, or attributes cannot be saved.
+        If the store holds other activations, or is in use by another process, or cannot be
+        written to, or attributes cannot be saved.
     """
     check_attrs(about)
+    with _writing(path, layers, content) as record:
+        _extract_missing(path, record, stimuli, layers, about, run)
+    contents = "stimulus", contents_of(stimuli, stimuli.names, opened=True)
+    found = {layer: read_array(layer_path(path, record, layer)) for layer in layers}
+    for layer, data in found.items():
+        found[layer] = data.assign_coords({COORDINATE: contents})
+        found[layer].attrs = dict(about)  # of this call: its notes about the network may differ
+    return {layer: as_extracted(Assembly(data)) for layer, data in found.items()}
+
+
+@contextmanager
+def _writing(path: Path, layers: Sequence[str], content: dict[str, Any]) -> Iterator[StoreRecord]:
+    """Record of a store, which is held for the length of a with if layers are incomplete."""
     record = _record_of(path, layers, content)
+    if all(record.layers[layer] == record.n_rows for layer in layers):
+        yield record
+        return
+    check_writable(path)
+    try:
+        with held(path, "an extraction of activations"):
+            remove_leftovers(path)
+            yield _record_of(path, layers, content)  # another process may have added to it
+    finally:
+        with suppress(OSError):  # it holds something
+            path.rmdir()
+
+
+def _extract_missing(
+    path: Path,
+    record: StoreRecord,
+    stimuli: Stimuli,
+    layers: Sequence[str],
+    about: dict[str, Any],
+    run: Callable[[Mapping[str, int], int], Generator[Rows, None, None]],
+) -> None:
+    """Write the rows of chunks that a store does not hold; compare the inputs of all rows."""
     finished = {layer: record.layers[layer] for layer in layers}
     n_known = len(record.inputs)
     if min(finished.values()) < n_known:  # before rows are added, check all that are known
@@ -85,12 +123,6 @@ def extract_to(
             about["inputs_sha256"] = row.inputs_sha256
             if row.values:
                 record = _write_row(path, record, row, stimuli, about)
-    contents = "stimulus", contents_of(stimuli, stimuli.names, opened=True)
-    found = {layer: read_array(layer_path(path, record, layer)) for layer in layers}
-    for layer, data in found.items():
-        found[layer] = data.assign_coords({COORDINATE: contents})
-        found[layer].attrs = dict(about)  # of this call: its notes about the network may differ
-    return {layer: as_extracted(Assembly(data)) for layer, data in found.items()}
 
 
 def content_of(
@@ -179,6 +211,8 @@ def _write_row(
     names = stimuli.names
     if row.index == 0:
         write_record(path, record)  # so that what an interruption leaves is known as a store
+        n_bytes = sum(values[0].nbytes for values in row.values.values()) * len(names)
+        check_space(path, n_bytes, "the activations")
     for layer, values in row.values.items():
         folder = layer_path(path, record, layer)
         if row.index == 0:

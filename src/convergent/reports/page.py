@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..base.errors import shortened, shown
-from ..base.files import as_path, write_whole
+from ..base.files import as_path, remove_leftovers, write_whole
 
 __all__ = ["write_page"]
 
@@ -39,6 +39,7 @@ def write_page(path: str | os.PathLike[str], template: str, **values: Any) -> Pa
     """
     text = _TEMPLATES.get_template(template).render(values)
     path = as_path(path)
+    remove_leftovers(path.parent)
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path
 
