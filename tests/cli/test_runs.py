@@ -96,7 +96,7 @@ def test_scores_of_another_run_are_left_unless_told(score, lab, tmp_path, monkey
         raise AssertionError("worked")
 
     with monkeypatch.context() as patch:
-        patch.setattr("torch.nn.Sequential.forward", never)
+        patch.setattr("convergent.networks.into_store._write_row", never)
         for options, message in (
             ({"layers": "2"}, "--layers was not given, and is 2"),
             ({"by": "subject"}, "--by was not given, and is subject"),

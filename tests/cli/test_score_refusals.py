@@ -32,7 +32,7 @@ from convergent.data.contents import with_contents
         ({"by": "regoin"}, "no coordinate 'regoin': did you mean 'region'"),
         ({"group": "scenes"}, "'scenes': did you mean 'scene'"),
         ({"folds": 20}, "36 stimuli cannot be split in 20 folds"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": 0}, "batch_size=0: give"),
         ({"device": "abacus"}, "cannot use the device 'abacus'"),
         ({"network": "tinynetwork:make=nosuch.pt"}, "there is no checkpoint nosuch.pt"),
     ],

@@ -32,7 +32,7 @@ def test_train(run, tmp_path):
     [
         (("small-plane",), "did you mean 'small-plain'"),
         (("small-plain", "--seeds", "0,one"), "--seeds '0,one': give whole numbers"),
-        (("small-plain", "--seeds", ""), "give whole numbers"),
+        (("small-plain", "--seeds", ""), "'' after --seeds is no value"),
         (("small-plain", "--epochs", "0"), "epochs=0"),
     ],
 )

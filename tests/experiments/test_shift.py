@@ -201,7 +201,7 @@ def test_layers_on_disk_give_the_same(sides, found):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, b: (a[0], b), "source is a dict: give a dict of what `extract` returns"),
+        (lambda a, b: (a[0], b), "source at 'layer0' is .*: give a dict of what `extract` returns"),
         (lambda a, b: ({0: a[0]}, {0: b[0]}), "source has 1 levels"),
         (lambda a, b: (a, {0: b[0], 0.2: b[0]}), "source has levels .* and target"),
         (

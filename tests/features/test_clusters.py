@@ -181,7 +181,7 @@ def test_a_floor_that_is_given_is_kept_in_halves():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"k": 1}, "k=1: of 12 source and 12 target units"),
+        ({"k": 1}, "k=1: give a whole number from 2 up"),
         ({"k": 13}, "whole number from 2 to 12"),
         ({"edges": "signed"}, "no kind of edges 'signed'"),
         ({"floor": 1.2}, r"floor=1\.2"),

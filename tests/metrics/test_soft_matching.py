@@ -96,7 +96,7 @@ def test_a_silent_source_predicts_nothing(how):
 
 
 def test_unit_score_is_checked():
-    with pytest.raises(InputError, match="'pairwise' or 'barycentric', not 'mean'"):
+    with pytest.raises(InputError, match="no unit_score 'mean': known: 'pairwise', 'barycentric'"):
         SoftMatching("mean")
 
 

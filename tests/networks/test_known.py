@@ -437,7 +437,7 @@ def test_output_that_is_no_array_of_activations(stimuli, output, found):
     ("option", "message"),
     [
         ({"spatial": "centre"}, "no treatment of positions 'centre': did you mean 'center'"),
-        ({"batch_size": 0}, "batch_size is 0: give a whole number from 1 up"),
+        ({"batch_size": 0}, "batch_size=0: give a whole number from 1 up"),
         ({"device": "abacus"}, "cannot use the device 'abacus'.*: try 'cpu'"),
     ],
 )

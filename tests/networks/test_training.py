@@ -3,6 +3,7 @@
 import gc
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -377,7 +378,7 @@ def test_grey_images_are_taken_as_rgb():
     [
         ({"name": "small-plane"}, "no network that can be trained 'small-plane'.*small-plain"),
         ({"epochs": 0}, "epochs=0: give a whole number from 1 up"),
-        ({"seed": -1}, "seed=-1: give a whole number from 0 up"),
+        ({"seed": -1}, "seed=-1: give a whole number from 0 to"),
         ({"batch_size": 2.5}, "batch_size=2.5"),
         ({"early": True}, "early=True"),
         ({"images": 0}, "images=0"),
@@ -401,7 +402,7 @@ def test_images_without_categories(tmp_path):
         train("small-plain", tmp_path / "run", images=nameless)
     table = nameless.table.rename(columns={"category": "kind"})
     with pytest.raises(InputError, match=r"no column 'category' \(its columns: 'kind'\)"):
-        train("small-plain", tmp_path / "run", images=Stimuli(nameless.names, None, table))
+        train("small-plain", tmp_path / "run", images=replace(nameless, table=table))
     plain = Stimuli.from_arrays([Image.new("RGB", (8, 8))], ["a.png"])
     with pytest.raises(InputError, match=r"\(its columns: none\)"):
         train("small-plain", tmp_path / "run", images=plain)

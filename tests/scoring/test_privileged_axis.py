@@ -109,7 +109,7 @@ def test_folds_and_ceiling_are_those_of_the_score(responses):
 
 @pytest.mark.parametrize("rotations", [0, -3])
 def test_no_rotation_is_refused(responses, rotations):
-    with pytest.raises(cv.InputError, match=f"rotations={rotations}: ask for one or more"):
+    with pytest.raises(cv.InputError, match=f"rotations={rotations}: give a whole number"):
         cv.privileged_axis(labelled(responses), labelled(responses), rotations=rotations)
 
 

@@ -259,7 +259,7 @@ def test_a_large_shift_is_ignored(p):
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"n": 1}, "from 2 up"), ({"n": 2.5}, "whole number"), ({"seed": -1}, "from 0 up")],
+    [({"n": 1}, "from 2 up"), ({"n": 2.5}, "whole number"), ({"seed": -1}, "from 0 to 4294967295")],
 )
 def test_folds_are_whole_numbers(setting, message):
     with pytest.raises(cv.InputError, match=message):

@@ -462,7 +462,7 @@ def test_scores_without_resamples(sides):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"between": "sources"}, "no between 'sources'.*'source'"),
+        ({"between": "sources"}, "no label to compare between 'sources': did you mean 'source'"),
         ({"value": "explained_variance"}, "no value 'explained_variance'"),
         ({"reference": "lat"}, "no source 'lat': did you mean.*'late'"),
         ({"between": "target", "reference": "late"}, "no target 'late'"),

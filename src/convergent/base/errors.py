@@ -262,7 +262,7 @@ def check_type(kind: type | tuple[type, ...], remedy: str, **values: object) -> 
     """
     for name, value in values.items():
         if not isinstance(value, kind):
-            what = quoted(value) if isinstance(value, _PLAIN) else f"a {type(value).__name__}"
+            what = quoted(value) if isinstance(value, _PLAIN) else f"of type {type(value).__name__}"
             raise InputError(f"{name} is {what}: give {remedy}.")
 
 
@@ -332,7 +332,7 @@ def as_names(name: str, values: object, least: int = 1) -> list[str]:
     for one in names:
         if not isinstance(one, str):
             raise InputError(
-                f"{name} hold {quoted(one)}, which is a {type(one).__name__}: names are strings."
+                f"{name} hold {quoted(one)}, of type {type(one).__name__}: names are strings."
             )
     twice = [one for one, count in Counter(names).items() if count > 1]
     if twice:
@@ -360,14 +360,12 @@ def check_keys(name: str, given: object, remedy: str) -> None:
         If it is something else.
     """
     if not isinstance(given, Mapping) or not given:
-        raise InputError(
-            f"{name} is {'empty' if isinstance(given, Mapping) else f'a {type(given).__name__}'}: "
-            f"give {remedy}."
-        )
+        found = "empty" if isinstance(given, Mapping) else f"of type {type(given).__name__}"
+        raise InputError(f"{name} is {found}: give {remedy}.")
     for key in given:
         if not isinstance(key, str):
             raise InputError(
-                f"{name} has the key {quoted(key)}, which is a {type(key).__name__}: names are "
+                f"{name} has the key {quoted(key)}, of type {type(key).__name__}: names are "
                 f"strings, such as {str(key)!r}."
             )
 

@@ -16,7 +16,7 @@ _FOLDER = 0x10  # attribute of a member: torch gives the bytes of a folder that 
 _END, _END_AT_MOST = b"PK\5\6", 2**16 + 22  # the record at the end of a zip, and its size
 _UNKNOWN = 2**16 - 1  # members, if there are more than the record can count
 _DEFLATE = 1032  # no byte of deflate stands for more bytes than that
-_LARGE, _RATIO = 2**30, 100  # a member both larger and more often compressed than that is refused
+_LARGE, _RATIO = 2**28, 100  # a member both larger and more often compressed than that is refused
 
 
 def check_claims(path: str | os.PathLike[str], members: Iterable[zipfile.ZipInfo]) -> None:
@@ -32,7 +32,7 @@ def check_claims(path: str | os.PathLike[str], members: Iterable[zipfile.ZipInfo
     Raises
     ------
     InputError
-        If a member claims to be larger than its compressed bytes allow, or is larger than 1 GiB
+        If a member claims to be larger than its compressed bytes allow, or is larger than 256 MiB
         and compressed more than 100 times.
     """
     for member in members:

@@ -165,7 +165,7 @@ def trajectory(
     )
     level = as_share("level", level)
     steps = _check_runs(runs, early)
-    pairs = list(combinations(runs, 2)) if pairs is None else _known_pairs(pairs, runs)
+    pairs = _known_pairs(list(combinations(runs, 2)) if pairs is None else pairs, runs)
     correct = None if accuracy is None else accuracy_table(accuracy, "step", steps)
     for name, substitute in controls.items():
         _check_control(name, substitute, runs, {source for source, _ in pairs})

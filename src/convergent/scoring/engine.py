@@ -211,20 +211,25 @@ def _here(
 
 def _keep(finished: Finished, recipes: _Recipes, study: Study | None, found: PairResults) -> None:
     """Add finished results to those found, and to the study."""
-    pairs, ceilings = dict(finished.pairs), dict(finished.ceilings)
+    pairs = dict(finished.pairs)
     if study:
         for source in dict.fromkeys(recipes.sources[key.source] for key in pairs):
             check_unchanged(source.name, source.assemblies, source.sha256)
-        for name in dict.fromkeys([*(key.target for key in pairs), *ceilings]):
-            target = recipes.targets[name]
-            check_unchanged(target.name, target.given, target.sha256)
-    found.pairs.update(pairs)
-    found.ceilings.update(ceilings)
-    if study:
-        for key, scores in pairs.items():
+        for name in dict.fromkeys(key.target for key in pairs):
+            _check_target(recipes.targets[name])
+    for key, scores in pairs.items():
+        found.pairs[key] = scores
+        if study:
             study.keep(recipes.pair(key), scores.arrays())
-        for name, ceiling in ceilings.items():
+    for name, ceiling in finished.ceilings:  # each is computed here
+        found.ceilings[name] = ceiling
+        if study:
+            _check_target(recipes.targets[name])
             study.keep(recipes.ceiling(name), ceiling.arrays())
+
+
+def _check_target(target: Target) -> None:
+    check_unchanged(target.name, target.given, target.sha256)
 
 
 def _sha256(positions: Integers) -> str:
