@@ -13,7 +13,13 @@ import convergent as cv
 
 def test_layers_of_two_networks_are_compared(run, lab, tmp_path, all_files):
     words = ("hierarchy", "tinynetwork:make", "tinynetwork:make", "--stimuli", lab / "images")
-    options = ("--metrics=linear,procrustes", "--folds=3", "--bootstrap=20", "--layers=0,2")
+    options = (
+        "--metrics=linear,procrustes",
+        "--folds=3",
+        "--bootstrap=20",
+        "--refits=2",
+        "--layers=0,2",
+    )
     code, out, err = run(*words, *options)
     assert code == 0, err
     assert "predicted by tinynetwork:make" in out
@@ -68,7 +74,7 @@ def test_what_cannot_be_compared_is_refused(run, lab, words, message):
 def test_a_shift_of_two_networks(run, lab, tmp_path, all_files):
     networks = ("tinynetwork:make", "tinynetwork:make", "--layers=0,2", "--folds=3")
     options = ("--metrics=procrustes", "--distortion=contrast,colour", "--stimuli", lab / "images")
-    code, out, err = run("shift", *networks, *options, "--bootstrap=20", "--refits=5")
+    code, out, err = run("shift", *networks, *options, "--bootstrap=20", "--refits=2")
     assert code == 0, err
     assert "predicted by tinynetwork:make: colour" in out
     names = {
@@ -80,8 +86,8 @@ def test_a_shift_of_two_networks(run, lab, tmp_path, all_files):
     responses = {
         x: cv.extract(net, cv.distort(stimuli, "colour", x), ["0", "2"]) for x in ("colour", "grey")
     }
-    direct = cv.shift(responses, responses, "procrustes", folds=cv.Folds(3))
-    rows = run("shift", *networks, *options, "--json").rows()
+    direct = cv.shift(responses, responses, "procrustes", folds=cv.Folds(3), bootstrap=None)
+    rows = run("shift", *networks, *options, "--bootstrap=0", "--json").rows()
     found = [row["r"] for row in rows if row["distortion"] == "colour"]
     np.testing.assert_allclose(found, direct["r"].values.ravel(), atol=1e-6)
 
