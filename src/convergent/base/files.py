@@ -37,7 +37,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Parameters
     ----------
     path : Path
-        Final path of the file or folder, which is replaced if it exists.
+        Final path of the file or folder, which is replaced if it exists. Of a link, what it leads
+        to is replaced.
     write : function
         Writes a file or folder to the path that is its argument.
 
@@ -46,6 +47,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     InputError
         If there is no space for it, or no permission to write it.
     """
+    path = _place(path)
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_folder(path) as folder:
@@ -60,6 +62,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
                 if old.exists():
                     old.replace(path)
                 raise
+
+
+def _place(path: Path) -> Path:
+    """Where a path leads, which also holds when the working folder changes."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path.absolute()
 
 
 @contextmanager
@@ -97,6 +104,7 @@ def recover(path: Path) -> None:
     path : Path
         The folder; nothing happens if it exists.
     """
+    path = _place(path)
     if not path.exists():
         _settle(path.parent, _escaped(path.name[:_LONGEST]), path.name)
 
@@ -162,12 +170,18 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     InputError
         If it has not.
     """
-    left = shutil.disk_usage(folder).free
-    if left < needed:
+    left = _free(folder)
+    if left is not None and left < needed:
         raise InputError(
             f"{what} need {_size(needed)}, and the disk of {folder} has {_size(left)} left: free "
             "some space, or write to another disk."
         )
+
+
+def _free(folder: Path) -> int | None:
+    """Bytes that are left; None where a file system does not know, as some of networks."""
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.total else None
 
 
 @contextmanager
@@ -190,11 +204,12 @@ def _reason(path: Path, error: Exception) -> str | None:
     while found is not None:
         code = found.errno if isinstance(found, OSError) else None
         if code in _FULL or any(os.strerror(full) in str(found) for full in _FULL):
-            left = _size(shutil.disk_usage(_existing(path)).free)
+            left = _free(_existing(path))
             limit = " (a file may not be so large here)" if code == errno.EFBIG else ""
+            disk = "" if left is None else f"; the disk has {_size(left)} left"
             return (
-                f"there is no space for it{limit}; the disk has {left} left. Free some space, or "
-                "write to another disk, and do it again: what was finished is kept."
+                f"there is no space for it{limit}{disk}. Free some space, or write to another "
+                "disk, and do it again: what was finished is kept."
             )
         if isinstance(found, OSError) and (code in _FORBIDDEN or _below(path, found)):
             return (
@@ -202,7 +217,8 @@ def _reason(path: Path, error: Exception) -> str | None:
                 "to, or choose another folder."
             )
         found = found.__cause__ or found.__context__
-    if shutil.disk_usage(_existing(path)).free < _RESERVE:  # libraries in C do not say why
+    left = _free(_existing(path))
+    if left is not None and left < _RESERVE:  # libraries in C do not say why
         return "the disk is full. Free some space, or write to another disk, and do it again."
     return None
 

@@ -176,7 +176,7 @@ def _record_of(path: Path, layers: Sequence[str], content: dict[str, Any]) -> St
         if key == "stimuli" and found != wanted:
             other = sorted(set(found or ()) ^ set(wanted))
             found, wanted = f"{len(found or ())} stimuli", f"{len(wanted)}"
-            wanted += f"; not in both are {examples(other)}"
+            wanted += f"; not in both are {examples(other)}" if other else ", in another order"
         if key not in record.content:
             found = "an older version of convergent did not say which"
         if found != wanted:
