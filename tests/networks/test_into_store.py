@@ -1,6 +1,7 @@
 """Stores of layers: the same values as in memory, continued where they stopped, never stale."""
 
 import copy
+import errno
 import os
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -602,6 +603,26 @@ def test_damage_to_what_was_finished_is_extracted_anew(toy, stimuli, store, what
         .data.drop_vars("stimulus_sha256")
         .identical(expected["0"].data.drop_vars("stimulus_sha256"))
     )
+
+
+def test_a_disk_that_becomes_full_is_reported_and_the_store_continued(
+    toy, stimuli, store, monkeypatch
+):
+    expected, write = extract(toy, stimuli, ["0"]), into_store.write_rows
+
+    def full(path, start, values):
+        if start == 2 * HEIGHT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, start, values)
+
+    monkeypatch.setattr(into_store, "write_rows", full)
+    with pytest.raises(InputError, match=r"layers\.zarr could not be written: there is no space"):
+        extract(toy, stimuli, ["0"], store=store)
+    monkeypatch.setattr(into_store, "write_rows", write)
+    seen = Seen()
+    found = extract(toy, stimuli, ["0"], store=store)
+    assert seen.count == N - 2 * HEIGHT + PROBES
+    np.testing.assert_array_equal(found["0"].data, expected["0"].data)
 
 
 @pytest.mark.parametrize("finished", [True, False])

@@ -19,6 +19,7 @@ __all__ = [
     "check_writable",
     "recover",
     "remove_leftovers",
+    "reported",
     "write_whole",
 ]
 
@@ -48,7 +49,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         If there is no space for it, or no permission to write it.
     """
     path = _place(path)
-    with _reported(path):
+    with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_folder(path) as folder:
             new, old = (folder / part / path.name for part in ("new", "old"))
@@ -147,7 +148,7 @@ def check_writable(folder: Path) -> None:
     InputError
         If it cannot be created, or files in it cannot be written.
     """
-    with _reported(folder):
+    with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")
@@ -185,8 +186,19 @@ def _free(folder: Path) -> int | None:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Say what is to be done where a path cannot be written; other errors pass."""
+def reported(path: Path) -> Iterator[None]:
+    """Say what is to be done where a path cannot be written; other errors pass.
+
+    Parameters
+    ----------
+    path : Path
+        What is written inside.
+
+    Raises
+    ------
+    InputError
+        If there is no space for it, or no permission to write it.
+    """
     try:
         yield
     except InputError:

@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -131,7 +131,8 @@ def held(folder: Path, by: str) -> Iterator[None]:
             "machine": platform.node(),
             "since": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
         }
-        (folder / _LOCK).write_text(json.dumps(owner), encoding="utf-8")
+        with suppress(OSError):  # on a full disk, others are told less
+            (folder / _LOCK).write_text(json.dumps(owner), encoding="utf-8")
         yield
 
 
