@@ -165,8 +165,24 @@ def test_what_differs_in_one_place_has_another_hash(carrier):
     one, same, other = make(0), make(0), make(1)
     assert sha256(one) == sha256(one)
     assert sha256(one) != sha256(other)
-    if carrier not in ("scripted",):  # torch numbers the classes that it compiles
-        assert sha256(one) == sha256(same)
+    assert sha256(one) == sha256(same)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_order_of_scripted_parts_counts():
+    def traced(*strides):
+        parts = [nn.MaxPool2d(1, stride) for stride in strides]
+        return torch.jit.trace(nn.Sequential(*parts, nn.ReLU()), torch.ones(1, 3, 8, 8))
+
+    assert sha256(traced(1, 2)) == sha256(traced(1, 2))
+    assert sha256(traced(1, 2)) != sha256(traced(2, 1))
+    assert sha256(traced(1, 2)) != sha256(traced(1, 1))
+
+
+def test_a_single_value_of_a_larger_tensor_has_the_hash_of_its_copy():
+    one = torch.arange(6.0).reshape(3, 2)[1:2, 0]
+    assert one.stride() == (2,)
+    assert sha256(one) == sha256(one.clone())
 
 
 def test_a_hook_of_all_arguments_is_another_than_one_of_inputs():

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -137,6 +138,48 @@ def test_folders_that_cannot_be_written_to_are_refused(tmp_path):
     assert (tmp_path / "new").is_dir()
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_what_a_link_leads_to_is_replaced(tmp_path, before):
+    disk, here = tmp_path / "disk", tmp_path / "here"
+    disk.mkdir()
+    here.mkdir()
+    for name in ("file", "folder"):
+        (here / name).symlink_to(disk / name)
+    if before:
+        (disk / "file").write_text("old")
+        _folder_writer("old")(disk / "folder")
+    write_whole(here / "file", lambda path: path.write_text("new"))
+    write_whole(here / "folder", _folder_writer("new"))
+    assert all((here / name).is_symlink() for name in ("file", "folder"))
+    assert (disk / "file").read_text() == (disk / "folder" / "a.txt").read_text() == "new"
+    assert _names(disk) == _names(here) == ["file", "folder"]
+
+
+def test_a_path_is_that_of_the_working_folder_at_first(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+
+    def write(path):
+        os.chdir(tmp_path / "b")
+        path.write_text("x")
+
+    write_whole(files.Path("f.txt"), write)
+    assert (_names(tmp_path / "a"), _names(tmp_path / "b")) == (["f.txt"], [])
+
+
+def test_a_file_system_that_does_not_know_its_space_is_not_full(tmp_path, monkeypatch):
+    unknown = shutil.disk_usage(tmp_path)._replace(total=0, used=0, free=0)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: unknown)
+    check_space(tmp_path, 1000, "the scores")
+
+    def write(_):
+        raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        write_whole(tmp_path / "a.txt", write)
+
+
 def test_space_is_checked_before_work(tmp_path):
     check_space(tmp_path, 1000, "the scores")
     with pytest.raises(InputError, match=r"the scores need 1e\+03 TB.* left"):
@@ -154,6 +197,38 @@ def test_a_lock_says_who_holds_a_folder(tmp_path):
     with held(tmp_path, "convergent compare"):
         pass
     assert not _names(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no user ids")
+def test_a_lock_that_another_user_left_is_removed():
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
+        folder = files.Path(name)
+        (folder / ".lock").touch(mode=0o444)
+        folder.chmod(0o777)
+        try:
+            os.seteuid(user or 65534)
+            with held(folder, "convergent score"):
+                assert str(os.getpid()) in (folder / ".lock").read_text()
+        finally:
+            os.seteuid(user)
+        assert _names(folder) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no user ids")
+def test_a_lock_of_another_user_that_stays_is_named():
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        folder = files.Path(name)
+        (folder / ".lock").touch(mode=0o444)
+        folder.chmod(0o555)
+        try:
+            os.seteuid(user or 65534)
+            with pytest.raises(InputError, match=r"\.lock.*ask its owner"), held(folder, "x"):
+                pass
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o777)
 
 
 def test_a_lock_ends_with_its_process(tmp_path):

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import dask.array
 import h5py
@@ -49,6 +51,24 @@ def test_a_file_that_was_cut_never_reaches_hdf5(tmp_path, left, monkeypatch):
     monkeypatch.setattr(xr, "open_dataset", None)
     with pytest.raises(DamageError):
         open_netcdf(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space cannot be reserved")
+def test_a_disk_without_any_space_does_not_end_the_program(tmp_path):
+    code = """
+import pathlib, resource, signal, sys, xarray
+from convergent.base.netcdf import write_netcdf
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import h5netcdf
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+try:
+    write_netcdf(xarray.Dataset({"r": ("a", [1.0, 2.0])}), pathlib.Path(sys.argv[1]))
+except OSError as error:
+    print("reported", error.errno)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "a.nc")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"reported {errno.EFBIG}\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space cannot be reserved")

@@ -1,6 +1,7 @@
 """Stores of layers: the same values as in memory, continued where they stopped, never stale."""
 
 import copy
+import errno
 import os
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -602,6 +603,63 @@ def test_damage_to_what_was_finished_is_extracted_anew(toy, stimuli, store, what
         .data.drop_vars("stimulus_sha256")
         .identical(expected["0"].data.drop_vars("stimulus_sha256"))
     )
+
+
+def test_a_disk_that_becomes_full_is_reported_and_the_store_continued(
+    toy, stimuli, store, monkeypatch
+):
+    expected, write = extract(toy, stimuli, ["0"]), into_store.write_rows
+
+    def full(path, start, values):
+        if start == 2 * HEIGHT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, start, values)
+
+    monkeypatch.setattr(into_store, "write_rows", full)
+    with pytest.raises(InputError, match=r"layers\.zarr could not be written: there is no space"):
+        extract(toy, stimuli, ["0"], store=store)
+    monkeypatch.setattr(into_store, "write_rows", write)
+    seen = Seen()
+    found = extract(toy, stimuli, ["0"], store=store)
+    assert seen.count == N - 2 * HEIGHT + PROBES
+    np.testing.assert_array_equal(found["0"].data, expected["0"].data)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_layers_that_were_exchanged_are_extracted_anew(toy, stimuli, store, finished):
+    layers, expected = ["0", "2"], extract(toy, stimuli, ["0", "2"])
+    if finished:
+        extract(toy, stimuli, layers, store=store)
+    else:
+        interrupted(toy, stimuli, store, 50, layers=layers)
+    one, other = (layer_path(store, read_record(store), layer) for layer in layers)
+    one.rename(store / "one")
+    other.rename(one)
+    (store / "one").rename(other)
+    with pytest.raises(InputError, match="'0' has 0 of 80 stimuli, '2' has 0"):
+        open_layers(store)
+    for found in (extract(toy, stimuli, layers, store=store), open_layers(store)):
+        for layer in layers:
+            assert found[layer].units.tolist() == expected[layer].units.tolist()
+            np.testing.assert_array_equal(found[layer].data, expected[layer].data)
+
+
+def test_a_chunk_of_another_layer_is_extracted_anew(stimuli, store):
+    module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.Tanh(), nn.Sigmoid())
+    net, layers = Network("toy", module, halved), ["1", "2"]
+    expected = extract(net, stimuli, layers, store=store)
+    expected = {layer: one.data.values for layer, one in expected.items()}
+    chunk(store, "1", 0).write_bytes(chunk(store, "2", 0).read_bytes())
+    found = extract(net, stimuli, layers, store=store)
+    for layer in layers:
+        np.testing.assert_array_equal(found[layer].data, expected[layer])
+
+
+def test_the_same_stimuli_in_another_order_are_told(toy, stimuli, store):
+    extract(toy, stimuli, ["0"], store=store)
+    turned = stimuli.in_order(list(stimuli.names[::-1]))
+    with pytest.raises(InputError, match="asked for 80, in another order"):
+        extract(toy, turned, ["0"], store=store)
 
 
 @pytest.mark.parametrize("where", ["record", "label"])

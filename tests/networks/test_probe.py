@@ -105,6 +105,11 @@ def test_what_no_hash_sees_is_noticed_by_its_outputs(stimuli, tmp_path):
     np.testing.assert_array_equal(values(extract(net, stimuli, ["3"], study=study)), first)
 
 
+def test_lazy_modules_that_never_ran_are_named(stimuli):
+    with pytest.raises(InputError, match=r"'2\.bias' of network .* run the module once"):
+        extract(network(nn.LazyConv2d(2, 1)), stimuli, ["0"])
+
+
 def test_a_network_for_batches_of_one_size_is_found_again(stimuli, tmp_path):
     for _ in range(2):
         extract(network(OfThree()), stimuli, ["3"], study=tmp_path, batch_size=3)

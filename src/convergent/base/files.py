@@ -19,6 +19,7 @@ __all__ = [
     "check_writable",
     "recover",
     "remove_leftovers",
+    "reported",
     "write_whole",
 ]
 
@@ -37,7 +38,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Parameters
     ----------
     path : Path
-        Final path of the file or folder, which is replaced if it exists.
+        Final path of the file or folder, which is replaced if it exists. Of a link, what it leads
+        to is replaced.
     write : function
         Writes a file or folder to the path that is its argument.
 
@@ -46,7 +48,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     InputError
         If there is no space for it, or no permission to write it.
     """
-    with _reported(path):
+    path = _place(path)
+    with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary_folder(path) as folder:
             new, old = (folder / part / path.name for part in ("new", "old"))
@@ -60,6 +63,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
                 if old.exists():
                     old.replace(path)
                 raise
+
+
+def _place(path: Path) -> Path:
+    """Where a path leads, which also holds when the working folder changes."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path.absolute()
 
 
 @contextmanager
@@ -97,6 +105,7 @@ def recover(path: Path) -> None:
     path : Path
         The folder; nothing happens if it exists.
     """
+    path = _place(path)
     if not path.exists():
         _settle(path.parent, _escaped(path.name[:_LONGEST]), path.name)
 
@@ -139,7 +148,7 @@ def check_writable(folder: Path) -> None:
     InputError
         If it cannot be created, or files in it cannot be written.
     """
-    with _reported(folder):
+    with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")
@@ -162,17 +171,34 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     InputError
         If it has not.
     """
-    left = shutil.disk_usage(folder).free
-    if left < needed:
+    left = _free(folder)
+    if left is not None and left < needed:
         raise InputError(
             f"{what} need {_size(needed)}, and the disk of {folder} has {_size(left)} left: free "
             "some space, or write to another disk."
         )
 
 
+def _free(folder: Path) -> int | None:
+    """Bytes that are left; None where a file system does not know, as some of networks."""
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.total else None
+
+
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Say what is to be done where a path cannot be written; other errors pass."""
+def reported(path: Path) -> Iterator[None]:
+    """Say what is to be done where a path cannot be written; other errors pass.
+
+    Parameters
+    ----------
+    path : Path
+        What is written inside.
+
+    Raises
+    ------
+    InputError
+        If there is no space for it, or no permission to write it.
+    """
     try:
         yield
     except InputError:
@@ -190,11 +216,12 @@ def _reason(path: Path, error: Exception) -> str | None:
     while found is not None:
         code = found.errno if isinstance(found, OSError) else None
         if code in _FULL or any(os.strerror(full) in str(found) for full in _FULL):
-            left = _size(shutil.disk_usage(_existing(path)).free)
+            left = _free(_existing(path))
             limit = " (a file may not be so large here)" if code == errno.EFBIG else ""
+            disk = "" if left is None else f"; the disk has {_size(left)} left"
             return (
-                f"there is no space for it{limit}; the disk has {left} left. Free some space, or "
-                "write to another disk, and do it again: what was finished is kept."
+                f"there is no space for it{limit}{disk}. Free some space, or write to another "
+                "disk, and do it again: what was finished is kept."
             )
         if isinstance(found, OSError) and (code in _FORBIDDEN or _below(path, found)):
             return (
@@ -202,7 +229,8 @@ def _reason(path: Path, error: Exception) -> str | None:
                 "to, or choose another folder."
             )
         found = found.__cause__ or found.__context__
-    if shutil.disk_usage(_existing(path)).free < _RESERVE:  # libraries in C do not say why
+    left = _free(_existing(path))
+    if left is not None and left < _RESERVE:  # libraries in C do not say why
         return "the disk is full. Free some space, or write to another disk, and do it again."
     return None
 

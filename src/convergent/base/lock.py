@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -41,10 +41,15 @@ def if_free(folder: Path) -> Iterator[bool | None]:
     ------
     bool or None
         Whether it is held; None if there are no locks here.
+
+    Raises
+    ------
+    OSError
+        If the lock can be neither opened nor removed.
     """
     path = folder / _LOCK
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = _open(path)
         taken = _lock(file)
         if taken is not True or _is_at(path, file):
             break
@@ -55,6 +60,21 @@ def if_free(folder: Path) -> Iterator[bool | None]:
         if taken is not False:
             path.unlink(missing_ok=True)
         os.close(file)
+
+
+def _open(path: Path) -> int:
+    """Open a lock, which need not exist; what another user left there by a kill is removed."""
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            left = os.open(path, os.O_RDONLY)
+        if _lock(left) is False:
+            return left
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(left)
 
 
 def _lock(file: int) -> bool | None:
@@ -90,9 +110,16 @@ def held(folder: Path, by: str) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process holds it.
+        If another process holds it, or its lock is that of another user, and cannot be removed.
     """
-    with if_free(folder) as free:
+    with ExitStack() as stack:
+        try:
+            free = stack.enter_context(if_free(folder))
+        except OSError as error:
+            raise InputError(
+                f"{folder / _LOCK}, which says who uses the folder, can be neither opened nor "
+                f"removed ({error.strerror}): ask its owner to remove it, or choose another folder."
+            ) from error
         if free is False:
             raise InputError(
                 f"{folder} is in use by {_owner(folder)}: wait until that has ended, or choose "
@@ -104,7 +131,8 @@ def held(folder: Path, by: str) -> Iterator[None]:
             "machine": platform.node(),
             "since": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}",
         }
-        (folder / _LOCK).write_text(json.dumps(owner), encoding="utf-8")
+        with suppress(OSError):  # on a full disk, others are told less
+            (folder / _LOCK).write_text(json.dumps(owner), encoding="utf-8")
         yield
 
 

@@ -47,11 +47,14 @@ def write_netcdf(
     from xarray.backends import H5NetCDFStore
     from xarray.backends.common import ArrayWriter
 
-    with path.open("w+b") as file, h5netcdf.File(file, "w") as content:
-        _reserve(file.fileno(), dataset)
-        writer = ArrayWriter()  # type: ignore[no-untyped-call]
-        dataset.dump_to_store(H5NetCDFStore(content), writer=writer, encoding=encoding)
-        writer.sync()  # type: ignore[no-untyped-call]
+    with path.open("w+b") as file:
+        _reserve(file.fileno(), dataset)  # HDF5 cannot even close a file without space
+        file.truncate(0)  # it takes empty files only
+        with h5netcdf.File(file, "w") as content:
+            _reserve(file.fileno(), dataset)
+            writer = ArrayWriter()  # type: ignore[no-untyped-call]
+            dataset.dump_to_store(H5NetCDFStore(content), writer=writer, encoding=encoding)
+            writer.sync()  # type: ignore[no-untyped-call]
     add_trailer(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ _IGNORED = frozenset(
 )
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _PARTS = ("_parameters", "_buffers", "_modules")
+_NUMBER = re.compile(rb"[./]?___torch_mangle_\d+")
 _OF_GRAPHS = frozenset({"_graph", "meta"})  # the code of a traced module is made from its graph
 
 
@@ -42,7 +44,10 @@ def bytes_of(tensor: Any) -> memoryview:
         plain = plain.dequantize()
     if plain.layout != torch.strided:
         plain = plain.to_dense()
-    flat = plain.contiguous().flatten().view(torch.uint8)
+    flat = plain.contiguous().flatten()
+    if flat.numel() == 1:  # torch calls it contiguous whatever its stride
+        flat = flat.clone(memory_format=torch.contiguous_format).as_strided((1,), (1,))
+    flat = flat.view(torch.uint8)
     found: memoryview = flat.numpy().data
     return found
 
@@ -94,15 +99,25 @@ def _hooks(content: ContentHash, held: Mapping[str, Any]) -> None:
 
 
 def _script(content: ContentHash, value: Any) -> None:
-    """Add a scripted or traced module: all that torch saves of it, places of source code apart."""
+    """Add a scripted or traced module: all that torch saves of it, places of source code apart.
+
+    Torch numbers classes of one name as they are made or loaded. The numbers are left out; which
+    code belongs to which part is in the graph, where all calls are replaced by what they do.
+    """
     if content.again(value):
         return
     try:
+        content.write("graph", _NUMBER.sub(b"", value.inlined_graph.str(False).encode()))
         with zipfile.ZipFile(io.BytesIO(value.save_to_buffer())) as archive:
-            for name in sorted(archive.namelist()):
-                part = name.partition("/")[2]
-                if not part.endswith(".debug_pkl") and not part.startswith(".data/"):
-                    content.write(part, archive.read(name))
+            parts = [
+                (_NUMBER.sub(b"", part.encode()), _NUMBER.sub(b"", archive.read(name)))
+                for name in archive.namelist()
+                if not (part := name.partition("/")[2]).endswith(".debug_pkl")
+                and not part.startswith(".data/")
+            ]
+        for place, code in sorted(parts):
+            content.write("part", place)
+            content.write("content", code)
     except (RuntimeError, AttributeError) as error:
         raise content.unknown(value, str(error).splitlines()[0]) from None
     for name, part in value.named_modules() if hasattr(value, "named_modules") else ():

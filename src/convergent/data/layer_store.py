@@ -7,6 +7,7 @@ step after each row, so that unfinished rows are never used as results.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import warnings
@@ -181,7 +182,8 @@ def create_layer(path: Path, data: xr.DataArray) -> None:
     data : DataArray (stimulus, unit)
         Its values are dask, and are not written.
     """
-    dataset = as_dataset(data, {"convergent_unfinished": FORMAT})
+    about = {"convergent_unfinished": FORMAT, "name": attributes_of(data)["name"]}
+    dataset = as_dataset(data, about)
     write_zarr(dataset, path, lazy=True, without=COORDINATE)
 
 
@@ -244,7 +246,7 @@ def finish_layer(path: Path, layer: str, attrs: Mapping[str, Any], contents: Seq
     seal_group(path, attributes_of(xr.DataArray(0, name=layer, attrs=attrs)))
 
 
-def _intact_rows_of(path: Path, finished: int) -> int:
+def _intact_rows_of(path: Path, layer: str, finished: int) -> int:
     """Number of finished rows of a layer before the first that is not as it was written."""
     with readable(path):
         try:
@@ -257,6 +259,8 @@ def _intact_rows_of(path: Path, finished: int) -> int:
         unfinished = "convergent_unfinished" in attributes
         if unfinished and not has_checksums(attributes):
             return 0  # of an earlier version
+        if attributes.get("name", json.dumps(layer)) != json.dumps(layer):
+            return 0  # it is another layer, under the name of this one
         marks = stored_marks(path) if has_checksums(attributes) else None
         for row in range(finished):
             if not _is_intact(path, array, row, marks, wholly=unfinished):
@@ -299,7 +303,7 @@ def intact_rows(path: Path, record: StoreRecord) -> dict[str, int]:
         By layer, in the order of the record.
     """
     return {
-        layer: _intact_rows_of(layer_path(path, record, layer), rows)
+        layer: _intact_rows_of(layer_path(path, record, layer), layer, rows)
         for layer, rows in record.layers.items()
     }
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..base.errors import InputError, examples
-from ..base.files import check_space, check_writable, remove_leftovers
+from ..base.files import check_space, check_writable, remove_leftovers, reported
 from ..base.lock import held
 from ..data.assembly import Assembly
 from ..data.contents import COORDINATE, contents_of
@@ -122,7 +122,8 @@ def _extract_missing(
             _check_inputs(path, record, row, stimuli)
             about["inputs_sha256"] = row.inputs_sha256
             if row.values:
-                record = _write_row(path, record, row, stimuli, about)
+                with reported(path):
+                    record = _write_row(path, record, row, stimuli, about)
 
 
 def content_of(
@@ -176,7 +177,7 @@ def _record_of(path: Path, layers: Sequence[str], content: dict[str, Any]) -> St
         if key == "stimuli" and found != wanted:
             other = sorted(set(found or ()) ^ set(wanted))
             found, wanted = f"{len(found or ())} stimuli", f"{len(wanted)}"
-            wanted += f"; not in both are {examples(other)}"
+            wanted += f"; not in both are {examples(other)}" if other else ", in another order"
         if key not in record.content:
             found = "an older version of convergent did not say which"
         if found != wanted:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch.nn.parameter import is_lazy
 
 from ..base.content import content_sha256
-from ..base.errors import as_names, check_callable, check_type
+from ..base.errors import InputError, as_names, check_callable, check_type
 from ..base.torch_content import bytes_of
 
 __all__ = ["Network"]
@@ -80,9 +81,19 @@ class Network:
         -------
         str
             64 hexadecimal digits.
+
+        Raises
+        ------
+        InputError
+            If a weight has no values yet, as in lazy modules that never ran.
         """
         digest = hashlib.sha256()
         for name, tensor in sorted(self.module.state_dict().items()):
+            if is_lazy(tensor):
+                raise InputError(
+                    f"{name!r} of network {self.name} has no values yet: run the module once on an "
+                    "input, such as module(preprocess(image)[None])."
+                )
             if isinstance(tensor, torch.Tensor):  # other states are attributes of parts too
                 digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
                 digest.update(bytes_of(tensor))

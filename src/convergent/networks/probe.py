@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data.layer_store import first_values, read_record
+from ..data.layer_store import first_values, intact_rows, read_record
 from ..data.stimuli import Stimuli
 from .forward import extract_rows
 from .network import Network
@@ -91,7 +91,9 @@ def changed_layer(
     except Exception:  # some networks run with batches of one size only
         found = outputs(min(batch_size, len(stimuli)))
     tolerance = _tolerance(network, device)
-    changed = next((k for k in kept if not _alike(found[k], kept[k], tolerance)), None)
+    differ = [k for k in kept if not _alike(found[k], kept[k], tolerance)]
+    intact = intact_rows(path, record) if differ else {}  # those of damage are extracted anew
+    changed = next((k for k in differ if intact[k]), None)
     if changed is not None:
         with closing(run(stimuli, {}, record.height, batch_size=batch_size)) as rows:
             if next(rows).inputs_sha256 != record.inputs[0]:
