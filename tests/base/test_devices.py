@@ -21,6 +21,12 @@ def test_a_device_that_cannot_be_used(name):
         torch_device(name)
 
 
+@pytest.mark.parametrize("name", ["meta", "meta:0"])
+def test_a_device_without_numbers(name):
+    with pytest.raises(InputError, match=f"^the device '{name}' of torch holds no numbers"):
+        torch_device(name)
+
+
 def test_arrays_are_moved_only_if_a_device_is_named():
     values = np.arange(6.0).reshape(2, 3).T
     assert on_device(values, None) is values

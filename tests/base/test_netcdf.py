@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from convergent.base.checksums import DamageError
+from convergent.base.errors import InputError
 from convergent.base.netcdf import open_netcdf, write_netcdf
 
 VALUES = np.random.default_rng(0).normal(size=(20, 30))
@@ -31,6 +32,19 @@ def test_other_programs_read_the_file(tmp_path, values):
         assert found.load().identical(dataset())
     with h5py.File(path) as found:
         np.testing.assert_array_equal(found["r"][:], VALUES)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
+    path = tmp_path / "a.nc"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(os.devnull)
+    with pytest.raises(InputError, match=f"is a {kind}, and no file that can be read"):
+        open_netcdf(path)
 
 
 def test_files_of_other_programs_are_read(tmp_path):

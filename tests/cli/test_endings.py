@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 import convergent as cv
+from convergent.cli.console import print_table
 
 OWN = """
 {top}
@@ -47,6 +48,16 @@ def test_bad_values_end_in_one_short_line(run, words):
     assert "fault of convergent" not in done.err
     assert len(done.err) < 600
     assert "\x1b" not in done.err
+
+
+def test_sentences_of_a_table_are_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "900")
+    sentence = "layers differ by 0.12, " * 20
+    print_table("claims", [{"layer": "n" * 240, "evidence": sentence}])
+    shown = capsys.readouterr().out
+    assert sentence.strip() in shown
+    assert "n" * 40 + "..." in shown
+    assert "n" * 101 not in shown
 
 
 @pytest.mark.parametrize("options", [{"network": "tinynetwork:make="}, {"layers": ","}])

@@ -24,6 +24,7 @@ from convergent.data.contents import with_contents
         ({"data": "cowley2023/210326"}, "no session of cowley2023 '210326': did you mean '210325'"),
         ({"data": "virtual-cortex/1"}, "virtual-cortex has no sessions, but session '1'"),
         ({"data": "nosuch.nc"}, "there is no nosuch.nc"),
+        ({"data": "/no/such.h5"}, "no data set /no/such.h5, and this is no saved assembly"),
         ({"stimuli": "nosuch"}, "no data set, folder or zip 'nosuch'"),
         ({"spatial": "centre"}, "'centre': did you mean 'center'"),
         ({"spatial": "positions-0"}, "N of 'positions-N' is a whole number"),
@@ -34,6 +35,10 @@ from convergent.data.contents import with_contents
         ({"folds": 20}, "36 stimuli cannot be split in 20 folds"),
         ({"batch_size": 0}, "batch_size=0: give"),
         ({"device": "abacus"}, "cannot use the device 'abacus'"),
+        ({"device": "meta"}, "the device 'meta' of torch holds no numbers: try 'cpu'"),
+        ({"over": "stimulus"}, "over holds one or both of 'stimuli'"),  # without resamples too
+        ({"refits": -1}, "refits=-1: give a whole number from 2 up"),
+        ({"seed": "x"}, "unable to parse string as an integer. See"),
         ({"network": "tinynetwork:make=nosuch.pt"}, "there is no checkpoint nosuch.pt"),
     ],
 )

@@ -11,6 +11,7 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from cases import to_tensor
@@ -197,6 +198,11 @@ def test_a_single_layer_needs_no_list(toy, stimuli):
 def test_layers_are_the_defaults_where_left_out(stimuli):
     toy = made(Toy(), default_layers=("tokens", "norm"))
     assert list(extract(toy, stimuli)) == ["tokens", "norm"]
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Index, pd.Series, iter])
+def test_default_layers_in_any_list(kind):
+    assert made(Toy(), default_layers=kind(["tokens", "norm"])).default_layers == ("tokens", "norm")
 
 
 def test_default_layers_are_the_leaves_that_hold_weights(toy):

@@ -39,6 +39,8 @@ def torch_device(name: str) -> torch.device:
     import torch
 
     check_type(str, "the name of a device, such as 'cpu' or 'cuda'", device=name)
+    if name.partition(":")[0] == "meta":
+        raise InputError(f"the device {name!r} of torch holds no numbers: try 'cpu'.")
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # the latter if torch was built without CUDA

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .checksums import add_trailer, check_trailer
-from .reading import readable
+from .reading import check_readable, readable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,7 +90,7 @@ def open_netcdf(path: Path, *, ours: bool = False) -> xr.Dataset:
     Raises
     ------
     InputError
-        If the file may not be read.
+        If the file may not be read, or the path is a folder, a pipe or a device.
     DamageError
         If it is damaged.
     Exception
@@ -99,5 +99,7 @@ def open_netcdf(path: Path, *, ours: bool = False) -> xr.Dataset:
     import xarray as xr
 
     with readable(path):
+        if path.exists() and not path.is_file():
+            check_readable(path)  # HDF5 would wait for a pipe or a device to end
         check_trailer(path, expected=ours)
         return xr.open_dataset(path, engine="h5netcdf")

@@ -29,7 +29,7 @@ _MOST = 100  # characters of a name in a table; files and JSON rows hold all of 
 
 def note(text: str) -> None:
     """Print a line on stderr; of a word that fills several lines, both ends."""
-    line = re.sub(rf"\S{{{3 * _MOST},}}", lambda word: shortened(word[0], _MOST), shown(text))
+    line = _with_short_words(shown(text), 3 * _MOST)
     with _until_closed(sys.stderr):
         _console(stderr=True, soft_wrap=True).print(line)
 
@@ -154,4 +154,12 @@ def _score(row: Row) -> str:
 
 
 def _written(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else shortened(shown(value), _MOST)
+    """A cell: a number, a name, or sentences, which are whole."""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return shortened(_with_short_words(shown(value), _MOST + 1), 10 * _MOST)
+
+
+def _with_short_words(text: str, long: int) -> str:
+    """Text in which words of so many characters have their ends only."""
+    return re.sub(rf"\S{{{long},}}", lambda word: shortened(word[0], _MOST), text)

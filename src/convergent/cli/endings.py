@@ -102,7 +102,8 @@ def _explained(error: Exception) -> int:
         return 2
     if hasattr(error, "format_message"):  # what typer says of words that it does not know
         of = getattr(error, "ctx", None)
-        note(f"error: {error.format_message()}" + (f" See {of.command_path} --help." if of else ""))
+        text = error.format_message().rstrip(".")
+        note(f"error: {text}." + (f" See {of.command_path} --help." if of else ""))
         return 2
     what = f"{type(error).__name__}: {shortened(str(error), _MOST)}"
     if own:

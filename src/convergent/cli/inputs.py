@@ -144,6 +144,11 @@ def recording_named(given: str) -> OfRecording:
             )
         return OfRecording(given, saved, None)
     data_set, _, session = given.partition("/")
+    if not data_set or Path(given).exists():
+        raise InputError(
+            f"there is no data set {given}, and this is no saved assembly (.nc, .zarr): read other "
+            "files with convergent.formats, and save them with Assembly.save."
+        )
     images, recording = cv.load(data_set, session or None)
     return OfRecording(given, recording, images)
 

@@ -228,13 +228,13 @@ def make_protocol(
     shuffle: int = 0,
 ) -> cv.Protocol:
     """Protocol that options describe; resamples and shuffles have the seed of the folds."""
+    # without resamples too, what is wrong in their settings is said
+    resamples = cv.Bootstrap(bootstrap or 2, tuple(parts_of(over)), folds.seed, refits)
     return cv.Protocol(
         parts_of(metrics),
         folds=folds,
         ceiling=None if ceiling == "none" else ceiling,
-        bootstrap=cv.Bootstrap(bootstrap, tuple(parts_of(over)), folds.seed, refits)
-        if bootstrap
-        else None,
+        bootstrap=resamples if bootstrap else None,
         shuffle=cv.Shuffle(shuffle, folds.seed) if shuffle else None,
     )
 

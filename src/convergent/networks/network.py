@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn.parameter import is_lazy
 
 from ..base.content import content_sha256
-from ..base.errors import InputError, as_names, check_callable, check_type
+from ..base.errors import InputError, as_list, as_names, check_callable, check_type
 from ..base.torch_content import bytes_of
 
 __all__ = ["Network"]
@@ -63,11 +63,10 @@ class Network:
         check_type(torch.nn.Module, "a torch.nn.Module", module=self.module)
         check_callable(preprocess=self.preprocess)
         check_type(Mapping, "a dict", about=self.about)
-        if self.default_layers:
-            layers = tuple(as_names("default_layers", self.default_layers))
-            object.__setattr__(self, "default_layers", layers)
-        else:
-            object.__setattr__(self, "default_layers", _leaves_with_weights(self.module))
+        given = () if self.default_layers is None else self.default_layers
+        names = as_list("default_layers", given, "a list of names")
+        layers = as_names("default_layers", names) if names else _leaves_with_weights(self.module)
+        object.__setattr__(self, "default_layers", tuple(layers))
 
     @property
     def layers(self) -> tuple[str, ...]:
