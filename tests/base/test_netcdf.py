@@ -38,7 +38,7 @@ def test_other_programs_read_the_file(tmp_path, values):
 def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
     path = tmp_path / "a.nc"
     if kind == "pipe":
-        os.mkfifo(path)
+        getattr(os, "mkfifo", lambda _: pytest.skip("this system has no pipes"))(path)
     elif kind == "folder":
         path.mkdir()
     else:

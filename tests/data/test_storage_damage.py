@@ -1,5 +1,6 @@
 """Damage to files: exactly the same content, or it is noticed, and nothing else."""
 
+import os
 import random
 import shutil
 
@@ -138,3 +139,13 @@ def test_chunks_of_two_stores_are_not_mixed(tmp_path, monkeypatch):
     shutil.copy(other / "values" / "c" / "1" / "0", path / "values" / "c" / "1" / "0")
     with pytest.raises(InputError, match="other values are there"):
         cv.open(path).data.load()
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "values/zarr.json"])
+def test_what_is_no_file_in_a_folder_of_zarr_is_not_read(tmp_path, file):
+    path = cv.Assembly.from_array(np.eye(3), stimuli=["a", "b", "c"]).save(tmp_path / "a.zarr")
+    (inside,) = path.glob(file)
+    inside.unlink()
+    inside.symlink_to(os.devnull)
+    with pytest.raises(cv.InputError, match=r"is no file|is lost"):
+        cv.open(path)

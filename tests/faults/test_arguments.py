@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from cases import image_names, labelled
 
@@ -263,3 +264,13 @@ def test_a_refused_call_leaves_nothing(tmp_path):
     with pytest.raises(cv.InputError):
         cv.Compute(study=tmp_path / "study", progress="yes")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Index, pd.Series, iter])
+def test_metrics_in_any_list(kind):
+    assert list(cv.Protocol(kind(["linear", "procrustes"])).metrics) == ["linear", "procrustes"]
+
+
+def test_numbers_that_python_does_not_write():
+    with pytest.raises(cv.InputError, match="folds=<int>: give a whole number"):
+        cv.Folds(10**5000)

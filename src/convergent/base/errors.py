@@ -129,7 +129,11 @@ def unknown(kind: str, name: object, known: Collection[str]) -> InputError:
 
 def quoted(value: object) -> str:
     """Show a name or value in a message, in one line that is not too long."""
-    return shortened(" ".join(repr(value).split()), _LONGEST)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole numbers of more than 4300 digits
+        text = f"<{type(value).__name__}>"
+    return shortened(" ".join(text.split()), _LONGEST)
 
 
 def as_whole(name: str, value: object, least: int = 1, most: int = _MOST) -> int:

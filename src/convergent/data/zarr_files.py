@@ -72,7 +72,10 @@ def read_group(path: Path) -> dict[str, Any]:
     DamageError
         If they are no JSON, or have another seal.
     """
-    text = (path / _METADATA).read_bytes()
+    file = path / _METADATA
+    if file.exists() and not file.is_file():  # reading would wait for a pipe, or a device, to end
+        raise DamageError(f"{_METADATA} is no file")
+    text = file.read_bytes()
     try:
         metadata = json.loads(text)
         attributes = metadata.get("attributes", {})
@@ -142,10 +145,9 @@ def check_group(path: Path) -> dict[str, Any]:
     """
     attributes = read_group(path)
     for name, crc in attributes.get(_FILES, {}).items():
-        try:
-            found = f"{crc32c_of(path / name):08x}"
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise DamageError(f"the file {name} is lost") from None
+        if not (path / name).is_file():  # nothing, or a pipe, or a device without end
+            raise DamageError(f"the file {name} is lost")
+        found = f"{crc32c_of(path / name):08x}"
         if found != crc:
             raise DamageError(f"the file {name} does not have the checksum that was written")
     return attributes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..base.errors import InputError, check_keys, check_known, quoted
+from collections.abc import Iterable
+
+from ..base.errors import InputError, as_list, check_keys, check_known, quoted
 from .base import Metric
 from .linear import Linear
 from .procrustes import Procrustes
@@ -38,7 +40,9 @@ def named_metrics(metrics: object) -> dict[str, Metric]:
     if isinstance(metrics, dict) and metrics:
         check_keys("metrics", metrics, "a dict of metrics by name")
         return {str(name): as_metric(value) for name, value in metrics.items()}
-    several = list(metrics) if isinstance(metrics, (list, tuple, dict)) else [metrics]
+    alone = isinstance(metrics, (str, bytes, type, Metric)) or not isinstance(metrics, Iterable)
+    given = () if isinstance(metrics, dict) else metrics  # an empty one
+    several = [metrics] if alone else as_list("metrics", given, "a list of metrics")
     names = [metric_name(value) for value in several]
     if not several or len(set(names)) < len(names):
         raise InputError(
