@@ -134,6 +134,8 @@ def test_folders_that_cannot_be_written_to_are_refused(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "below", files.Path("/proc/nowhere")):
         with pytest.raises(InputError, match="could not be written"):
             check_writable(folder)
+    with pytest.raises(InputError, match=r"/file is a file and no folder\. Remove it"):
+        check_writable(tmp_path / "file" / "below")
     check_writable(tmp_path / "new")
     assert (tmp_path / "new").is_dir()
 

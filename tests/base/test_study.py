@@ -261,7 +261,7 @@ def test_a_piece_holds_no_pickle(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("here")
-    with pytest.raises(cv.InputError, match="could not be written: Not a directory"):
+    with pytest.raises(cv.InputError, match=r"file is a file and no folder\. Remove it"):
         cv.Study(tmp_path / "file" / "study")
 
 

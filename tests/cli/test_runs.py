@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 import convergent as cv
+from convergent.base.checksums import add_trailer
 from convergent.cli.runs import Run
 
 OPTIONS = {
@@ -72,6 +73,10 @@ def test_runs_that_would_not_give_it(kept, command, before, now, message):
 def test_runs_of_another_command_or_of_an_unknown_one(kept):
     path = kept("findings")
     with pytest.raises(cv.InputError, match=r"another run \(of convergent findings\).*--overwrite"):
+        Run("score", OPTIONS, False, None).check(path)
+    add_trailer(path)
+    path.write_bytes(path.read_bytes().replace(b"findings", b"findinks"))
+    with pytest.raises(cv.InputError, match=r"not known, as it is damaged: .*--overwrite"):
         Run("score", OPTIONS, False, None).check(path)
     for attrs in ({}, {"command": "no json"}, {"command": "[]"}):
         path.unlink()

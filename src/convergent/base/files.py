@@ -223,6 +223,8 @@ def _reason(path: Path, error: Exception) -> str | None:
                 f"there is no space for it{limit}{disk}. Free some space, or write to another "
                 "disk, and do it again: what was finished is kept."
             )
+        if code in (errno.ENOTDIR, errno.EEXIST) and (file := _in_the_way(path)):
+            return f"{file} is a file and no folder. Remove it, or choose another folder."
         if isinstance(found, OSError) and (code in _FORBIDDEN or _below(path, found)):
             return (
                 f"{found.strerror or found}. Make {_existing(path)} a folder that you may write "
@@ -241,6 +243,11 @@ def _below(path: Path, error: OSError) -> bool:
         return False
     about = Path(error.filename)
     return about in {path, *path.parents} or any(part.endswith(".part") for part in about.parts)
+
+
+def _in_the_way(path: Path) -> Path | None:
+    """A file where a path needs a folder."""
+    return next((each for each in (path, *path.parents) if each.is_file()), None)
 
 
 def _existing(path: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from ..base.checksums import DamageError
 from ..base.errors import InputError
 from ..base.netcdf import open_netcdf
 from .options import parts_of
@@ -98,6 +99,8 @@ class Run:
             name, options = str(found["name"]), dict(found["options"])
         except InputError:  # no permission
             raise
+        except DamageError as error:
+            return f"which one is not known, as it is damaged: {error}"
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             return "which one is not known"
         if name != self.command:
