@@ -84,6 +84,7 @@ def test_files_of_the_user_are_no_leftovers(tmp_path):
     for name in (".a-part", ".part", ".notes.part", ".a-12345678.partial"):
         (tmp_path / name).mkdir()
     (tmp_path / ".a-12345678.part").write_text("a file")
+    (tmp_path / ".lock").write_text("of another program")
     before = _names(tmp_path)
     remove_leftovers(tmp_path)
     assert _names(tmp_path) == before
@@ -206,12 +207,12 @@ def test_a_lock_that_another_user_left_is_removed():
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
         folder = files.Path(name)
-        (folder / ".lock").touch(mode=0o444)
+        (folder / ".convergent-lock").touch(mode=0o444)
         folder.chmod(0o777)
         try:
             os.seteuid(user or 65534)
             with held(folder, "convergent score"):
-                assert str(os.getpid()) in (folder / ".lock").read_text()
+                assert str(os.getpid()) in (folder / ".convergent-lock").read_text()
         finally:
             os.seteuid(user)
         assert _names(folder) == []
@@ -222,11 +223,14 @@ def test_a_lock_of_another_user_that_stays_is_named():
     user = os.geteuid()
     with tempfile.TemporaryDirectory() as name:
         folder = files.Path(name)
-        (folder / ".lock").touch(mode=0o444)
+        (folder / ".convergent-lock").touch(mode=0o444)
         folder.chmod(0o555)
         try:
             os.seteuid(user or 65534)
-            with pytest.raises(InputError, match=r"\.lock.*ask its owner"), held(folder, "x"):
+            with (
+                pytest.raises(InputError, match=r"convergent-lock.*ask its owner"),
+                held(folder, "x"),
+            ):
                 pass
         finally:
             os.seteuid(user)
@@ -246,5 +250,11 @@ with held(pathlib.Path({str(tmp_path)!r}), "another command"):
         with pytest.raises(InputError, match=rf"another command \(process {owner.pid}"):
             held(tmp_path, "this one").__enter__()
         owner.send_signal(signal.SIGKILL)
+    assert _names(tmp_path) == [".convergent-lock"]
     with held(tmp_path, "this one"), if_free(tmp_path) as free:
         assert not free
+        remove_leftovers(tmp_path)
+        assert _names(tmp_path) == [".convergent-lock"]
+    (tmp_path / ".convergent-lock").write_text("left by a killed process")
+    remove_leftovers(tmp_path)
+    assert not _names(tmp_path)

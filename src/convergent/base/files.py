@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError, quoted
-from .lock import if_free
+from .lock import if_free, remove_stale
 
 __all__ = [
     "as_path",
@@ -94,6 +94,7 @@ def remove_leftovers(folder: Path) -> None:
     folder : Path
         Where `write_whole` wrote; folders within it are not searched. It need not exist.
     """
+    remove_stale(folder)
     _settle(folder, "*")
 
 

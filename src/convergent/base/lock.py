@@ -22,9 +22,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["held", "if_free"]
+__all__ = ["held", "if_free", "remove_stale"]
 
-_LOCK = ".lock"  # holds what its owner wrote of itself; it is removed in the end
+_LOCK = ".convergent-lock"  # holds what its owner wrote of itself; it is removed in the end
 _TRIES, _WAIT = 10, 0.05  # seconds
 
 
@@ -134,6 +134,20 @@ def held(folder: Path, by: str) -> Iterator[None]:
         with suppress(OSError):  # on a full disk, others are told less
             (folder / _LOCK).write_text(json.dumps(owner), encoding="utf-8")
         yield
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the lock of a killed process; that of a living one stays.
+
+    Parameters
+    ----------
+    folder : Path
+        It need not exist, and need not have a lock.
+    """
+    with suppress(OSError):  # it may only be read
+        if (folder / _LOCK).exists():
+            with if_free(folder):
+                pass
 
 
 def _owner(folder: Path) -> str:

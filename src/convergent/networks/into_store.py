@@ -90,6 +90,7 @@ def _writing(path: Path, layers: Sequence[str], content: dict[str, Any]) -> Iter
     """Record of a store, which is held for the length of a with if layers are incomplete."""
     record = _record_of(path, layers, content)
     if all(record.layers[layer] == record.n_rows for layer in layers):
+        remove_leftovers(path)  # of a process that was killed at its very end
         yield record
         return
     check_writable(path)

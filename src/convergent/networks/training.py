@@ -170,6 +170,7 @@ def train(
     check_same(run, settings)
     plan = Plan.of(settings)
     if plan.finished(run):
+        remove_leftovers(run)  # of a process that was killed at its very end
         check_checkpoints(run, plan, plan.steps[-1])
     else:
         _train(run, settings, plan, load(), load_tested(), used_device, progress)
