@@ -81,16 +81,18 @@ def test_what_a_living_process_writes_is_no_leftover(tmp_path):
 
 
 def test_files_of_the_user_are_no_leftovers(tmp_path):
-    for name in (".a-part", ".part", ".notes.part", ".a-12345678.partial"):
+    for name in (".a-part", ".part", ".backup-20260101.part", ".a-12345678.convergent-parts"):
         (tmp_path / name).mkdir()
-    (tmp_path / ".a-12345678.part").write_text("a file")
+    (tmp_path / ".a-12345678.convergent-part").write_text("a file")
     (tmp_path / ".lock").write_text("of another program")
     before = _names(tmp_path)
     remove_leftovers(tmp_path)
     assert _names(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["[a]*?.txt", "a" * 250, "-", ".hidden", "é\u202e.txt"])
+@pytest.mark.parametrize(
+    "name", ["[a]*?.txt", "?" * 12, "a" * 250, "-", ".hidden", "é\u202e.txt", "\U0001f9e0" * 60]
+)
 def test_any_name_is_written(tmp_path, name):
     write_whole(tmp_path / name, lambda path: path.write_text("x"))
     assert _names(tmp_path) == [name]

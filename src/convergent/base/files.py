@@ -23,10 +23,11 @@ __all__ = [
     "write_whole",
 ]
 
-_TEMPORARY = ".{}-????????.part"  # names of temporary folders; no file of a user is called so
+_PART = ".convergent-part"  # no folder of a user ends so
+_TEMPORARY = f".{{}}-????????{_PART}"  # names of temporary folders
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_LONGEST = 60  # letters of a name that its temporary folder repeats: names have at most 255
+_LONGEST = 40  # letters of a name that its temporary folder repeats: names have at most 255
 _LONGEST_NAME = 255  # bytes of a file name
 _TRIES = 5
 _RESERVE = 2**20  # bytes that must be free to write anything
@@ -73,7 +74,7 @@ def _place(path: Path) -> Path:
 @contextmanager
 def _temporary_folder(path: Path) -> Iterator[Path]:
     """A folder beside a path, with a folder ``new`` in it; it is held until it is removed."""
-    prefix, suffix = _TEMPORARY.format(path.name[:_LONGEST]).split("????????")
+    prefix, suffix = _TEMPORARY.format(path.name[:_LONGEST]).rsplit("????????", 1)
     with ExitStack() as stack:
         for _ in range(_TRIES):
             made = tempfile.TemporaryDirectory(suffix, prefix, path.parent, True)
@@ -243,7 +244,7 @@ def _below(path: Path, error: OSError) -> bool:
     if not isinstance(error.filename, str | os.PathLike):
         return False
     about = Path(error.filename)
-    return about in {path, *path.parents} or any(part.endswith(".part") for part in about.parts)
+    return about in {path, *path.parents} or any(part.endswith(_PART) for part in about.parts)
 
 
 def _in_the_way(path: Path) -> Path | None:
