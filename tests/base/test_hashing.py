@@ -27,7 +27,7 @@ cv.score(x, y, "linear", folds=cv.Folds(3), ceiling="self", study=sys.argv[1])
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "pieces"),
-    [("plot", 2), ("cli", 2), ("features", 2), ("metrics", 4), ("scoring", 4)],
+    [("plot", 2), ("scoring", 4)],
 )
 def test_a_study_outlives_changes_of_packages_that_decide_no_score(tmp_path, package, pieces):
     source = tmp_path / "src" / "convergent"
