@@ -239,6 +239,11 @@ def _printed(table: pd.DataFrame) -> Table:
     return printed
 
 
+def _number(options: argparse.Namespace) -> str:
+    given = f"--each {options.each}" if options.each else "as many as there are by default"
+    return f"{given}{' --few' if options.few else ''}"
+
+
 def page(table: pd.DataFrame, options: argparse.Namespace) -> str:
     """The table as Markdown, with what its columns mean."""
     lines = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy(dtype=object).tolist()]
@@ -251,7 +256,7 @@ def page(table: pd.DataFrame, options: argparse.Namespace) -> str:
         "\n\n".join(
             [
                 "# Faults: kills, damage, full disks, hostile input",
-                f"{HOW} convergent {cv.__version__}, seed {options.seed}.",
+                f"{HOW} convergent {cv.__version__}, seed {options.seed}, {_number(options)}.",
                 asked,
                 f"In all: {said}.",
                 rows,
