@@ -101,7 +101,7 @@ def test_a_copy_of_a_network_scores_exactly_1(pool, n, q):
     ("subjects", "metrics"), [(0, ["linear", "soft-matching"]), (8, ["linear", "procrustes"])]
 )
 def test_intervals_hold_the_truth(pool, subjects, metrics):
-    experiments = 25
+    experiments = 18
     settings = {"subjects": subjects, "samples": SAMPLES, "metrics": metrics}
     settings |= {"n_stimuli": 200, "ceiling": "split-half"}
     table = summary_of("coverage", experiments, pool, **settings)
@@ -138,17 +138,17 @@ def assert_uniform(table):
 
 
 def test_p_against_shuffles_is_uniform(pool):
-    assert_uniform(summary_of("null-shuffle", 50, pool, n_stimuli=60, shuffles=39))
+    assert_uniform(summary_of("null-shuffle", 30, pool, n_stimuli=60, shuffles=39))
 
 
 def test_p_of_the_privileged_axis_is_uniform(pool):
-    assert_uniform(summary_of("null-rotation", 50, pool, n_stimuli=60, rotations=39))
+    assert_uniform(summary_of("null-rotation", 30, pool, n_stimuli=60, rotations=39))
 
 
 @pytest.mark.parametrize(("subjects", "metrics"), [(0, ["linear", "procrustes"]), (8, ["linear"])])
 def test_equally_good_sources_are_not_told_apart(pool, subjects, metrics):
     settings = {"subjects": subjects, "samples": SAMPLES, "metrics": metrics}
-    assert_uniform(summary_of("null-difference", 50, pool, n_stimuli=200, **settings))
+    assert_uniform(summary_of("null-difference", 26, pool, n_stimuli=200, **settings))
 
 
 @pytest.mark.parametrize("noise", [studies.NEAR, studies.EQUAL], ids=["near", "equal"])
