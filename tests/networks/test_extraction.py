@@ -8,7 +8,7 @@ import torch
 from cases import to_tensor
 from torch import nn
 
-from convergent import InputError, Network, Stimuli, Study, extract
+from convergent import InputError, Network, Stimuli, Study, drawings, extract
 from convergent.networks import forward
 from convergent.networks.probe import PROBES
 
@@ -137,3 +137,12 @@ def test_an_unknown_keyword_is_refused(toy, stimuli, runs, keyword):
     with pytest.raises(TypeError, match=f"unexpected keyword argument '{keyword}'"):
         extract(toy, stimuli, LAYERS, **{keyword: 3})
     assert runs == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"], ids=["null", "surrogate"])
+def test_layers_whose_names_cannot_be_saved_are_refused(name):
+    module = torch.nn.Sequential()
+    module.add_module(name, torch.nn.Conv2d(3, 2, 1))
+    odd = Network("odd", module, lambda image: torch.zeros(3, 4, 4))
+    with pytest.raises(InputError, match="not Unicode text, or holds NUL"):
+        extract(odd, drawings(2), [name])

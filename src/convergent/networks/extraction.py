@@ -22,6 +22,7 @@ from ..base.study import Study
 from ..data.assembly import Assembly
 from ..data.contents import contents_of
 from ..data.layer_store import read_record
+from ..data.names import check_writable
 from ..data.positions import as_extracted
 from ..data.stimuli import Stimuli
 from .forward import extract_rows, home_device, inputs_fingerprint
@@ -232,7 +233,7 @@ def check_layers(network: Network, layers: Sequence[str]) -> None:
     Raises
     ------
     InputError
-        If a name is not known, or there are none.
+        If a name is not known or cannot be saved, or there are none.
     """
     known = set(network.layers)
     for layer in layers:
@@ -240,3 +241,4 @@ def check_layers(network: Network, layers: Sequence[str]) -> None:
             raise unknown(f"layer of {network.name}", layer, network.layers)
     if not layers:
         raise InputError(f"no layer of {network.name} is named: name at least one.")
+    check_writable(layers, "layer")
