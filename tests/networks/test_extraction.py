@@ -143,6 +143,6 @@ def test_an_unknown_keyword_is_refused(toy, stimuli, runs, keyword):
 def test_layers_whose_names_cannot_be_saved_are_refused(name):
     module = torch.nn.Sequential()
     module.add_module(name, torch.nn.Conv2d(3, 2, 1))
-    odd = Network("odd", module, lambda image: torch.zeros(3, 4, 4))
+    odd = Network("odd", module, lambda _image: torch.zeros(3, 4, 4))
     with pytest.raises(InputError, match="not Unicode text, or holds NUL"):
         extract(odd, drawings(2), [name])
