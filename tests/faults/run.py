@@ -136,19 +136,19 @@ STUDIES: dict[str, Study] = {
         99,
         {"each": 99, "only": tuple(hostile_files.ATTACKS)},
     ),
-    "bad arguments": Study(
-        "Are arguments of public functions that make no sense refused?",
-        bad_arguments,
-        ("public functions",),
-        1000,
-        {"only": ()},  # `test_arguments.py` tries some
-    ),
     "sameness": Study(
         "Do threads, order, stores and dask change a bit?",
         sameness.outcomes,
         tuple(sameness.SAME),
         99,
         {"each": 1, "only": ("scores", "activations")},
+    ),
+    "bad arguments": Study(
+        "Are arguments of public functions that make no sense refused?",
+        bad_arguments,
+        ("public functions",),
+        1000,
+        {"only": ()},  # `test_arguments.py` tries some; last, as its threads do not fork
     ),
 }
 HOW = (  # above the table of the page
