@@ -70,6 +70,25 @@ def test_a_killed_replacement_loses_nothing(tmp_path, at):
     assert (path / "a.txt").read_text() == expected
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError])
+def test_an_interrupted_replacement_loses_nothing(tmp_path, monkeypatch, kind):
+    path, moves, replace = tmp_path / "store.zarr", [], files.Path.replace
+    write_whole(path, _folder_writer("old"))
+
+    def interrupted(self, target):
+        moves.append(target)
+        if len(moves) == 2:
+            raise kind("between the moves")
+        return replace(self, target)
+
+    monkeypatch.setattr(files.Path, "replace", interrupted)
+    with pytest.raises(kind, match="between"):
+        write_whole(path, _folder_writer("new"))
+    assert len(moves) == 3
+    assert (path / "a.txt").read_text() == "old"
+    assert _names(tmp_path) == ["store.zarr"]
+
+
 def test_what_a_living_process_writes_is_no_leftover(tmp_path):
     def write(path):
         remove_leftovers(tmp_path)

@@ -149,3 +149,13 @@ def test_what_is_no_file_in_a_folder_of_zarr_is_not_read(tmp_path, file):
     inside.symlink_to(os.devnull)
     with pytest.raises(cv.InputError, match=r"is no file|is lost"):
         cv.open(path)
+
+
+def test_a_store_whose_replacement_was_killed_opens(tmp_path):
+    path = recorded().save(tmp_path / "a.zarr")
+    left = tmp_path / ".a.zarr-12345678.convergent-part"
+    (left / "new").mkdir(parents=True)
+    (left / "old").mkdir()
+    path.rename(left / "old" / path.name)  # where a kill after the first of two moves leaves it
+    assert cv.open(path).data.load().identical(recorded().data)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.zarr"]

@@ -55,15 +55,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         with _temporary_folder(path) as folder:
             new, old = (folder / part / path.name for part in ("new", "old"))
             write(new)
-            if new.is_dir() and path.exists():  # only a file can be replaced in one step
-                old.parent.mkdir()
-                path.replace(old)
-            try:
+            if not (new.is_dir() and path.exists()):
                 new.replace(path)
-            except OSError:
-                if old.exists():
+                return
+            old.parent.mkdir()
+            try:  # only a file can be replaced in one step
+                path.replace(old)
+                new.replace(path)
+            finally:
+                if old.exists() and not path.exists():  # an error, or an interruption between
                     old.replace(path)
-                raise
 
 
 def _place(path: Path) -> Path:

@@ -363,6 +363,7 @@ def read_file(path: Path) -> xr.DataArray | xr.Dataset:
     """
     try:
         with readable(path):
+            recover(path)
             if not path.exists():
                 raise InputError(f"there is no {path}.")
             if path.suffix not in {".nc", ".zarr"}:
@@ -465,7 +466,6 @@ def _labels_of(dataset: xr.Dataset) -> dict[str, xr.Variable]:
 
 def _read_dataset(path: Path, values: bool = True) -> xr.Dataset:
     """Read a file; with its labels only, where values are not needed."""
-    recover(path)
     if path.suffix == ".zarr":
         lazy: xr.Dataset = xr.open_zarr(path, consolidated=False)
         if result_kind(lazy) is not None:
