@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["file_names", "write_csv"]
 
-_MOST_BYTES = (
-    80  # of a file name: with endings and a temporary prefix, below the 255 of file systems
-)
+_MOST_BYTES = 80  # of a file name: with endings below the 255 that file systems allow
 _NOT_IN_FILES = re.compile(r'[/\\:*?"<>|\s]+|\.\.+')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 

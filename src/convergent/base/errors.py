@@ -158,12 +158,14 @@ def as_whole(name: str, value: object, least: int = 1, most: int = _MOST) -> int
     InputError
         If it is something else; True and False are no numbers here.
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:  # type: ignore[operator]
-        too_large = whole and value > most  # type: ignore[operator]
-        reach = f"from {least} to {most}" if most != _MOST or too_large else f"from {least} up"
-        raise InputError(f"{name}={quoted(value)}: give a whole number {reach}.")
-    return int(value)  # type: ignore[call-overload,no-any-return]
+    number = None
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        number = int(value)
+        if least <= number <= most:
+            return number
+    limited = most != _MOST or (number is not None and number > most)
+    reach = f"from {least} to {most}" if limited else f"from {least} up"
+    raise InputError(f"{name}={quoted(value)}: give a whole number {reach}.")
 
 
 def as_seed(value: object, name: str = "seed") -> int:
@@ -193,14 +195,24 @@ def as_number(name: str, value: object, least: float = -math.inf, most: float = 
     InputError
         If it is no number, out of this range, infinite or NaN.
     """
-    known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not known or not least <= value <= most or not abs(value) < math.inf:  # type: ignore[operator,arg-type]
-        if math.isinf(least) and math.isinf(most):
-            reach = "a finite number"
-        else:
-            reach = f"a number from {least:g} " + ("up" if math.isinf(most) else f"to {most:g}")
-        raise InputError(f"{name}={quoted(value)}: give {reach}.")
-    return float(value)  # type: ignore[arg-type]
+    number = _real(value)
+    if least <= number <= most and math.isfinite(number):
+        return number
+    if math.isinf(least) and math.isinf(most):
+        reach = "a finite number"
+    else:
+        reach = f"a number from {least:g} " + ("up" if math.isinf(most) else f"to {most:g}")
+    raise InputError(f"{name}={quoted(value)}: give {reach}.")
+
+
+def _real(value: object) -> float:
+    """A number as a float; NaN if it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def as_share(name: str, value: object, example: float = 0.95) -> float:
@@ -225,12 +237,9 @@ def as_share(name: str, value: object, example: float = 0.95) -> float:
     InputError
         If it is something else, such as a percentage.
     """
-    known = isinstance(value, (float, np.floating)) and 0 < value < 1
-    if not known:
-        raise InputError(
-            f"{name}={quoted(value)}: give a share between 0 and 1, such as {example:g}."
-        )
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, (float, np.floating)) and 0 < value < 1:
+        return float(value)
+    raise InputError(f"{name}={quoted(value)}: give a share between 0 and 1, such as {example:g}.")
 
 
 def check_flags(**flags: object) -> None:

@@ -108,9 +108,9 @@ def keys_if_known(
         return None
 
 
-def _stamps() -> Iterator[tuple[str, tuple[int, int]]]:
-    """Time of change and size of each source file of this package."""
-    for file in sorted(_ROOT.rglob("*.py")):
+def _stamps(packages: tuple[str, ...] = (".",)) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Time of change and size of each source file of inner packages; by default of all."""
+    for file in (file for package in packages for file in (_ROOT / package).rglob("*.py")):
         found = file.stat()
         yield file.relative_to(_ROOT).as_posix(), (found.st_mtime_ns, found.st_size)
 
@@ -121,7 +121,7 @@ _LOADED = dict(_stamps())  # when this package was first used
 def _changed_files(packages: tuple[str, ...]) -> Iterator[str]:
     """Files of inner packages that are not as they were when this package was loaded."""
     roots = tuple(f"{package}/" for package in packages)
-    now = dict(_stamps())
+    now = dict(_stamps(packages))
     for file in sorted(_LOADED.keys() | now.keys()):
         if file.startswith(roots) and _LOADED.get(file) != now.get(file):
             yield file

@@ -61,7 +61,7 @@ def _tensor(content: ContentHash, value: Any) -> None:
         raise content.unknown(value, str(error).splitlines()[0]) from None
     content.write("tensor", f"{value.dtype} {tuple(value.shape)} {value.layout}")
     content.write("values", values)
-    if f"{type(value).__module__}" not in ("torch", "torch.nn.parameter"):
+    if type(value).__module__ not in ("torch", "torch.nn.parameter"):
         content.add(type(value))
     more = {k: v for k, v in vars(value).items() if not k.startswith("_dynamo")}
     content.items(sorted(more.items()))

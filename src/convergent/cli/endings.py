@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import sysconfig
 import tempfile
 import threading
 import traceback
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..base.code import installed
 from ..base.errors import InputError, shortened
 from .console import note
 
@@ -141,10 +141,8 @@ def _is_of_user(step: TracebackType) -> bool:
 
 def _is_own_file(name: str) -> bool:
     """Whether a file of code is neither this package's nor an installed one."""
-    paths = sysconfig.get_paths()
-    installed = {Path(paths[of]) for of in ("stdlib", "platstdlib", "purelib", "platlib")}
     path = Path(name)  # relative where compiled code names its source
-    return path.is_absolute() and not {_PACKAGE, *installed}.intersection(path.parents)
+    return path.is_absolute() and _PACKAGE not in path.parents and not installed("", name)
 
 
 def _kept(error: Exception) -> str:

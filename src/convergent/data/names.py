@@ -89,16 +89,10 @@ def as_names(dim: str, names: Iterable[str]) -> list[str]:
     InputError
         If names have no order, or one is no string.
     """
-    if isinstance(names, (set, frozenset)):
-        raise InputError(
-            f"names along {dim!r} are given as a {type(names).__name__}, which does not say which "
-            f"row belongs to which {dim}: give a list of names, in the order of the rows."
-        )
     several = as_list(f"names along {dim!r}", names, f"a list with the name of each {dim}")
     other = [name for name in several if not isinstance(name, str)]
-    if other and (
-        len(other) < len(several) or not np.isscalar(other[0])
-    ):  # numpy would take 'nan' or '7' for their names
+    mixed = 0 < len(other) < len(several)  # numpy would take 'nan' or '7' for their names
+    if mixed or (other and not np.isscalar(other[0])):
         raise InputError(
             f"{quoted(other[0])} is among the names along {dim!r}, which are strings: name each "
             f"{dim}."

@@ -93,7 +93,7 @@ def test_rows_in_counting_order(counted):
 def test_sets_and_missing_names_are_no_order(counted):
     folder, names, _ = counted
     read = partial(from_npy, folder / "it.npy", dims=("stimulus", "unit"))
-    with pytest.raises(InputError, match="given as a set, which does not say which row"):
+    with pytest.raises(InputError, match="given as a set, which has no order"):
         read(stimuli=set(names))
     with pytest.raises(InputError, match="nan is among the names along 'stimulus'"):
         read(stimuli=[*names[:-1], float("nan")])
