@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .base.arguments import as_list, as_number, as_seed, as_whole, check_type
 from .base.arrays import Floats
 from .base.draws import random_rotation
-from .base.errors import InputError, as_list, as_number, as_seed, as_whole, check_type
+from .base.errors import InputError
 from .data.assembly import Assembly
 from .data.assembly_checks import read_values
 from .data.contents import COORDINATE

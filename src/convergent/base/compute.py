@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TypedDict
 
-from .errors import check_flags, check_type
+from .arguments import check_flags, check_type
 from .study import Study, as_study
 
 __all__ = ["Compute", "ComputeSettings"]

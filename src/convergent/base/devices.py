@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat as array_api
 import numpy as np
 
-from .errors import InputError, check_type
+from .errors import InputError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,10 @@ def torch_device(name: str) -> torch.device:
     """
     import torch
 
-    check_type(str, "the name of a device, such as 'cpu' or 'cuda'", device=name)
+    if not isinstance(name, str):
+        raise InputError(
+            f"device is {quoted(name)}: give the name of a device, such as 'cpu' or 'cuda'."
+        )
     if name.partition(":")[0] == "meta":
         raise InputError(f"the device {name!r} of torch holds no numbers: try 'cpu'.")
     try:

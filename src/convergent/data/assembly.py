@@ -15,22 +15,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ..base.arguments import as_list, as_seed, check_known, check_type
 from ..base.draws import first_half
-from ..base.errors import (
-    InputError,
-    as_list,
-    as_seed,
-    check_known,
-    check_type,
-    examples,
-    shortened,
-    shown,
-    warn,
-)
+from ..base.errors import InputError, examples, shortened, shown, warn
 from ..base.files import as_path
-from .assembly_checks import check_array, labels_along, labels_of, read_values, row_blocks
+from .assembly_checks import (
+    check_array,
+    labels_along,
+    labels_of,
+    names_along,
+    read_values,
+    row_blocks,
+)
 from .contents import check_contents, with_contents
-from .names import as_names, naturally_sorted
+from .names import naturally_sorted
 from .number_types import as_array
 from .stimuli import Stimuli
 from .storage import read_file, write_array
@@ -180,7 +178,7 @@ class Assembly:
         rows = _in_order(stimuli) if isinstance(stimuli, Stimuli) else stimuli
         for dim, names in (("stimulus", rows), ("unit", units)):
             if names is not None:
-                labels[dim] = labels_along(dim, as_names(dim, names), dim, sizes)
+                labels[dim] = labels_along(dim, names_along(dim, names), dim, sizes)
         for key, label in coords.items():
             labels[key] = label if key in sizes else labels_of(key, label, sizes)
         data = xr.DataArray(array, dims=dims, coords=labels, name=name, attrs=dict(attrs or {}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.arguments import as_list
 from ..base.arrays import check_scale
 from ..base.errors import InputError, examples, quoted
 from .names import check_writable, one_spelling
@@ -22,6 +23,7 @@ __all__ = [
     "check_finite",
     "labels_along",
     "labels_of",
+    "names_along",
     "read_values",
     "row_blocks",
 ]
@@ -311,6 +313,37 @@ def row_blocks(data: xr.DataArray) -> list[slice]:
             blocks.append(slice(start, int(end)))
             start = int(end)
     return blocks
+
+
+def names_along(dim: str, names: Iterable[str]) -> list[str]:
+    """Check names that a user gives for the rows or the columns of an array.
+
+    Parameters
+    ----------
+    dim : str
+        What is named: "stimulus" or "unit".
+    names : iterable of str
+        One for each.
+
+    Returns
+    -------
+    list of str
+        The same.
+
+    Raises
+    ------
+    InputError
+        If names have no order, or one is no string.
+    """
+    several = as_list(f"names along {dim!r}", names, f"a list with the name of each {dim}")
+    other = [name for name in several if not isinstance(name, str)]
+    mixed = 0 < len(other) < len(several)  # numpy would take 'nan' or '7' for their names
+    if mixed or (other and not np.isscalar(other[0])):
+        raise InputError(
+            f"{quoted(other[0])} is among the names along {dim!r}, which are strings: name each "
+            f"{dim}."
+        )
+    return several
 
 
 def labels_along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> tuple[str, Any]:

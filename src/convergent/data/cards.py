@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from ..base.errors import InputError, check_type, examples, unknown
+from ..base.arguments import check_type
+from ..base.errors import InputError, examples, unknown
 from ..base.files import as_path
 from ..base.reading import check_readable
 

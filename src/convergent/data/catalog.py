@@ -22,7 +22,8 @@ from urllib.parse import quote
 
 import platformdirs
 
-from ..base.errors import InputError, check_known, check_type, examples, quoted, unknown
+from ..base.arguments import check_known, check_type
+from ..base.errors import InputError, examples, quoted, unknown
 from ..base.reading import check_readable
 from .cards import Card, File, read_card
 

@@ -6,11 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-import numpy as np
+from ..base.errors import InputError
 
-from ..base.errors import InputError, as_list, quoted
-
-__all__ = ["as_names", "check_writable", "naturally_sorted", "one_spelling"]
+__all__ = ["check_writable", "naturally_sorted", "one_spelling"]
 
 _NUMBER = re.compile("([0-9]+)")
 
@@ -67,34 +65,3 @@ def naturally_sorted(names: Iterable[str]) -> list[str]:
 def _counting(name: str) -> tuple[list[str | int], str]:
     parts = _NUMBER.split(name)  # text and digits take turns
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def as_names(dim: str, names: Iterable[str]) -> list[str]:
-    """Check names that a user gives for the rows or the columns of an array.
-
-    Parameters
-    ----------
-    dim : str
-        What is named: "stimulus" or "unit".
-    names : iterable of str
-        One for each.
-
-    Returns
-    -------
-    list of str
-        The same.
-
-    Raises
-    ------
-    InputError
-        If names have no order, or one is no string.
-    """
-    several = as_list(f"names along {dim!r}", names, f"a list with the name of each {dim}")
-    other = [name for name in several if not isinstance(name, str)]
-    mixed = 0 < len(other) < len(several)  # numpy would take 'nan' or '7' for their names
-    if mixed or (other and not np.isscalar(other[0])):
-        raise InputError(
-            f"{quoted(other[0])} is among the names along {dim!r}, which are strings: name each "
-            f"{dim}."
-        )
-    return several

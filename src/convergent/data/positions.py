@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, check_type, examples
+from ..base.arguments import check_type
+from ..base.errors import InputError, examples
 from .assembly import Assembly
 
 __all__ = ["as_extracted", "by_position", "grid_side", "keeps_positions"]

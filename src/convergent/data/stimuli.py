@@ -11,15 +11,8 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from ..base.errors import (
-    InputError,
-    as_list,
-    check_callable,
-    check_flags,
-    check_type,
-    examples,
-    unknown,
-)
+from ..base.arguments import as_list, check_callable, check_flags, check_type
+from ..base.errors import InputError, examples, unknown
 from ..base.files import as_path
 from ..base.reading import check_readable
 from .image_files import SUFFIXES, check_once, images_in_folder, images_in_zip, open_zip

@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.arguments import as_number, check_keys, check_type
 from ..base.compute import Compute
-from ..base.errors import InputError, as_number, check_keys, check_type, examples
+from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..data.contents import check_contents
 from ..protocol.settings import Protocol, Settings, settle

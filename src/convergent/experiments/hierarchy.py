@@ -12,8 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
+from ..base.arguments import as_share, check_type
 from ..base.arrays import Floats
-from ..base.errors import InputError, as_share, check_type, examples, warn
+from ..base.errors import InputError, examples, warn
 from ..data.assembly import Assembly
 from ..scoring.results import aggregate, included_units, with_long_names
 from ..scoring.score import scored

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import xarray as xr
 
+from ..base.arguments import as_share, check_keys, check_type
 from ..base.arrays import is_silent_range
-from ..base.errors import InputError, as_share, check_keys, check_type, examples
+from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol

@@ -11,16 +11,8 @@ from typing import Any, NamedTuple, Unpack
 
 import xarray as xr
 
-from ..base.errors import (
-    InputError,
-    as_list,
-    as_number,
-    as_share,
-    check_keys,
-    check_type,
-    examples,
-    quoted,
-)
+from ..base.arguments import as_list, as_number, as_share, check_keys, check_type
+from ..base.errors import InputError, examples, quoted
 from ..data.assembly import Assembly
 from ..protocol.design import Design
 from ..protocol.settings import Protocol

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..base.errors import as_whole, check_type
+from ..base.arguments import as_whole, check_type
 from ..data.assembly import Assembly, images_of
 from ..data.assembly_checks import read_values
 from ..scoring.inputs import as_populations

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from ..base.errors import InputError, as_list, as_share, quoted
+from ..base.arguments import as_list, as_share
+from ..base.errors import InputError, quoted
 from ..scoring.jackknife import over_networks
 from ..scoring.kinds import check_kind
 

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..base.arguments import as_number, as_seed, as_whole, check_known
 from ..base.compute import Compute
-from ..base.errors import InputError, as_number, as_seed, as_whole, check_known, warn
+from ..base.errors import InputError, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle

@@ -9,8 +9,9 @@ from typing import Unpack
 import numpy as np
 import xarray as xr
 
+from ..base.arguments import as_seed, as_whole, check_type
 from ..base.compute import Compute
-from ..base.errors import InputError, as_seed, as_whole, check_type
+from ..base.errors import InputError
 from ..data.assembly import Assembly
 from ..metrics.population import Population
 from ..metrics.soft_matching import SoftMatching

@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, as_share
+from ..base.arguments import as_share
+from ..base.errors import InputError
 from ..scoring.kinds import check_kind
 from ._assignment import LEAST_EFFECTIVE, MATCHINGS
 from ._two_populations import SIDES

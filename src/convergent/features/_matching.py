@@ -16,9 +16,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.arguments import as_share, check_known
 from ..base.arrays import Floats, Integers, correlate_resampled
 from ..base.compute import Compute
-from ..base.errors import InputError, as_share, check_known
+from ..base.errors import InputError
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.resampling import Bootstrap, Shuffle, draw_resamples, effective_number

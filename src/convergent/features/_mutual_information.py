@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import digamma, gammaln, xlogy
 
+from ..base.arguments import as_whole, check_known
 from ..base.arrays import Floats, Integers
-from ..base.errors import InputError, as_whole, check_known
+from ..base.errors import InputError
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import OF_PROTOCOL, Protocol, Settings, settle

@@ -8,8 +8,9 @@ from typing import Unpack
 
 import xarray as xr
 
+from ..base.arguments import as_whole
 from ..base.compute import Compute
-from ..base.errors import InputError, as_whole
+from ..base.errors import InputError
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.resampling import Bootstrap, Shuffle

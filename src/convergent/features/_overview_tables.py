@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..base.errors import check_known
+from ..base.arguments import check_known
 from ._clusters import cluster_table
 from ._match_tables import SHARED, match_summary, unit_table
 from ._sparse_prediction import sparse_table

@@ -14,9 +14,10 @@ import ot
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..base.arguments import as_list, as_number
 from ..base.arrays import Floats
 from ..base.compute import Compute
-from ..base.errors import InputError, as_list, as_number
+from ..base.errors import InputError
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..base.arguments import as_list, as_number
 from ..base.arrays import Floats, Integers, correlate, to_numpy
 from ..base.compute import Compute
-from ..base.errors import InputError, as_list, as_number, warn
+from ..base.errors import InputError, warn
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..metrics.linear import Linear

@@ -18,16 +18,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from ..base.arguments import as_seed, check_callable, check_flags, check_known, check_type
 from ..base.arrays import Floats
-from ..base.errors import (
-    InputError,
-    as_seed,
-    check_callable,
-    check_flags,
-    check_known,
-    check_type,
-    quoted,
-)
+from ..base.errors import InputError, quoted
 from ..data.stimuli import Stimuli
 
 __all__ = [

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ..base.arguments import as_seed, as_whole
 from ..base.arrays import Floats
-from ..base.errors import as_seed, as_whole
 from ..data.stimuli import Stimuli
 
 __all__ = ["CATEGORIES", "drawings"]

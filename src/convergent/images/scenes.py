@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arguments import as_seed, as_whole
 from ..base.arrays import Floats
-from ..base.errors import as_seed, as_whole
 
 __all__ = ["natural_images", "power_law_noise"]
 

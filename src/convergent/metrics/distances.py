@@ -15,8 +15,9 @@ import array_api_compat as array_api
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ..base.arguments import as_number, check_type
 from ..base.arrays import Array, to_numpy
-from ..base.errors import InputError, as_number, check_type
+from ..base.errors import InputError
 from .inputs import Responses, paired_populations
 from .procrustes import nuclear_norm
 from .soft_matching import SoftMatching

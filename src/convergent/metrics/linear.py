@@ -9,9 +9,10 @@ import array_api_compat as array_api
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arguments import as_list, as_number
 from ..base.arrays import Array, correlate, correlate_resampled, to_numpy
 from ..base.devices import single_is_exact
-from ..base.errors import InputError, as_list, as_number
+from ..base.errors import InputError
 from .base import FoldScore, check_pair
 from .population import PopulationFold
 

@@ -14,8 +14,9 @@ import array_api_compat as array_api
 import numpy as np
 from scipy.stats import rankdata
 
+from ..base.arguments import as_whole, check_flags, check_known
 from ..base.arrays import Array, Floats, centre, to_numpy
-from ..base.errors import InputError, as_whole, check_flags, check_known
+from ..base.errors import InputError
 from .inputs import Responses, paired_populations
 from .population import Population
 

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from ..base.arguments import check_known
 from ..base.arrays import (
     Array,
     Integers,
@@ -20,7 +21,6 @@ from ..base.arrays import (
     is_silent,
     to_numpy,
 )
-from ..base.errors import check_known
 from .base import FoldScore, check_pair
 from .column_generation import Plan, optimal_plan
 from .population import BLOCK_BYTES, PopulationFold

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..base.errors import InputError, as_list, check_keys, check_known, quoted
+from ..base.arguments import as_list, check_keys, check_known
+from ..base.errors import InputError, quoted
 from .base import Metric
 from .linear import Linear
 from .procrustes import Procrustes

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..base.errors import InputError, as_names, check_type, examples
+from ..base.arguments import as_names, check_type
+from ..base.errors import InputError, examples
 from ..data.assembly import Assembly
 from ..data.names import one_spelling
 from ..images.drawings import CATEGORIES

@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from ..base.errors import InputError, check_type, examples
+from ..base.arguments import check_type
+from ..base.errors import InputError, examples
 from ..base.files import as_path
 from ..base.reading import not_readable
 

@@ -12,10 +12,11 @@ from typing import Any, Unpack
 
 import torch
 
+from ..base.arguments import as_list, as_whole, check_type
 from ..base.compute import Compute, ComputeSettings
 from ..base.content import UnknownContentError
 from ..base.devices import torch_device
-from ..base.errors import InputError, as_list, as_whole, check_type, unknown, warn
+from ..base.errors import InputError, unknown, warn
 from ..base.files import as_path
 from ..base.hashing import keys_if_known, recipe
 from ..base.study import Study

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..base.errors import InputError, as_seed, check_flags, check_type, unknown
+from ..base.arguments import as_seed, check_flags, check_type
+from ..base.errors import InputError, unknown
 from ..base.files import as_path
 from ..images.scenes import natural_images
 from .batch_statistics import batch_norms, new_batch_statistics

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torch.nn.parameter import is_lazy
 
+from ..base.arguments import as_list, as_names, check_callable, check_type
 from ..base.content import content_sha256
-from ..base.errors import InputError, as_list, as_names, check_callable, check_type
+from ..base.errors import InputError
 from ..base.torch_content import bytes_of
 
 __all__ = ["Network"]

@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from ..base.arguments import as_number, as_seed, as_whole, check_flags, check_known
 from ..base.devices import torch_device
-from ..base.errors import InputError, as_number, as_seed, as_whole, check_flags, check_known
+from ..base.errors import InputError
 from ..base.files import as_path, check_writable, remove_leftovers, write_whole
 from ..base.lock import held
 from ..base.progress import track

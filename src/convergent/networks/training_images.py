@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..base.errors import InputError, as_whole, examples
+from ..base.arguments import as_whole
+from ..base.errors import InputError, examples
 from ..data.stimuli import Stimuli
 from ..images.drawings import CATEGORIES, drawings
 from .small import SIZE, pixels

@@ -10,7 +10,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, as_names, as_number, as_whole, check_known, check_type
+from ..base.arguments import as_names, as_number, as_whole, check_known, check_type
+from ..base.errors import InputError
 from ..data.assembly import Assembly, align
 from ..data.contents import check_contents, with_contents
 from ..data.stimuli import Stimuli

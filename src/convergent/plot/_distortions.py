@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..base.errors import InputError, as_seed, check_type
+from ..base.arguments import as_seed, check_type
+from ..base.errors import InputError
 from ..data.stimuli import Stimuli
 from ..images.distortions import DISTORTIONS, distort
 from ._figure import Picture, hide_ticks, named, new_figure

@@ -10,8 +10,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ..base.arguments import check_type
 from ..base.arrays import Integers
-from ..base.errors import check_type
 from ..scoring.kinds import check_kind
 from ._figure import (
     AGAINST_LABELS,

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..base.errors import check_known
+from ..base.arguments import check_known
 from ..features._overview_tables import Overview
 from ..scoring.kinds import check_kind, check_type
 from ._clusters import clusters

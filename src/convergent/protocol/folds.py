@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from ..base.errors import InputError, as_list, as_seed, as_whole, quoted
+from ..base.arguments import as_list, as_seed, as_whole
+from ..base.errors import InputError, quoted
 
 __all__ = ["Folds", "check_folds"]
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, as_seed, as_whole, check_known, quoted
+from ..base.arguments import as_seed, as_whole, check_known
+from ..base.errors import InputError, quoted
 
 __all__ = [
     "OVER",

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..base.arguments import as_number, check_known
 from ..base.compute import Compute, ComputeSettings
-from ..base.errors import InputError, as_number, check_known, quoted
+from ..base.errors import InputError, quoted
 from ..base.hashing import parameters
 from ..data.assembly import Assembly
 from ..metrics.table import METRICS, named_metrics

@@ -9,7 +9,8 @@ from pathlib import Path
 import xarray as xr
 
 from .. import plot
-from ..base.errors import InputError, check_type
+from ..base.arguments import check_type
+from ..base.errors import InputError
 from ..base.files import as_path
 from ..features._overview_tables import Overview
 from .features_page import features_page

@@ -10,8 +10,8 @@ from typing import Any, Unpack
 import numpy as np
 import xarray as xr
 
+from ..base.arguments import as_list, check_known
 from ..base.arrays import Floats
-from ..base.errors import as_list, check_known
 from ..data.assembly import Assembly
 from ..metrics.base import FittedMap, FoldScore, Metric
 from ..metrics.distances import angle, angular, chord, euclidean, soft_matching

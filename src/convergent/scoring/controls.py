@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arguments import as_seed, check_type
 from ..base.draws import random_rotation
-from ..base.errors import InputError, as_seed, check_type
+from ..base.errors import InputError
 from ..data.assembly import Assembly, images_of
 from ..data.assembly_checks import read_values
 

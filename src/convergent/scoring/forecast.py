@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..base.arguments import as_list, as_whole
 from ..base.arrays import Floats
-from ..base.errors import InputError, as_list, as_whole
+from ..base.errors import InputError
 from ..data.assembly import Assembly
 from ..metrics.base import Metric
 from ..metrics.column_generation import GROUPS, HELD_BYTES

@@ -10,7 +10,8 @@ import dask.array
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import InputError, check_keys, examples, unknown
+from ..base.arguments import check_keys
+from ..base.errors import InputError, examples, unknown
 from ..data.assembly import Assembly, align_named, images_of
 from ..metrics.base import Metric
 from ..metrics.circular_shifts import CircularShifts

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..base.arguments import as_seed, as_whole
 from ..base.arrays import Floats
-from ..base.errors import as_seed, as_whole
 from ..base.progress import track
 from ..data.assembly import Assembly
 from ..protocol.settings import Protocol, Settings, settle

@@ -10,8 +10,9 @@ from typing import Any
 import dask
 import xarray as xr
 
+from ..base.arguments import check_flags
 from ..base.compute import Compute
-from ..base.errors import InputError, check_flags, warn
+from ..base.errors import InputError, warn
 from ..base.study import Study
 from ..data.assembly import Assembly
 from ..metrics.table import METRICS

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..base.arguments import as_list, as_share, check_known
 from ..base.arrays import Floats
-from ..base.errors import InputError, as_list, as_share, check_known
+from ..base.errors import InputError
 from ..statistics.aggregation import FoldMean, over_units, ratio_of_sums, weighted_sum
 from ..statistics.inference import (
     Factors,

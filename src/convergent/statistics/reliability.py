@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.arguments import as_seed, as_whole
 from ..base.arrays import Floats, is_rounding, is_silent_range
 from ..base.draws import first_half
-from ..base.errors import InputError, as_seed, as_whole, quoted
+from ..base.errors import InputError, quoted
 
 __all__ = [
     "RELIABILITIES",

@@ -12,7 +12,8 @@ from typing import IO, Any
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ...base.errors import InputError, check_type, examples, unknown
+from ...base.arguments import check_type
+from ...base.errors import InputError, examples, unknown
 from ...base.files import as_path
 from ...base.reading import check_readable
 from ...base.zip_archives import check_claims, check_listing

@@ -14,7 +14,8 @@ import xarray as xr
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
-from ...base.errors import InputError, as_list, check_type, examples
+from ...base.arguments import as_list, check_type
+from ...base.errors import InputError, examples
 from ...base.files import as_path
 from ...base.reading import check_readable
 from ..assembly import Assembly

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...base.errors import check_type
+from ...base.arguments import check_type
 from ...base.files import as_path
 from ...base.hashing import keys_if_known, recipe
 from ...base.progress import track
