@@ -5,6 +5,7 @@ from functools import partial
 import matplotlib.colors
 import numpy as np
 import pytest
+import xarray as xr
 from cases import recording
 
 import convergent as cv
@@ -45,6 +46,18 @@ def test_a_panel_for_each_target(scores):
     assert [panel.get_title() for panel in panels] == ["A: 5 units", "B: 7 units"]
     for panel in panels:
         assert [text.get_text() for text in panel.get_xticklabels()] == ["early", "late"]
+
+
+def test_scores_below_0_are_in_the_picture_in_every_panel():
+    targets = {"A": TARGETS["A"], "noise": assembly(4, 4, seed=9, noise=50)}
+    scores = score(targets=targets, ceiling=None)
+    scores["r"][:] = xr.where(scores["target"] == "noise", -0.8, scores["r"]).transpose(
+        *scores["r"].dims
+    )
+    for panel in plot.scores(scores).axes:
+        low, high = panel.get_ylim()
+        assert low < -0.8
+        assert high == 1
 
 
 @pytest.mark.parametrize("units", [True, False])

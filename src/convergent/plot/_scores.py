@@ -85,6 +85,7 @@ def scores(results: xr.Dataset) -> Picture:
         _draw_target(panel, results, table[table["target"] == target])
     for panel in panels.flat[len(targets) :]:
         panel.remove()
+    panels[0, 0].set_ylim(top=1)  # of all, and when all is drawn: the lower end is free until then
     for panel in panels[:, 0]:
         panel.set_ylabel("correlation of prediction and response")
     add_legend_beside(figure, *panels.flat[: len(targets)])  # one panel may lack a ceiling
@@ -119,12 +120,12 @@ def _draw_target(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     units, excluded = (int(table[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
     panel.set_title(
-        f"{named(target, 32)}: {units} units" + (f", {excluded} left out" if excluded else ""),
+        f"{named(target, 32)}: {units} unit{'s' * (units != 1)}"
+        + (f", {excluded} left out" if excluded else ""),
         fontsize="medium",
         parse_math=False,  # a $ in a name is a $
     )
     label_layers(panel, sources, rotation_mode="anchor")
-    panel.set_ylim(top=1)
     hide_spines(panel)
 
 
