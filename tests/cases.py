@@ -1,11 +1,26 @@
 """Cases that several tests share."""
 
+import os
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
 import convergent as cv
 
 DIMS = ("stimulus", "unit", "repeat")
+
+
+@contextmanager
+def nobody():
+    """Act as a user without rights, where the tests run as root."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def image_names(n):

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import pytest
+from cases import nobody
 
 from convergent.base import files
 from convergent.base.errors import InputError
@@ -225,37 +226,24 @@ def test_a_lock_says_who_holds_a_folder(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no user ids")
 def test_a_lock_that_another_user_left_is_removed():
-    user = os.geteuid()
     with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
         folder = files.Path(name)
         (folder / ".convergent-lock").touch(mode=0o444)
         folder.chmod(0o777)
-        try:
-            os.seteuid(user or 65534)
-            with held(folder, "convergent score"):
-                assert str(os.getpid()) in (folder / ".convergent-lock").read_text()
-        finally:
-            os.seteuid(user)
+        with nobody(), held(folder, "convergent score"):
+            assert str(os.getpid()) in (folder / ".convergent-lock").read_text()
         assert _names(folder) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no user ids")
 def test_a_lock_of_another_user_that_stays_is_named():
-    user = os.geteuid()
     with tempfile.TemporaryDirectory() as name:
         folder = files.Path(name)
         (folder / ".convergent-lock").touch(mode=0o444)
         folder.chmod(0o555)
-        try:
-            os.seteuid(user or 65534)
-            with (
-                pytest.raises(InputError, match=r"convergent-lock.*ask its owner"),
-                held(folder, "x"),
-            ):
-                pass
-        finally:
-            os.seteuid(user)
-            folder.chmod(0o777)
+        with nobody(), pytest.raises(InputError, match=r"convergent-lock.*ask its owner"):
+            held(folder, "x").__enter__()
+        folder.chmod(0o777)
 
 
 def test_a_lock_ends_with_its_process(tmp_path):

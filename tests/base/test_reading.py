@@ -2,25 +2,13 @@
 
 import os
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cases import nobody
 
 from convergent import InputError
 from convergent.base.reading import check_readable
-
-
-@contextmanager
-def nobody():
-    """Act as a user without rights, where the tests run as root."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 def test_file_and_absent_file(tmp_path):

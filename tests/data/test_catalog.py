@@ -9,13 +9,14 @@ import sys
 import tempfile
 import threading
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
+from cases import nobody
 
 from convergent import InputError
 from convergent.data import cards, catalog
@@ -379,18 +380,6 @@ def test_damaged_file_is_reported_and_kept(toy, root, content):
     assert f"expected {len(CONTENT)} bytes with SHA-256 {SHA256}" in str(caught.value)
     assert place.read_bytes() == content
     assert Server.asked == []
-
-
-@contextmanager
-def nobody():
-    """Act as a user without rights, where the tests run as root."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no user ids")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cases import outcomes
+from cases import nobody, outcomes
 from PIL import Image
 
 from convergent import Assembly, InputError, Stimuli
@@ -339,15 +339,9 @@ def test_folder_without_permission(mode, told):
         (folder / "inner" / "a.png").write_bytes(png())
         Path(place).chmod(0o755)
         folder.chmod(mode)
-        user = os.geteuid()
-        try:
-            if user == 0:
-                os.seteuid(65534)
-            with pytest.raises(InputError, match=f"images.* cannot be read .*{told}"):
-                Stimuli.from_folder(folder)
-        finally:
-            os.seteuid(user)
-            folder.chmod(0o755)
+        with nobody(), pytest.raises(InputError, match=f"images.* cannot be read .*{told}"):
+            Stimuli.from_folder(folder)
+        folder.chmod(0o755)
 
 
 def test_folders_that_link_to_each_other(tmp_path, monkeypatch):
