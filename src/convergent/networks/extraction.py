@@ -198,7 +198,7 @@ def _in_store(
     except UnknownContentError as error:
         if read_record(path) is not None:
             raise InputError(
-                f"{path} cannot be continued with {network.name}, as nobody could know whether it "
+                f"{path} cannot be continued with {network.name}, as it cannot be known whether it "
                 f"holds activations of the same network: {error} Or give another path as store."
             ) from None
         warn(f"{path} can be opened later, and not be continued if it is interrupted: {error}")
