@@ -1,0 +1,32 @@
+"""Texts that a page shows where the pointer is over a point or a curve of a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from weakref import WeakKeyDictionary
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+__all__ = ["add_hover", "hover_texts"]
+
+_TEXTS: WeakKeyDictionary[Artist, tuple[str, ...]] = WeakKeyDictionary()
+
+
+def add_hover(artist: Artist, texts: str | Iterable[str]) -> None:
+    """Keep what a page shows for an artist; files of images do not hold it.
+
+    Parameters
+    ----------
+    artist : Artist
+        A curve with markers, the dots of ``scatter``, or any other part of a figure.
+    texts : str or iterable of str
+        One text for the whole artist, or one for each of its points, in their order.
+    """
+    _TEXTS[artist] = (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def hover_texts(figure: Figure) -> dict[Artist, tuple[str, ...]]:
+    """Find the artists of a figure that have texts, and their texts."""
+    found: list[Artist] = figure.findobj(lambda artist: artist in _TEXTS)
+    return {artist: _TEXTS[artist] for artist in found}
