@@ -38,9 +38,10 @@ class Browser:
     def __init__(self, profile: Path) -> None:
         read_here, write_there = os.pipe()
         read_there, write_here = os.pipe()
+        # sh may know numbers of one digit alone
         shell = f'exec "$0" {_FLAGS} "--user-data-dir=$1" about:blank 3<&{read_there} 4>&{write_there}'
         self._process = subprocess.Popen(
-            ["sh", "-c", shell, str(BROWSER), str(profile)],
+            ["bash", "-c", shell, str(BROWSER), str(profile)],
             pass_fds=(read_there, write_there),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -50,10 +51,14 @@ class Browser:
         self._read, self._write = read_here, write_here
         self._buffer, self._last, self._session = b"", 0, None
         self.events: list[dict[str, Any]] = []
-        target = self.do("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.do("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.do(f"{domain}.enable")
+        try:
+            page = {"targetId": self.do("Target.createTarget", url="about:blank")["targetId"]}
+            self._session = self.do("Target.attachToTarget", flatten=True, **page)["sessionId"]
+            for domain in ("Page", "Runtime", "Network", "Log"):
+                self.do(f"{domain}.enable")
+        except BaseException:
+            self.close()
+            raise
 
     def do(self, method: str, **params: Any) -> dict[str, Any]:
         """Give a command, and wait for its answer."""
@@ -137,7 +142,9 @@ class Browser:
 
     def pdf(self) -> bytes:
         """The page as it is printed."""
-        return base64.b64decode(self.do("Page.printToPDF", printBackground=True)["data"])
+        return base64.b64decode(self.do(
+            "Page.printToPDF", printBackground=True, generateDocumentOutline=True
+        )["data"])
 
     def picture(self, path: Path) -> None:
         """Keep a picture of the whole page."""
