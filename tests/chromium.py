@@ -39,7 +39,9 @@ class Browser:
         read_here, write_there = os.pipe()
         read_there, write_here = os.pipe()
         # sh may know numbers of one digit alone
-        shell = f'exec "$0" {_FLAGS} "--user-data-dir=$1" about:blank 3<&{read_there} 4>&{write_there}'
+        shell = (
+            f'exec "$0" {_FLAGS} "--user-data-dir=$1" about:blank 3<&{read_there} 4>&{write_there}'
+        )
         self._process = subprocess.Popen(
             ["bash", "-c", shell, str(BROWSER), str(profile)],
             pass_fds=(read_there, write_there),
@@ -142,9 +144,9 @@ class Browser:
 
     def pdf(self) -> bytes:
         """The page as it is printed."""
-        return base64.b64decode(self.do(
-            "Page.printToPDF", printBackground=True, generateDocumentOutline=True
-        )["data"])
+        return base64.b64decode(
+            self.do("Page.printToPDF", printBackground=True, generateDocumentOutline=True)["data"]
+        )
 
     def picture(self, path: Path) -> None:
         """Keep a picture of the whole page."""

@@ -126,7 +126,7 @@ class _Balanced(HTMLParser):
         if tag not in {"meta", "wbr", "img", "br"}:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, _tag, attrs):
         self.ids += [value for name, value in attrs if name == "id"]
 
     def handle_endtag(self, tag):
@@ -165,7 +165,9 @@ def test_sections_follow_each_other_and_appear_where_there_is_content(page, whol
     assert re.findall(r'<a href="#([\w-]+)"', whole_page) == every
 
 
-def test_the_best_source_of_each_target_is_named_with_its_interval(whole, whole_page, plain, tmp_path):
+def test_the_best_source_of_each_target_is_named_with_its_interval(
+    whole, whole_page, plain, tmp_path
+):
     best = text_of(sections(whole_page)["best"])
     table = cv.summary(whole)
     for _, group in table.groupby("metric"):
@@ -182,7 +184,9 @@ def test_every_column_has_a_head_in_words_and_a_definition(whole_page):
     heads = re.findall(r'<th scope="col"[^>]*>(?:<button[^>]*>)?(.*?)(?:</button>)?</th>', text)
     assert not [head for head in heads if "_" in head]
     for table, after in re.findall(r"<table(.*?)</table>(.*?)(?=<table|</main>)", text, re.DOTALL):
-        named = re.findall(r'<th scope="col"[^>]*>(?:<button[^>]*>)?(.*?)(?:</button>)?</th>', table)
+        named = re.findall(
+            r'<th scope="col"[^>]*>(?:<button[^>]*>)?(.*?)(?:</button>)?</th>', table
+        )
         defined = re.findall(r"<dt>(.*?)</dt>", after)
         if "colgroup" not in table:  # whose heads are metrics and targets
             assert set(named[1:]) <= set(defined)
@@ -208,7 +212,9 @@ def test_what_is_left_out_is_counted_with_the_reason(tmp_path):
 @pytest.mark.parametrize("name", [*CEILING_WORDS])
 def test_ceilings_are_defined_by_their_own_words(name, tmp_path):
     target = assembly(5, 1 if name == "self" else 4, seed=3, subject=["a", "a", "a", "b", "b"])
-    text = text_of(page_of(score(targets={"A": target}, metrics=["linear"], ceiling=name), tmp_path))
+    text = text_of(
+        page_of(score(targets={"A": target}, metrics=["linear"], ceiling=name), tmp_path)
+    )
     for other, words in CEILING_WORDS.items():
         assert (words.definition in text) == (other == name)
     if name is None:
@@ -229,8 +235,8 @@ SAID = {
     "its penalty 0.5 times": {"metrics": cv.Linear(penalties=[0.5])},
     "from 2 values from 1 to 10": {"metrics": cv.Linear(penalties=[1, 10])},
     "an orthogonal map": {"metrics": "procrustes"},
-    "mean of its correlations with": {"metrics": "soft-matching"},
-    "correlation with the mean of": {"metrics": cv.SoftMatching("barycentric")},
+    "mean of its correlations with its partners": {"metrics": "soft-matching"},
+    "correlation with the mean of its partners": {"metrics": cv.SoftMatching("barycentric")},
     "reliability below 0.3": {"min_reliability": 0.3},
     "17 resamples (seed 3); maps were fitted again in 4": {
         "bootstrap": cv.Bootstrap(17, seed=3, refits=4)
@@ -327,7 +333,7 @@ def test_the_python_of_a_page_gives_the_same_scores(whole, whole_page):
     assert names["scores"].drop_attrs().identical(whole.drop_attrs())
 
 
-def test_the_python_names_networks_and_data_sets(tmp_path):
+def test_the_python_names_networks_and_data_sets():
     about = {"network": "efficientnet-lite0", "spatial": "mean", "weights": "untrained, seed 3"}
     layer = cv.Assembly(SOURCES["early"].data.assign_attrs(about))
     target = cv.Assembly(TARGETS["A"].data.assign_attrs(data_set="cowley2023", session="210325"))

@@ -53,7 +53,9 @@ def features_page(
         Section("layers", "All layers", _overview(found, n_stimuli)),
         Section("table", "Units of each layer", [_matches(found)]),
         *(
-            Section(f"layer-{k}", f"{found.layers['layer'].values[k]}", _layer(found, layer, figures))
+            Section(
+                f"layer-{k}", f"{found.layers['layer'].values[k]}", _layer(found, layer, figures)
+            )
             for k, layer in enumerate(found.steps)
         ),
         Section("methods", "Methods", [Text(_methods(origin, n_stimuli), copied=True)]),
@@ -219,12 +221,14 @@ def _methods(origin: Origin, n_stimuli: Any) -> tuple[str, ...]:
         said += f"Stimuli were split {how} in {folds.get('n')} folds. "
     said += (
         "Units were matched and predicted on the training stimuli of a fold, and scored on its "
-        "test stimuli. In the figure of all layers, clusters were found and scored in the same way; "
-        "in the figures of single layers, they were found on all stimuli."
+        "test stimuli. In the figure of all layers, clusters were found and scored alike; in the  "
+        "figures of single layers, they were found on all stimuli."
     )
     bootstrap, shuffle = origin.setting("bootstrap"), origin.setting("shuffle")
     if bootstrap:
-        said += f" Intervals are from {count(int(bootstrap['samples']), 'resample')} of the stimuli."
+        said += (
+            f" Intervals are from {count(int(bootstrap['samples']), 'resample')} of the stimuli."
+        )
     if shuffle:
         said += f" Chance is from {count(int(shuffle['samples']), 'exchange')} of the stimuli."
     return (said, f"Computed with convergent {origin.version}.")
@@ -233,5 +237,7 @@ def _methods(origin: Origin, n_stimuli: Any) -> tuple[str, ...]:
 def _again(origin: Origin) -> list[Part]:
     parts: list[Part] = [Code(origin.shell(), "Command")] if origin.shell() else []
     if origin.content:
-        parts.append(Code(origin.json(), "All settings, versions and hashes (JSON)", is_folded=True))
+        parts.append(
+            Code(origin.json(), "All settings, versions and hashes (JSON)", is_folded=True)
+        )
     return parts

@@ -53,8 +53,9 @@ def methods(scores: xr.Dataset, origin: Origin) -> tuple[str, ...]:
 
 def _populations(scores: xr.Dataset, origin: Origin) -> list[str]:
     sources, targets = origin.inputs("sources"), origin.inputs("targets")
-    network = listed([*origin.known("sources", "network"), *origin.known("sources", "network_name")]
-                     or [""])
+    network = listed(
+        [*origin.known("sources", "network"), *origin.known("sources", "network_name")] or [""]
+    )
     what = f"{origin.source_word.lower()}{'s' * (len(sources) != 1)}"
     of = f" of {network}" if network and what.startswith("layer") else ""
     weights = origin.known("sources", "weights")
@@ -143,8 +144,8 @@ def _procrustes(_of: Mapping[str, Any]) -> str:
 
 def _soft_matching(of: Mapping[str, Any]) -> str:
     score = {
-        "pairwise": "the mean of its correlations with the units that it is matched with, by mass",
-        "barycentric": "its correlation with the mean of the units that it is matched with, by mass",
+        "pairwise": "the mean of its correlations with its partners, by mass",
+        "barycentric": "its correlation with the mean of its partners, by mass",
     }[str(of.get("unit_score", "pairwise"))]
     return (
         "the optimal transport plan with uniform marginals, which maximises the sum of the "
@@ -176,9 +177,7 @@ _METRICS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _aggregates(scores: xr.Dataset, origin: Origin) -> list[str]:
-    said = [
-        "The score r of a target is the median over its units of their mean over folds."
-    ]
+    said = ["The score r of a target is the median over its units of their mean over folds."]
     least = origin.setting("min_reliability")
     has_reliability = bool(np.isfinite(scores["reliability"].values).any())
     if has_reliability and least is not None and float(least) > -np.inf:
@@ -260,15 +259,18 @@ def _shuffles(origin: Origin) -> list[str]:
 
 def _software(origin: Origin) -> str:
     versions = dict(origin.content.get("versions") or {})
-    rest = ", ".join(f"{name} {version}" for name, version in versions.items()
-                     if name != "convergent")
+    rest = ", ".join(
+        f"{name} {version}" for name, version in versions.items() if name != "convergent"
+    )
     python = origin.content.get("python")
     used = [f"Python {python}"] if python else []
     used += [rest] if rest else []
     text = f"Scores were computed with convergent {origin.version}"
     text += f" ({', '.join(used)})." if used else "."
     metrics = origin.setting("metrics")
-    kinds = {str(of.get("metric")) for of in metrics.values()} if isinstance(metrics, Mapping) else ()
+    kinds = (
+        {str(of.get("metric")) for of in metrics.values()} if isinstance(metrics, Mapping) else ()
+    )
     cited = [text_ for kind, text_ in _CITED.items() if kind in kinds]
     if isinstance(origin.setting("bootstrap"), Mapping):
         cited.append("bootstrap: Efron 1979")

@@ -135,8 +135,11 @@ class Origin:
     def python(self) -> str:
         """Lines of Python that compute the scores again; what is not known is a comment."""
         calls = [*self._python_targets(), *self._python_sources()]
-        settings = [f"{name}={_python(name, self.setting(name))}" for name in sorted(_USUAL)
-                    if name in self.content]
+        settings = [
+            f"{name}={_python(name, self.setting(name))}"
+            for name in sorted(_USUAL)
+            if name in self.content
+        ]
         metrics = {name: _metric(of) for name, of in (self.content.get("metrics") or {}).items()}
         lines = [f"{name!r}: {value},{more}" for name, (value, more) in metrics.items()]
         return "\n".join([

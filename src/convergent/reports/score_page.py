@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -177,8 +176,8 @@ def _best(found: _Scored) -> list[Part]:
     if found.n_sources > 1:
         word = found.word.lower()
         said.append(
-            f"The best {word} was chosen by the scores that are shown here: of several {word}s that "
-            "are equally good, the highest r is a little too high."
+            f"The best {word} was chosen by the scores that are shown here: of several {word}s "
+            "that are equally good, the highest r is a little too high."
         )
         if "r_low" not in found.table:
             said.append(
@@ -191,7 +190,7 @@ def _best(found: _Scored) -> list[Part]:
 def _figures(found: _Scored) -> list[Part]:
     figure = closed(plot.scores(found.scores))
     rows = found.table.dropna(subset="r")
-    highest = rows.loc[rows["r"].idxmax()] if len(rows) else None
+    highest = rows.sort_values("r").iloc[-1] if len(rows) else None
     alt = f"r of each {found.word.lower()} by metric, a panel for each target"
     if highest is not None:
         alt += (

@@ -15,7 +15,16 @@ from ..statistics.ceilings import CEILING_WORDS
 from .numbers import interval, listed, number, probability
 from .parts import Cell, Column, Table
 
-__all__ = ["behind_table", "best_table", "chance_table", "controls_table", "left_out_table", "pairs_table", "score_table", "wide_table"]
+__all__ = [
+    "behind_table",
+    "best_table",
+    "chance_table",
+    "controls_table",
+    "left_out_table",
+    "pairs_table",
+    "score_table",
+    "wide_table",
+]
 
 _MOST_SHADE = 60  # percent of the colour, so that the numbers stay readable
 _Row = Mapping[Hashable, Any]
@@ -41,7 +50,11 @@ class _Of:
 
 
 def _of(
-    head: str, about: str, needs: str, text: Callable[[_Row], str] | None = None, words: bool = False
+    head: str,
+    about: str,
+    needs: str,
+    text: Callable[[_Row], str] | None = None,
+    words: bool = False,
 ) -> _Of:
     write = text or (lambda row: number(row[needs]))
     return _Of(Column(head, about, words), needs, write)
@@ -103,7 +116,9 @@ def _normalized(ceiling: str | None) -> list[_Of]:
             "normalized",
         ),
         _ends(
-            f"{_INTERVAL}, normalized", "Of the normalized score.", "normalized_low",
+            f"{_INTERVAL}, normalized",
+            "Of the normalized score.",
+            "normalized_low",
             "normalized_high",
         ),
         _of(
@@ -195,7 +210,9 @@ def best_table(frame: pd.DataFrame, source: str) -> Table:
         _ends(f"{_INTERVAL}, r", "Of the score, from the bootstrap.", "r_low", "r_high"),
         _of("Normalized", "The score of the same source, corrected by the ceiling.", "normalized"),
         _ends(
-            f"{_INTERVAL}, normalized", "Of the normalized score.", "normalized_low",
+            f"{_INTERVAL}, normalized",
+            "Of the normalized score.",
+            "normalized_low",
             "normalized_high",
         ),
         _P_SHUFFLE,
@@ -206,10 +223,11 @@ def best_table(frame: pd.DataFrame, source: str) -> Table:
             "others",
         ),
     ]
-    only = frame["source"].nunique() == 1
+    only = len(set(frame["source"])) == 1
     caption = (
-        "The score of each target." if only else
-        f"The {source.lower()} with the highest r, for each target and metric."
+        "The score of each target."
+        if only
+        else f"The {source.lower()} with the highest r, for each target and metric."
     )
     return _made(pd.DataFrame(rows), columns, caption)
 
@@ -227,18 +245,21 @@ def wide_table(frame: pd.DataFrame, source: str) -> Table:
     targets, metrics, sources = (
         list(dict.fromkeys(frame[name])) for name in ("target", "metric", "source")
     )
-    cells = frame.set_index(["source", "target", "metric"])[["r", "normalized"]]
-    highest = cells["r"].abs().max()
-    best = cells["r"].groupby(["target", "metric"]).max()
+    cells = {
+        (row["source"], row["target"], row["metric"]): (row["r"], row["normalized"])
+        for row in frame.to_dict("records")
+    }
+    highest = float(frame["r"].abs().max())
+    best = frame.groupby(["target", "metric"])["r"].max().to_dict()
     rows = []
     for name in sources:
         row = [Cell(name)]
         for target in targets:
             for metric in metrics:
-                r, normalized = cells.loc[(name, target, metric)]
-                row.append(_shaded(r, normalized, highest, r == best.loc[(target, metric)]))
+                r, normalized = cells[name, target, metric]
+                row.append(_shaded(r, normalized, highest, r == best[target, metric]))
         rows.append(row)
-    note = " The second line is the normalized score." if cells["normalized"].notna().any() else ""
+    note = " The second line is the normalized score." if frame["normalized"].notna().any() else ""
     return Table(
         f"r of each {source.lower()} and metric, by target; the highest of each column is bold. "
         f"The shade is r, from 0 (none) to {number(highest)}; negative r has another colour.{note}",
@@ -289,7 +310,7 @@ def _reason_words(reason: str) -> str:
             "weight that their reliability gives them."
         )
     return {
-        "reliability cannot be estimated": "Units for which the repeats are too few, or do not vary.",
+        "reliability cannot be estimated": "Units with too few repeats, or that do not vary.",
         "constant": "Units that respond alike to all stimuli.",
         "not recorded for all stimuli": "Units that lack responses to some of the stimuli.",
         "not recorded": "Units without any response.",
@@ -314,11 +335,18 @@ def pairs_table(frame: pd.DataFrame, source: str) -> Table:
             _METRIC,
             _TARGET,
             _of("Difference of r", "r of the first minus r of the second.", "difference"),
-            _ends(_INTERVAL, "Of the difference; both are scored in the same resamples.", "low",
-                  "high"),
+            _ends(
+                _INTERVAL,
+                "Of the difference; both are scored in the same resamples.",
+                "low",
+                "high",
+            ),
             _p("p", "Two-sided, of no difference.", "p"),
-            _p("p, corrected", "By Holm's method, for all pairs of the same metric and target.",
-               "p_corrected"),
+            _p(
+                "p, corrected",
+                "By Holm's method, for all pairs of the same metric and target.",
+                "p_corrected",
+            ),
         ],
         f"Differences between each pair of {source.lower()}s.",
         is_sortable=True,
@@ -383,8 +411,11 @@ def chance_table(scores: xr.Dataset, frame: pd.DataFrame, source: str) -> Table:
             _TARGET,
             _of("r", _R, "r"),
             _of("Mean of shuffles", "Mean r with shuffled stimuli.", "null_mean"),
-            _of("95% of shuffles below", "95th percentile of the r with shuffled stimuli.",
-                "null_high"),
+            _of(
+                "95% of shuffles below",
+                "95th percentile of the r with shuffled stimuli.",
+                "null_high",
+            ),
             _P_SHUFFLE,
         ],
         "Scores beside those with shuffled stimuli, of which nothing should be left.",
@@ -412,8 +443,12 @@ def controls_table(frame: pd.DataFrame, source: str) -> Table:
             _of("Mean of controls", "Mean r of the controls.", "control_mean"),
             _of("SD of controls", "Standard deviation of the r of the controls.", "control_sd"),
             _of("z", "(r - mean) / standard deviation.", "z"),
-            _p("p, controls", "(1 + number of controls that score at least as high) / (1 + number "
-               "of controls), one-sided.", "p"),
+            _p(
+                "p, controls",
+                "(1 + number of controls that score at least as high) / (1 + number "
+                "of controls), one-sided.",
+                "p",
+            ),
             _counted("Controls", "Number of controls.", "n_controls"),
         ],
         "Scores beside those of controls.",

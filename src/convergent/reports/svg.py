@@ -80,13 +80,13 @@ def _prepared(figure: Figure) -> Iterator[dict[str, tuple[str, ...]]]:
         artist.set_gid(f"hover{k}")
         texts[f"hover{k}"] = found
     for cloud in figure.findobj(PathCollection):
-        if len(cloud.get_offsets()) > _MOST_DOTS:  # type: ignore[attr-defined, arg-type]
+        if len(cloud.get_offsets()) > _MOST_DOTS:  # type: ignore[arg-type]
             cloud.set_rasterized(True)
     try:
         yield texts
     finally:
         for artist, gid in before:
-            artist.set_gid(gid)  # type: ignore[arg-type]
+            artist.set_gid(gid)
 
 
 def _saved(figure: Figure) -> str:
