@@ -221,7 +221,7 @@ def _methods(origin: Origin, n_stimuli: Any) -> tuple[str, ...]:
         said += f"Stimuli were split {how} in {folds.get('n')} folds. "
     said += (
         "Units were matched and predicted on the training stimuli of a fold, and scored on its "
-        "test stimuli. In the figure of all layers, clusters were found and scored alike; in the  "
+        "test stimuli. In the figure of all layers, clusters were found and scored alike; in the "
         "figures of single layers, they were found on all stimuli."
     )
     bootstrap, shuffle = origin.setting("bootstrap"), origin.setting("shuffle")

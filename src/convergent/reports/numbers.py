@@ -9,14 +9,14 @@ from ..base.errors import shortened, shown
 
 __all__ = ["count", "interval", "listed", "number", "probability", "several"]
 
-NONE = "–"
+_NONE = "–"
 _LEAST = 0.001  # probability that is written with all its zeros
 
 
 def number(value: float, digits: int = 3) -> str:
     """A number with so many digits after the point; a dash where there is none."""
     if not math.isfinite(value):
-        return NONE
+        return _NONE
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
@@ -24,14 +24,14 @@ def number(value: float, digits: int = 3) -> str:
 def interval(low: float, high: float) -> str:
     """Both ends of an interval; a dash where there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        return NONE
+        return _NONE
     return f"{number(low)} to {number(high)}"
 
 
 def probability(p: float) -> str:
     """A p-value, which is never 0."""
     if not math.isfinite(p):
-        return NONE
+        return _NONE
     return f"{p:.1e}" if 0 < p < _LEAST else f"{p:.2g}"
 
 
