@@ -207,6 +207,7 @@ def test_what_is_left_out_is_counted_with_the_reason(tmp_path):
     assert "Left out: constant" in units
     assert "A 5 4 1" in units
     assert "Units that respond alike to all stimuli." in units
+    assert "Of 5 units, 1 was left out." in " ".join(methods(found, Origin.of(found)))
 
 
 @pytest.mark.parametrize("name", [*CEILING_WORDS])
@@ -307,7 +308,7 @@ def test_methods_hold_the_data_the_network_and_their_citations(tmp_path):
     assert "repeats of a stimulus" in methods
     for said in ("net (trained)", "mine (session monday)", "Author & Author 2025", cv.__version__):
         assert said in compared
-    assert "Of 5 units" in methods
+    assert "No unit was left out." in methods
 
 
 def test_page_says_how_to_do_it_again(page):

@@ -182,14 +182,17 @@ def _aggregates(scores: xr.Dataset, origin: Origin) -> list[str]:
     has_reliability = bool(np.isfinite(scores["reliability"].values).any())
     if has_reliability and least is not None and float(least) > -np.inf:
         said.append(f"Units with a reliability below {float(least):g} are not in the medians.")
+    left_out, total = _left_out(scores)
+    of = f"Of {count(total, 'unit')}, {left_out:,} {'was' if left_out == 1 else 'were'} left out."
+    return [*said, of if left_out else "No unit was left out."]
+
+
+def _left_out(scores: xr.Dataset) -> tuple[int, int]:
+    """Number of units that are left out of the medians, and of all units."""
     if "excluded" in scores.coords:
-        left_out = int((scores["excluded"].values != "").sum())
-        said.append(f"Of {count(scores.sizes['unit'], 'unit')}, {left_out:,} were left out.")
-    elif "n_units_excluded" in scores:
-        left_out = int(scores["n_units_excluded"].sum())
-        total = left_out + int(scores["n_units"].sum())
-        said.append(f"Of {count(total, 'unit')}, {left_out:,} were left out.")
-    return said
+        return int((scores["excluded"].values != "").sum()), scores.sizes["unit"]
+    left_out = int(scores["n_units_excluded"].sum())
+    return left_out, left_out + int(scores["n_units"].sum())
 
 
 def _ceiling(origin: Origin) -> list[str]:

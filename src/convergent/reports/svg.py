@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
 from ..plot._hover import hover_texts
 
@@ -78,7 +80,7 @@ def _prepared(figure: Figure) -> Iterator[dict[str, tuple[str, ...]]]:
     for k, (artist, found) in enumerate(hover_texts(figure).items()):
         before.append((artist, artist.get_gid()))
         artist.set_gid(f"hover{k}")
-        texts[f"hover{k}"] = found
+        texts[f"hover{k}"] = _of_known(artist, found)
     for cloud in figure.findobj(PathCollection):
         if len(cloud.get_offsets()) > _MOST_DOTS:  # type: ignore[arg-type]
             cloud.set_rasterized(True)
@@ -87,6 +89,21 @@ def _prepared(figure: Figure) -> Iterator[dict[str, tuple[str, ...]]]:
     finally:
         for artist, gid in before:
             artist.set_gid(gid)
+
+
+def _of_known(artist: Artist, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Texts of the points that are drawn: those that are known."""
+    if isinstance(artist, Line2D):
+        points = np.asarray(artist.get_xydata(), np.float64)
+    elif isinstance(artist, PathCollection):
+        points = np.ma.filled(np.ma.asarray(artist.get_offsets(), np.float64), np.nan)
+    else:
+        return texts
+    if len(points) != len(texts):
+        return texts
+    return tuple(
+        text for text, known in zip(texts, np.isfinite(points).all(1), strict=True) if known
+    )
 
 
 def _saved(figure: Figure) -> str:
