@@ -106,7 +106,9 @@ def test_images_keep_white_paper():
 
 def test_clouds_of_thousands_of_dots_stay_small():
     figure = new_figure(3, 2)
-    figure.subplots().scatter(*np.random.default_rng(0).standard_normal((2, 20_000)), s=2)
+    left, right = figure.subplots(1, 2)
+    left.scatter(*np.random.default_rng(0).standard_normal((2, 20_000)), s=2)
+    right.plot(*np.random.default_rng(0).standard_normal((2, 20_000)), ".")
     assert len(as_svg(figure, "")) < 200_000
 
 

@@ -16,6 +16,7 @@ from ..base.errors import InputError, shown
 from ..plot._figure import closed
 from ..scoring.kinds import check_kind
 from ..scoring.tables import against, best, differences, summary
+from ..scoring.targets import VOXEL_AXES
 from ..statistics.ceilings import CEILING_WORDS
 from .methods import methods
 from .numbers import listed
@@ -211,7 +212,8 @@ def _units(found: _Scored) -> list[Part]:
     scores = found.scores
     if "unit" not in scores.dims:
         return []
-    return [left_out_table(scores)]
+    alt = f"distribution of r over the units, for each {found.word.lower()}, metric and target."
+    return [Drawing(closed(plot.units(scores)), alt), left_out_table(scores)]
 
 
 def _differences(found: _Scored) -> list[Part]:
@@ -219,9 +221,11 @@ def _differences(found: _Scored) -> list[Part]:
     if "n_drawn" not in scores or found.n_sources < 2:
         return []
     n = found.n_sources
+    alt = f"differences of r between each {found.word.lower()} and the best one, with intervals."
+    drawing = Drawing(closed(plot.differences(scores)), alt)
     if n * (n - 1) // 2 * len(table) // n > _MOST_PAIRS:
-        return [behind_table(found.best, found.word)]
-    return [pairs_table(differences(scores), found.word)]
+        return [drawing, behind_table(found.best, found.word)]
+    return [drawing, pairs_table(differences(scores), found.word)]
 
 
 def _controls(found: _Scored) -> list[Part]:
@@ -233,8 +237,23 @@ def _controls(found: _Scored) -> list[Part]:
     return parts
 
 
-def _voxels(_found: _Scored) -> list[Part]:
-    return []
+def _voxels(found: _Scored) -> list[Part]:
+    """Slices of each target that has voxels: targets may share some."""
+    scores = found.scores
+    if "unit" not in scores.dims or any(axis not in scores.coords for axis in VOXEL_AXES):
+        return []
+    is_voxel = scores[VOXEL_AXES[0]].values >= 0
+    targets = list(dict.fromkeys(scores["target"].values[is_voxel].tolist()))
+    parts = []
+    for target in targets:
+        rows = found.table[found.table["target"] == target].dropna(subset="r")
+        if len(rows):
+            best_one = rows.sort_values("r").iloc[-1]
+            by = {"source": str(best_one["source"]), "metric": str(best_one["metric"])}
+            figure = closed(plot.voxels(scores, target=target, **by))
+            alt = f"r of the voxels of {shown(target)} on slices, from {shown(by['source'])}."
+            parts.append(Drawing(figure, alt))
+    return parts
 
 
 def _methods(found: _Scored) -> list[Part]:

@@ -109,6 +109,7 @@ def _normalized(ceiling: str | None) -> list[_Of]:
             f"Median over the units of the target. {words.definition}",
             "ceiling",
         ),
+        _ends(f"{_INTERVAL}, ceiling", "Of the ceiling.", "ceiling_low", "ceiling_high"),
         _of(
             "Normalized",
             "Sum of the scores of all scored units over the sum of their ceilings, both weighted "

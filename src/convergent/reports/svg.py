@@ -81,14 +81,21 @@ def _prepared(figure: Figure) -> Iterator[dict[str, tuple[str, ...]]]:
         before.append((artist, artist.get_gid()))
         artist.set_gid(f"hover{k}")
         texts[f"hover{k}"] = _of_known(artist, found)
-    for cloud in figure.findobj(PathCollection):
-        if len(cloud.get_offsets()) > _MOST_DOTS:  # type: ignore[arg-type]
-            cloud.set_rasterized(True)
+    for cloud in figure.findobj(_is_large_cloud):
+        cloud.set_rasterized(True)
     try:
         yield texts
     finally:
         for artist, gid in before:
             artist.set_gid(gid)
+
+
+def _is_large_cloud(artist: Artist) -> bool:
+    if isinstance(artist, PathCollection):
+        return len(np.asarray(artist.get_offsets())) > _MOST_DOTS
+    if isinstance(artist, Line2D) and artist.get_marker() not in {"None", "none", "", " ", None}:
+        return len(artist.get_xydata()) > _MOST_DOTS
+    return False
 
 
 def _of_known(artist: Artist, texts: tuple[str, ...]) -> tuple[str, ...]:
