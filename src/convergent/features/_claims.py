@@ -200,9 +200,9 @@ def _judged(of: Mapping[str, _Estimate]) -> list[tuple[_Parts, _Parts, str]]:
         (
             [above("code", _PREDICTED), (of["scale"], either)],
             [(of["rotations"], axes), (of["scale"], few), above("few", _MORE_THAN_ONE)],
-            f"few units predict a unit by r {of['code']}, by {of['few']} better than one; effective "
-            f"number of them {of['scale']} on the scale from one (0) to all (1); soft matching of "
-            f"units is {of['rotations']} above that of rotations",
+            f"few units predict a unit by r {of['code']}, by {of['few']} better than one; "
+            f"effective number of them {of['scale']} on the scale from one (0) to all (1); soft "
+            f"matching of units is {of['rotations']} above that of rotations",
         ),
     ]
 

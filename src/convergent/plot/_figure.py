@@ -164,6 +164,8 @@ def make_panels(
     if ax is None:
         figure = new_figure(*size) if figure is None else figure
         check_type((Figure, SubFigure), "a matplotlib figure or subfigure", figure=figure)
+        if isinstance(figure, Figure) and not figure.axes and figure.get_layout_engine() is None:
+            figure.set_layout_engine("constrained")  # so that parts do not overlap
         return Panels(figure, figure.subplots(rows, columns, squeeze=False, **options))
     check_type(Axes, "matplotlib axes", ax=ax)
     if figure is not None:
@@ -294,14 +296,20 @@ def label_layers(
     label_axis(panel.xaxis, layers, labels, rotation=45, ha="right", **style)
 
 
-def label_axis(axis: Axis, names: Iterable[Any], labels: Labels | None = None, **style: Any) -> str:
-    """Write names at an axis that counts them, at most `MOST_TICKS`; return their pattern.
+def label_axis(
+    axis: Axis,
+    names: Iterable[Any],
+    labels: Labels | None = None,
+    most: int = MOST_TICKS,
+    **style: Any,
+) -> str:
+    """Write names at an axis that counts them, at most `most`; return their pattern.
 
     The pattern, such as ``layers.*.attention``, belongs in the label of the axis; it is empty where
     names are written whole.
     """
     texts, pattern = (labels or Labels()).short(names)
-    step = -(-len(texts) // MOST_TICKS)
+    step = -(-len(texts) // most)
     ticks = range(0, len(texts), max(1, step))
     axis.set_ticks(list(ticks), [texts[k] for k in ticks], parse_math=False, **style)
     return pattern
@@ -354,9 +362,9 @@ def depth_labels(scores: xr.DataArray | xr.Dataset) -> dict[Any, str]:
     }
 
 
-def side_label(found: xr.Dataset, side: str) -> str:
+def side_label(found: xr.Dataset, side: str, labels: Labels | None = None) -> str:
     """The side and the name of its population, as in ``source: V4``."""
-    return f"{side}: {named(found.attrs[side], 32)}"
+    return f"{side}: {(labels or Labels())(found.attrs[side], 32)}"
 
 
 def layer_colours(n: int) -> NDArray[np.float64]:

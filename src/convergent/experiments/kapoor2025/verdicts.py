@@ -14,7 +14,7 @@ from ..summaries import grown
 
 __all__ = ["Findings", "matched", "mean_drop_slope", "verdicts"]
 
-# Thresholds of the verdicts. They were set before any result was seen. Three rules were added later.
+# Thresholds of the verdicts. They were set before any result was seen. Three rules came later.
 # Two changed no verdict: alignment with the final network is tested too, and controls have no
 # interval. By the third, a finding has a core without which it does not hold: that accuracy still
 # climbs, as in any training, says nothing of alignment
