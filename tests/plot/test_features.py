@@ -245,6 +245,7 @@ def test_figures_of_a_layer_have_room(drawn, width, height):
         has_room(figure)
         texts = " ".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
         assert "target: $other$" in texts, draw
+        assert not any(one.get_parse_math() for one in figure.findobj(Text) if "$o" in str(one))
         pyplot.close(figure)
 
 

@@ -95,8 +95,8 @@ def best_stimuli(
     pairs = zip(written["target"], chosen["r"], strict=True)
     written["target"] = [f"{name}\nr = {r:.2f}" for name, r in pairs]
     if figure is None:
-        side = min(1.0, (WIDEST - _BESIDE) / (2 * k))  # of an image, inches
-        figure = new_figure(2 * k * side + _BESIDE, (side + 0.06) * len(units) + 0.6)
+        size = min(1.0, (WIDEST - _BESIDE) / (2 * k))  # of an image, inches
+        figure = new_figure(2 * k * size + _BESIDE, (size + 0.06) * len(units) + 0.6)
     check_type((Figure, SubFigure), "a matplotlib figure or subfigure", figure=figure)
     halves: Any = figure.subfigures(1, 2)
     for half, side, assembly in zip(halves, SIDES, shared, strict=True):

@@ -36,12 +36,9 @@ __all__ = [
     "add_diagonal",
     "add_headline",
     "add_legend",
-    "add_legend_above",
     "add_legend_beside",
     "closed",
     "depth_labels",
-    "draw_by_layer",
-    "draw_scale",
     "hide_spines",
     "hide_ticks",
     "label_axis",
@@ -382,30 +379,9 @@ def add_diagonal(panel: Axes) -> None:
     panel.plot([0, 1], [0, 1], color="0.8", linewidth=1)
 
 
-def draw_by_layer(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataArray]) -> None:
-    """Draw curves over layers, each under its name, with a legend above."""
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
-        panel.plot(np.arange(len(layers)), values, "o-", color=colour, label=name, markersize=4)
-    label_layers(panel, layers)
-    hide_spines(panel)
-    add_legend_above(panel)
-
-
-def draw_scale(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataArray]) -> None:
-    """Draw effective numbers of units over layers, from one unit (0) to all of them (1)."""
-    draw_by_layer(panel, layers, curves)
-    panel.set_ylabel("0: one unit is enough\n1: all are needed")
-    panel.set_ylim(-0.03, 1.03)
-
-
 def add_legend(panel: Axes, **place: Any) -> None:
     """Add a legend inside a panel, where it covers least."""
     _take_literally(panel.legend(frameon=False, fontsize="small", **place))
-
-
-def add_legend_above(panel: Axes) -> None:
-    """Add a legend of two columns above a panel."""
-    add_legend(panel, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def add_legend_beside(figure: Figure | SubFigure, *panels: Axes, title: str | None = None) -> None:
@@ -426,7 +402,7 @@ def add_legend_beside(figure: Figure | SubFigure, *panels: Axes, title: str | No
 
 def _take_literally(legend: Legend) -> None:
     """Take a $ in a name for a $, not for the beginning of a formula."""
-    for text in legend.get_texts():
+    for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)
 
 

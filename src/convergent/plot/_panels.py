@@ -84,7 +84,7 @@ def entitle(panel: Axes, title: str, columns: int = 0) -> None:
     room = width_of(panel)
     title = textwrap.fill(title, max(12, int(room / _BOLD_LETTER)))
     if not columns:
-        style = {"fontsize": "small", "fontweight": "bold", "parse_math": False}
+        style: dict[str, Any] = {"fontsize": "small", "fontweight": "bold", "parse_math": False}
         panel.set_title(title, loc="left", **style)
         return
     lengths = [_LETTER * len(text) + _HANDLE for text in panel.get_legend_handles_labels()[1]]
@@ -127,8 +127,8 @@ def write_small(*panels: Axes) -> None:
     hide_spines(*panels)
     for panel in panels:
         panel.tick_params(labelsize="small")
-        panel.xaxis.label.set_size("small")
-        panel.yaxis.label.set_size("small")
+        panel.xaxis.label.set_fontsize("small")
+        panel.yaxis.label.set_fontsize("small")
 
 
 def set_r_axis(panel: Axes, *values: Any) -> None:
