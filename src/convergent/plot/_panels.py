@@ -44,10 +44,10 @@ __all__ = [
 ]
 
 LEAST_WIDTH = 2.2  # inches of a panel with its labels
-_LETTER = 0.062  # inches, of small ones
+_LETTER = 0.06  # inches, of small ones
 _BOLD_LETTER = 0.075
 _LINE = 0.17  # inches of an oblique line of text
-_HANDLE = 0.35  # inches of a legend beside a text
+_HANDLE = 0.3  # inches of a legend beside a text
 _TICKS_TO_COUNT = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -183,4 +183,4 @@ def draw_numbers_needed(panel: Axes, numbers: xr.Dataset) -> None:
     panel.set_yticks([tick for tick in _TICKS_TO_COUNT if tick <= 1.2 * most])
     panel.yaxis.set_major_formatter("{x:g}")
     panel.minorticks_off()
-    panel.set_ylabel("effective number")
+    panel.set_ylabel("effective number\nper target unit")

@@ -106,6 +106,16 @@ def test_findings_that_do_not_hold(change, finding, verdict):
     assert verdicts_of(*results) == expected
 
 
+def test_an_interval_around_the_threshold_does_not_decide():
+    """Alignment comes early in most networks, and late in one."""
+    early, late = trajectory(), trajectory(grown=(0.2, 0.3, 0.4, 0.9))
+    first = (early["source_seed"] == early["source_seed"][0]) | (
+        early["target_seed"] == early["source_seed"][0]
+    )
+    mixed = early.assign(r=xr.where(first, late["r"], early["r"], keep_attrs=False))
+    assert verdicts_of(hierarchy(), mixed, shift())[2] == "not decided"
+
+
 def without_a_number(result, name, **where):
     """The result, with NaN in one place."""
     values = result[name].copy()

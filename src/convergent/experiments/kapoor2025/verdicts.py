@@ -23,6 +23,7 @@ _FAR_ABOVE = 0.5  # greatest ratio of a control to the score
 _CORRESPOND = 0.5  # least rank correlation of depths
 _MOST = 0.5  # least share of the final alignment
 _STILL_CLIMBS = 0.05  # least accuracy gained after the first epoch
+_ANY = 1e-9  # least size of a slope
 _AGAINST = {"same step": "with the network at the same step", "final": "with the final network"}
 _Row = tuple[str, str, str]  # finding, verdict, numbers
 
@@ -108,7 +109,8 @@ def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -
     """Decide whether each finding of the paper holds here.
 
     A finding consists of several claims. A claim holds if the whole 95% confidence interval (for
-    other seeds of the networks) lies beyond its threshold.
+    other seeds of the networks) lies beyond its threshold, and fails if the whole interval lies on
+    the other side.
 
     Parameters
     ----------
@@ -122,7 +124,8 @@ def verdicts(hierarchy: xr.Dataset, trajectory: xr.Dataset, shift: xr.Dataset) -
 
         - ``finding``: what the paper found;
         - ``verdict``: "holds" (all claims), "holds partly" (some, of the core too), "does not hold
-          here" (none, or none of the core), "not decided: fewer than three seeds", or "cannot be
+          here" (all claims of the core fail), "not decided" (no claim of the core holds, and some
+          thresholds lie in their intervals, or there are fewer than three seeds), or "cannot be
           judged", if a number that a claim is about is not defined. The core of the first finding
           is that soft matching is far above chance, that of the third is that most alignment is
           there after the first epoch; each claim is core to the others;
@@ -154,10 +157,10 @@ def _metrics(result: xr.Dataset) -> _Row:
     each = over_networks(result, _alignment)
     nearly = ratio_over_networks(result, of("procrustes"), of("linear"))
     soft = ratio_over_networks(result, of("soft-matching"), of("procrustes"))
-    core = _claims(of_controls, of_controls <= _FAR_ABOVE)
+    core = _below(of_controls, of_controls, _FAR_ABOVE)
     claims = [
-        *_claims(nearly["low"], nearly["low"] >= _NEARLY_AS_HIGH),
-        *_claims(soft["high"], soft["high"] < 1),
+        *_above(nearly["low"], nearly["high"], _NEARLY_AS_HIGH),
+        *_below(soft["low"], soft["high"], 1 - _ANY),
     ]
     ratios = ", ".join(
         f"{name} {float(of_controls.sel(chance=name)):.2f}" for name in of_controls["chance"].values
@@ -176,8 +179,8 @@ def _correspondence(result: xr.Dataset) -> _Row:
     )
     slopes = over_networks(result, lambda data: _depth_slope(matched(data).mean("group")))
     claims = [
-        *_claims(ranks["low"], ranks["low"] >= _CORRESPOND),
-        *_claims(slopes["high"], slopes["high"] < 0),
+        *_above(ranks["low"], ranks["high"], _CORRESPOND),
+        *_below(slopes["low"], slopes["high"], -_ANY),
     ]
     numbers = (
         f"rank correlation of depths {_by_metric(ranks)}; r of the last layer minus that of the "
@@ -205,8 +208,8 @@ def _training(result: xr.Dataset) -> _Row:
             correct(data).isel(step=-1, drop=True) - correct(data).sel(step=early, drop=True)
         ),
     )
-    core = _claims(shares["low"], shares["low"] >= _MOST)
-    climbs = _claims(gain["low"], gain["low"] >= _STILL_CLIMBS)
+    core = _above(shares["low"], shares["high"], _MOST)
+    climbs = _above(gain["low"], gain["high"], _STILL_CLIMBS)
     by_step = [
         f"{_AGAINST[against]}: {_by_metric(shares.sel(against=against))}"
         for against in result["against"].values
@@ -223,7 +226,7 @@ def _shift(result: xr.Dataset) -> _Row:
     slopes = over_networks(
         result, lambda data: mean_drop_slope(data).mean("distortion", skipna=False)
     )
-    claims = _claims(slopes["low"], slopes["low"] > 0)
+    claims = _above(slopes["low"], slopes["high"], _ANY)
     each = over_networks(result, mean_drop_slope)["estimate"]
     steeper = (each > 0).sum("distortion")
     by_map = []
@@ -243,23 +246,31 @@ def _shift(result: xr.Dataset) -> _Row:
     return finding, _verdict(claims, slopes), numbers
 
 
-def _claims(numbers: xr.DataArray, hold: xr.DataArray) -> list[bool | None]:
-    """Whether each claim holds; None if the number that it is about is NaN."""
-    both = zip(numbers.values.ravel(), hold.values.ravel(), strict=True)
-    return [None if np.isnan(number) else bool(one) for number, one in both]
+def _above(low: xr.DataArray, high: xr.DataArray, threshold: float) -> list[str]:
+    """Whether each claim, that a number is at or above a threshold, holds, fails, or is open."""
+    states = np.full(low.shape, "open", "<U11")
+    states[low.values >= threshold] = "holds"
+    states[high.values < threshold] = "fails"
+    states[np.isnan(low.values) | np.isnan(high.values)] = "not defined"
+    return [str(state) for state in states.ravel()]
 
 
-def _verdict(
-    core: Sequence[bool | None], estimate: xr.Dataset, others: Sequence[bool | None] = ()
-) -> str:
+def _below(low: xr.DataArray, high: xr.DataArray, threshold: float) -> list[str]:
+    """The same for claims that a number is at or below a threshold."""
+    return _above(-high, -low, -threshold)
+
+
+def _verdict(core: Sequence[str], estimate: xr.Dataset, others: Sequence[str] = ()) -> str:
     """Verdict on a finding, from whether the claims of its core, and its others, hold."""
     if np.isnan(estimate["low"]).all() and not np.isnan(estimate["estimate"]).all():
         return "not decided: fewer than three seeds"
-    if None in (*core, *others):
+    if "not defined" in (*core, *others):
         return "cannot be judged"
-    if all(core) and all(others):
+    if {*core, *others} == {"holds"}:
         return "holds"
-    return "holds partly" if any(core) else "does not hold here"
+    if "holds" in core:
+        return "holds partly"
+    return "not decided" if "open" in core else "does not hold here"
 
 
 def _text(found: xr.Dataset) -> str:
