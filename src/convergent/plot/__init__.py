@@ -2,14 +2,19 @@
 
 from ._best_stimuli import best_stimuli
 from ._clusters import clusters
+from ._compare import compare
+from ._differences import differences
 from ._distortions import distortions
 from ._experiments import hierarchy, shift, trajectory
 from ._figure import COLOURS, Picture
 from ._kapoor2025 import findings
 from ._matches import activation_spectra, correlation_matrices, matches
+from ._networks import networks
 from ._overview import layer_figures, locality, overview
 from ._predictions import partial_matching, sparse_prediction
 from ._scores import scores
+from ._units import units
+from ._voxels import voxels
 
 __all__ = [
     "COLOURS",
@@ -17,17 +22,22 @@ __all__ = [
     "activation_spectra",
     "best_stimuli",
     "clusters",
+    "compare",
     "correlation_matrices",
+    "differences",
     "distortions",
     "findings",
     "hierarchy",
     "layer_figures",
     "locality",
     "matches",
+    "networks",
     "overview",
     "partial_matching",
     "scores",
     "shift",
     "sparse_prediction",
     "trajectory",
+    "units",
+    "voxels",
 ]
