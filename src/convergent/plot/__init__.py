@@ -3,13 +3,15 @@
 from ._best_stimuli import best_stimuli
 from ._clusters import clusters
 from ._distortions import distortions
-from ._experiments import hierarchy, shift, trajectory
 from ._figure import COLOURS, Picture
+from ._hierarchy import hierarchy, matched_layers
 from ._kapoor2025 import findings
 from ._matches import activation_spectra, correlation_matrices, matches
 from ._overview import layer_figures, locality, overview
 from ._predictions import partial_matching, sparse_prediction
 from ._scores import scores
+from ._shift import shift
+from ._training import depth_profiles, emergence, trajectory
 
 __all__ = [
     "COLOURS",
@@ -18,11 +20,14 @@ __all__ = [
     "best_stimuli",
     "clusters",
     "correlation_matrices",
+    "depth_profiles",
     "distortions",
+    "emergence",
     "findings",
     "hierarchy",
     "layer_figures",
     "locality",
+    "matched_layers",
     "matches",
     "overview",
     "partial_matching",
