@@ -40,7 +40,6 @@ __all__ = [
     "add_legend",
     "add_legend_beside",
     "closed",
-    "depth_labels",
     "hide_spines",
     "hide_ticks",
     "inches",
@@ -53,7 +52,6 @@ __all__ = [
     "named",
     "new_figure",
     "room_for",
-    "set_training_axis",
     "short_names",
     "side_label",
     "tick_labels",
@@ -79,7 +77,10 @@ MODELS = {
 }
 
 # labels of the maps of `shift`, and of the states of the other network in `trajectory`
-MAP_LABELS = {"transferred": "map fitted on the control", "refitted": "map refitted on each level"}
+MAP_LABELS = {
+    "transferred": "map fitted on the first level",
+    "refitted": "map refitted on each level",
+}
 AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
@@ -234,7 +235,7 @@ def make_panels(
 def _keep_apart(figure: Figure | SubFigure) -> None:
     """Lay out a given figure so that its parts do not overlap, if it has no layout of its own."""
     root: Any = figure.get_figure(root=True)
-    if root.get_layout_engine() is None:
+    if root.get_layout_engine() is None and not root.axes:
         root.set_layout_engine("constrained")
 
 
@@ -321,16 +322,6 @@ def hide_ticks(panel: Axes) -> None:
     """Hide the ticks of both axes, as of an image."""
     panel.set_xticks([])
     panel.set_yticks([])
-
-
-def set_training_axis(panel: Axes, steps: NDArray[np.float64], early: float) -> None:
-    """Place steps of a training at their square roots, so that the first epoch is visible."""
-    panel.axvline(early, color="0.85", linewidth=0.8, zorder=0)
-    panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
-    panel.set_xlim(0, steps[-1])
-    later = steps[steps >= early]
-    panel.set_xticks([0.0, *sorted({float(later[k]) for k in (0, len(later) // 3, -1)})])
-    panel.xaxis.set_major_formatter("{x:g}")
 
 
 _MOST_OF_TICK = 28  # characters
@@ -465,16 +456,6 @@ def _n_common(parts: Sequence[Sequence[str]], most: int) -> int:
 def room_for(labels: Iterable[str]) -> float:
     """Inches that long labels need beyond those that a figure has for short ones."""
     return 0.07 * max(0, max(map(len, labels), default=0) - 12)
-
-
-def depth_labels(scores: xr.DataArray | xr.Dataset) -> dict[Any, str]:
-    """Depth and name of each layer."""
-    names = tick_labels(scores["layer"].values)
-    depths = scores["depth"].values
-    return {
-        layer: f"{depth:.2f} {name}"
-        for layer, depth, name in zip(scores["layer"].values, depths, names, strict=True)
-    }
 
 
 def side_label(found: xr.Dataset, side: str, labels: Labels | None = None) -> str:
