@@ -15,7 +15,7 @@ from .. import plot
 from ..base.errors import InputError, shown
 from ..plot._figure import closed
 from ..scoring.kinds import check_kind
-from ..scoring.tables import against, best, differences, summary
+from ..scoring.tables import against, best, differences, shared_resamples, summary
 from ..scoring.targets import VOXEL_AXES
 from ..statistics.ceilings import CEILING_WORDS
 from .methods import methods
@@ -69,6 +69,16 @@ def score_page(
         If the result is of another kind, or there are no scores to draw.
     """
     check_kind(scores, "score", "report")
+    with shared_resamples():
+        return _written(scores, path, title, controls)
+
+
+def _written(
+    scores: xr.Dataset,
+    path: str | os.PathLike[str],
+    title: str | None,
+    controls: Sequence[xr.Dataset],
+) -> Path:
     found = _Scored(scores, Origin.of(scores), controls)
     if found.table.empty:
         raise InputError("there are no scores to draw.")

@@ -177,7 +177,7 @@ def score_table(frame: pd.DataFrame, source: str, ceiling: str | None) -> Table:
     return _made(
         frame,
         columns,
-        "All scores. The head of a column sorts the rows, by a click or by the Enter key.",
+        f"All {len(frame)} scores. The head of a column sorts the rows, by a click or by the Enter key.",
         is_sortable=True,
     )
 
