@@ -148,7 +148,7 @@ def test_page_is_well_formed(page):
 
 def test_figures_hold_real_text_and_say_what_they_show(page):
     scores, text = page
-    (svg,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    svg, _units = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     root = ElementTree.fromstring(svg)
     words = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "linear" in [word and word.strip() for word in words]

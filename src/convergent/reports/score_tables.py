@@ -177,7 +177,7 @@ def score_table(frame: pd.DataFrame, source: str, ceiling: str | None) -> Table:
     return _made(
         frame,
         columns,
-        f"All {len(frame)} scores. The head of a column sorts the rows, by a click or by the Enter key.",
+        f"All {len(frame)} scores. The head of a column sorts the rows, by a click or by Enter.",
         is_sortable=True,
     )
 
