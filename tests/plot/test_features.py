@@ -70,6 +70,18 @@ def test_matches_are_sorted_and_classes_sum_to_all(found):
     assert "100 stimuli" in figure.get_suptitle()
 
 
+def test_matches_without_chance_or_intervals(pair):
+    """What there is is drawn; a ceiling below 1 moves the threshold of shared units."""
+    plain = features.match_units(*pair, shuffle=None, bootstrap=None)
+    figure = plot.matches(plain)
+    assert len(figure.axes) == 2
+    assert {one.get_label() for one in figure.axes[0].get_lines()} == {"one-to-one", "best"}
+    of = features.match_units(*pair, shuffle=cv.Shuffle(2), bootstrap=cv.Bootstrap(20))
+    noisy = of.assign(ceiling=of["ceiling"] * 0.8)
+    label = "shared: above 0.71 x ceiling"
+    np.testing.assert_allclose(line(plot.matches(noisy).axes[0], label), 0.8 * 0.5**0.5)
+
+
 def test_prediction_shows_one_few_and_all(found):
     of = found.steps["A"]["sparse"]
     how_well, how_many = plot.sparse_prediction(of).axes
