@@ -85,7 +85,7 @@ AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
 # letters stay letters: TrueType in PDF, text in SVG
-_FONTS = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
+_FONTS: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
 
 
 class Picture(Figure):
@@ -108,7 +108,7 @@ class Picture(Figure):
             return
         from IPython.display import Image, display
 
-        display(Image(self._repr_png_()))
+        display(Image(self._repr_png_()))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -389,10 +389,10 @@ class Labels:
 
     def short(self, names: Iterable[object]) -> tuple[list[str], str]:
         """Texts for names that share an axis, and the pattern of what was left out of them."""
-        names = [str(name) for name in names]
-        if any(name in self.given for name in names):
-            return [self(name, _MOST_OF_TICK) for name in names], ""
-        return short_names(names)
+        texts = [str(name) for name in names]
+        if any(name in self.given for name in texts):
+            return [self(name, _MOST_OF_TICK) for name in texts], ""
+        return short_names(texts)
 
 
 def label_layers(

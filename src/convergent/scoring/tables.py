@@ -36,6 +36,7 @@ _READ = (  # variables that decide aggregates in resamples
     *("r", "r_draws", "r_refits", "ceiling", "ceiling_draws", "expected_ceiling"),
     *("expected_ceiling_draws", "weight", "unit_draws", "n_drawn", "n_effective"),
 )
+_OF_CEILINGS = ("ceiling", "ceiling_draws", "unit_draws", "n_drawn")
 _COUNTS = ("n_units", "n_units_excluded", "n_units_normalized")
 
 
@@ -411,9 +412,7 @@ class _Resampled:
         return self._ceilings[key]
 
     def _spread_of_ceiling(self, metric: str, target: str) -> Spread:
-        names = [
-            name for name in ("ceiling", "ceiling_draws", "unit_draws") if name in self._scores
-        ]
+        names = [name for name in _OF_CEILINGS if name in self._scores]
         part = self._scores[names].sel(metric=metric).isel(unit=self._included[target])
         if "r_draws" in self._scores and "ceiling_draws" not in part:
             return Spread(np.asarray(np.nan), np.asarray(np.nan))
