@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..base.arguments import check_known
@@ -156,7 +157,7 @@ def _draw_layers(panel: Axes, values: NDArray[Any], scale: Normalize) -> Any:
     size = 6 * min(1.0, (8 / len(values)) ** 0.5)
     panel.plot(range(len(best)), best, "o", color="white", markeredgecolor="black", ms=size)
     for axis in (panel.xaxis, panel.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+        axis.set_major_locator(MaxNLocator(integer=True))
     return image
 
 

@@ -24,7 +24,7 @@ from ._depth import (
     set_level_axis,
     write_headline,
 )
-from ._figure import MAP_LABELS, Labels, hide_spines
+from ._figure import MAP_LABELS, Labels, hide_spines, room_for
 
 __all__ = ["shift"]
 
@@ -83,7 +83,8 @@ def shift(
     texts, metrics = Labels.of(labels), results["metric"].values
     rows = {str(name): MAP_LABELS[str(name)] for name in results["map"].values}
     axes = {"x": unit, "y": _VALUES[value] + ("; accuracy" if "accuracy" in results else "")}
-    grid = make_grid(rows, metrics, (3.1, 2.6), {"figure": figure, "ax": ax}, axes, texts)
+    place, room = {"figure": figure, "ax": ax}, room_for(texts.short(results["layer"].values)[0])
+    grid = make_grid(rows, metrics, (3.1, 2.6), place, axes, texts, room)
     levels = [results.attrs["control"], *results["level"].values]
     x, scale = set_level_axis(grid, levels, unit, texts)
     left_out: dict[str, list[str]] = {}
