@@ -51,6 +51,13 @@ def test_it_holds_an_overview_and_the_figures_of_each_layer(page, found):
         ElementTree.fromstring(svg)
 
 
+def test_the_overview_holds_its_numbers_under_the_pointer(page, found):
+    overview = ElementTree.fromstring(re.search(r"<svg.*?</svg>", page, re.DOTALL)[0])
+    titles = [title.text for title in overview.iter("{http://www.w3.org/2000/svg}title")]
+    assert f"shared, layer 1: {float(found.layers['shared'][0]):.0%}" in titles
+    assert [text for text in titles if f"{float(found.layers['canonical'][0]):.3g}" in text]
+
+
 def test_figures_of_images_keep_white_paper_and_others_take_the_colours_of_the_page(page):
     svgs = dict(re.findall(r'(<svg[^>]* aria-label="([\w ]*) of.*?</svg>)', page, re.DOTALL))
     kinds = {name: 'class="paper"' in svg for svg, name in svgs.items()}

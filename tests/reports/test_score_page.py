@@ -19,6 +19,7 @@ from convergent.reports.origin import Origin
 from convergent.statistics.ceilings import CEILING_WORDS
 
 STIMULI = [f"{i:02d}.png" for i in range(40)]
+SVG = "{http://www.w3.org/2000/svg}"
 SCRIPT = Path(cv.__file__).parent / "reports" / "templates" / "page.js"
 
 assembly = partial(recording, stimuli=STIMULI)
@@ -150,11 +151,28 @@ def test_figures_hold_real_text_and_say_what_they_show(page):
     scores, text = page
     svg, _units = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
     root = ElementTree.fromstring(svg)
-    words = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    words = [one.text for one in root.iter(f"{SVG}text")]
     assert "linear" in [word and word.strip() for word in words]
     assert root.attrib["role"] == "img"
     highest = cv.summary(scores)["r"].max()
     assert f"{highest:.2f}" in root.attrib["aria-label"]
+
+
+def test_dots_hold_names_value_and_interval_under_the_pointer(whole, whole_page):
+    svg = re.search(r"<svg.*?</svg>", whole_page, re.DOTALL)[0]
+    titles = {title.text for title in ElementTree.fromstring(svg).iter(f"{SVG}title")}
+    for row in cv.summary(whole).to_dict("records"):
+        names = f"{row['source']}, {row['metric']}, {row['target']}"
+        assert f"{names}: {row['r']:.3f} ({row['r_low']:.3f} to {row['r_high']:.3f})" in titles
+
+
+def test_voxels_are_drawn_for_each_target(tmp_path):
+    places = {f"voxel_{axis}": ("unit", list(range(5))) for axis in "ijk"}
+    targets = {name: assembly(5, 4, seed=3, **places) for name in ("A", "B")}
+    assert cv.report(score(targets=targets, metrics=["linear"]), tmp_path / "page.html")
+    found = sections((tmp_path / "page.html").read_text())["voxels"]
+    named = re.findall(r'aria-label="r of the voxels of (\w) on slices, from (\w+)\."', found)
+    assert [target for target, _ in named] == ["A", "B"]
 
 
 def test_sections_follow_each_other_and_appear_where_there_is_content(page, whole_page):

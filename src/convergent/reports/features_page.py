@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.figure import Figure
 
@@ -117,7 +117,7 @@ def _claims(found: Overview) -> list[Part]:
 
 
 def _overview(found: Overview, n_stimuli: int) -> list[Part]:
-    figure = closed(plot.overview(found))
+    figure = closed(cast(plot.Picture, plot.overview(found)))
     return [
         Drawing(
             figure,

@@ -254,14 +254,14 @@ def _voxels(found: _Scored) -> list[Part]:
         return []
     is_voxel = scores[VOXEL_AXES[0]].values >= 0
     targets = list(dict.fromkeys(scores["target"].values[is_voxel].tolist()))
-    parts = []
+    parts: list[Part] = []
     for target in targets:
         rows = found.table[found.table["target"] == target].dropna(subset="r")
         if len(rows):
             best_one = rows.sort_values("r").iloc[-1]
-            by = {"source": str(best_one["source"]), "metric": str(best_one["metric"])}
-            figure = closed(plot.voxels(scores, target=target, **by))
-            alt = f"r of the voxels of {shown(target)} on slices, from {shown(by['source'])}."
+            source, metric = str(best_one["source"]), str(best_one["metric"])
+            figure = closed(plot.voxels(scores, target=target, source=source, metric=metric))
+            alt = f"r of the voxels of {shown(target)} on slices, from {shown(source)}."
             parts.append(Drawing(figure, alt))
     return parts
 
