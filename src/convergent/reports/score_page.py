@@ -31,7 +31,7 @@ from .score_tables import (
     left_out_table,
     pairs_table,
     score_table,
-    wide_table,
+    wide_tables,
 )
 
 __all__ = ["score_page"]
@@ -213,7 +213,7 @@ def _figures(found: _Scored) -> list[Part]:
 
 def _tables(found: _Scored) -> list[Part]:
     return [
-        wide_table(found.table, found.word),
+        *wide_tables(found.table, found.word),
         score_table(found.table, found.word, found.ceiling),
     ]
 

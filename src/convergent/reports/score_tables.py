@@ -23,9 +23,10 @@ __all__ = [
     "left_out_table",
     "pairs_table",
     "score_table",
-    "wide_table",
+    "wide_tables",
 ]
 
+_MOST_COLUMNS = 12  # of a wide table, so that a sheet of paper holds it
 _MOST_SHADE = 60  # percent of the colour, so that the numbers stay readable
 _Row = Mapping[Hashable, Any]
 
@@ -233,8 +234,8 @@ def best_table(frame: pd.DataFrame, source: str) -> Table:
     return _made(pd.DataFrame(rows), columns, caption)
 
 
-def wide_table(frame: pd.DataFrame, source: str) -> Table:
-    """Sources x metrics, for each target, shaded by r.
+def wide_tables(frame: pd.DataFrame, source: str) -> list[Table]:
+    """Sources x metrics, for each target, shaded by r; several tables where targets are many.
 
     Parameters
     ----------
@@ -243,6 +244,24 @@ def wide_table(frame: pd.DataFrame, source: str) -> Table:
     source : str
         What the sources are, such as ``Layer``.
     """
+    targets, n_metrics = list(dict.fromkeys(frame["target"])), len(set(frame["metric"]))
+    together = max(1, _MOST_COLUMNS // n_metrics)
+    highest = float(frame["r"].abs().max())
+    caption = (
+        f"r of each {source.lower()} and metric, by target; the highest of each column is bold. "
+        f"The shade is r, from 0 (none) to {number(highest)}; negative r has another colour."
+    )
+    if frame["normalized"].notna().any():
+        caption += " The second line is the normalized score."
+    tables = []
+    for first in range(0, len(targets), together):
+        part = frame[frame["target"].isin(targets[first : first + together])]
+        tables.append(_wide_table(part, source, highest, caption))
+        caption = f"The same for targets {first + together + 1} and on."
+    return tables
+
+
+def _wide_table(frame: pd.DataFrame, source: str, highest: float, caption: str) -> Table:
     targets, metrics, sources = (
         list(dict.fromkeys(frame[name])) for name in ("target", "metric", "source")
     )
@@ -250,20 +269,16 @@ def wide_table(frame: pd.DataFrame, source: str) -> Table:
         (row["source"], row["target"], row["metric"]): (row["r"], row["normalized"])
         for row in frame.to_dict("records")
     }
-    highest = float(frame["r"].abs().max())
     best = frame.groupby(["target", "metric"])["r"].max().to_dict()
     rows = []
     for name in sources:
         row = [Cell(name)]
-        for target in targets:
-            for metric in metrics:
-                r, normalized = cells[name, target, metric]
-                row.append(_shaded(r, normalized, highest, r == best[target, metric]))
+        for target, metric in product(targets, metrics):
+            r, normalized = cells[name, target, metric]
+            row.append(_shaded(r, normalized, highest, r == best[target, metric]))
         rows.append(row)
-    note = " The second line is the normalized score." if frame["normalized"].notna().any() else ""
     return Table(
-        f"r of each {source.lower()} and metric, by target; the highest of each column is bold. "
-        f"The shade is r, from 0 (none) to {number(highest)}; negative r has another colour.{note}",
+        caption,
         (Column(source, is_text=True), *(Column(m) for _ in targets for m in metrics)),
         rows,
         groups=tuple((target, len(metrics)) for target in targets),

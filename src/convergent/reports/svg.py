@@ -94,7 +94,7 @@ def _is_large_cloud(artist: Artist) -> bool:
     if isinstance(artist, PathCollection):
         return len(np.asarray(artist.get_offsets())) > _MOST_DOTS
     if isinstance(artist, Line2D) and artist.get_marker() not in {"None", "none", "", " ", None}:
-        return len(artist.get_xydata()) > _MOST_DOTS
+        return len(np.asarray(artist.get_xydata())) > _MOST_DOTS
     return False
 
 
@@ -108,9 +108,8 @@ def _of_known(artist: Artist, texts: tuple[str, ...]) -> tuple[str, ...]:
         return texts
     if len(points) != len(texts):
         return texts
-    return tuple(
-        text for text, known in zip(texts, np.isfinite(points).all(1), strict=True) if known
-    )
+    known = np.flatnonzero(np.isfinite(points).all(axis=1))
+    return tuple(texts[k] for k in known.tolist())
 
 
 def _saved(figure: Figure) -> str:
