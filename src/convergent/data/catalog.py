@@ -356,8 +356,8 @@ def _reason(error: Exception) -> str:
 
     # a connection's own error names pools and retries; what a server says is readable
     if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.HTTPError):
-        host = urlsplit(error.request.url).hostname if error.request else "the server"
-        return f"no connection to {host}"
+        address = urlsplit(str(error.request.url)) if error.request else None
+        return f"no connection to {address.hostname if address else 'the server'}"
     return str(error).rstrip(".")
 
 
