@@ -38,12 +38,8 @@ __all__ = [
     "add_diagonal",
     "add_headline",
     "add_legend",
-    "add_legend_above",
     "add_legend_beside",
     "closed",
-    "depth_labels",
-    "draw_by_layer",
-    "draw_scale",
     "hide_spines",
     "hide_ticks",
     "inches",
@@ -56,7 +52,6 @@ __all__ = [
     "named",
     "new_figure",
     "room_for",
-    "set_training_axis",
     "short_names",
     "side_label",
     "tick_labels",
@@ -82,7 +77,10 @@ MODELS = {
 }
 
 # labels of the maps of `shift`, and of the states of the other network in `trajectory`
-MAP_LABELS = {"transferred": "map fitted on the control", "refitted": "map refitted on each level"}
+MAP_LABELS = {
+    "transferred": "map fitted on the first level",
+    "refitted": "map refitted on each level",
+}
 AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
@@ -236,7 +234,7 @@ def make_panels(
 def _keep_apart(figure: Figure | SubFigure) -> None:
     """Lay out a given figure so that its parts do not overlap, if it has no layout of its own."""
     root: Any = figure.figure if isinstance(figure, SubFigure) else figure
-    if root.get_layout_engine() is None:
+    if root.get_layout_engine() is None and not root.axes:
         root.set_layout_engine("constrained")
 
 
@@ -327,16 +325,6 @@ def hide_ticks(panel: Axes) -> None:
     panel.set_yticks([])
 
 
-def set_training_axis(panel: Axes, steps: NDArray[np.float64], early: float) -> None:
-    """Place steps of a training at their square roots, so that the first epoch is visible."""
-    panel.axvline(early, color="0.85", linewidth=0.8, zorder=0)
-    panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
-    panel.set_xlim(0, steps[-1])
-    later = steps[steps >= early]
-    panel.set_xticks([0.0, *sorted({float(later[k]) for k in (0, len(later) // 3, -1)})])
-    panel.xaxis.set_major_formatter("{x:g}")
-
-
 _MOST_OF_TICK = 28  # characters
 _SHORT = 12  # characters of a name that stays whole
 
@@ -422,7 +410,7 @@ def label_axis(
     most: int = MOST_TICKS,
     **style: Any,
 ) -> str:
-    """Write names at an axis that counts them, at most `MOST_TICKS`; return their pattern.
+    """Write names at an axis that counts them, at most `most`; return their pattern.
 
     The pattern, such as ``layers.*.attention``, belongs in the label of the axis; it is empty where
     names are written whole.
@@ -471,19 +459,9 @@ def room_for(labels: Iterable[str]) -> float:
     return 0.07 * max(0, max(map(len, labels), default=0) - 12)
 
 
-def depth_labels(scores: xr.DataArray | xr.Dataset) -> dict[Any, str]:
-    """Depth and name of each layer."""
-    names = tick_labels(scores["layer"].values)
-    depths = scores["depth"].values
-    return {
-        layer: f"{depth:.2f} {name}"
-        for layer, depth, name in zip(scores["layer"].values, depths, names, strict=True)
-    }
-
-
-def side_label(found: xr.Dataset, side: str) -> str:
+def side_label(found: xr.Dataset, side: str, labels: Labels | None = None) -> str:
     """The side and the name of its population, as in ``source: V4``."""
-    return f"{side}: {named(found.attrs[side], 32)}"
+    return f"{side}: {(labels or Labels())(found.attrs[side], 32)}"
 
 
 def layer_colours(n: int) -> NDArray[np.float64]:
@@ -501,30 +479,9 @@ def add_diagonal(panel: Axes) -> None:
     panel.plot([0, 1], [0, 1], color="0.8", linewidth=1)
 
 
-def draw_by_layer(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataArray]) -> None:
-    """Draw curves over layers, each under its name, with a legend above."""
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
-        panel.plot(np.arange(len(layers)), values, "o-", color=colour, label=name, markersize=4)
-    label_layers(panel, layers)
-    hide_spines(panel)
-    add_legend_above(panel)
-
-
-def draw_scale(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataArray]) -> None:
-    """Draw effective numbers of units over layers, from one unit (0) to all of them (1)."""
-    draw_by_layer(panel, layers, curves)
-    panel.set_ylabel("0: one unit is enough\n1: all are needed")
-    panel.set_ylim(-0.03, 1.03)
-
-
 def add_legend(panel: Axes, **place: Any) -> None:
     """Add a legend inside a panel, where it covers least."""
     _take_literally(panel.legend(frameon=False, fontsize="small", **place))
-
-
-def add_legend_above(panel: Axes) -> None:
-    """Add a legend of two columns above a panel."""
-    add_legend(panel, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def add_legend_beside(figure: Figure | SubFigure, *panels: Axes, title: str | None = None) -> None:
@@ -565,7 +522,7 @@ def _columns(entries: Iterable[str], figure: Figure | SubFigure) -> int:
 
 def _take_literally(legend: Legend) -> None:
     """Take a $ in a name for a $, not for the beginning of a formula."""
-    for text in legend.get_texts():
+    for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)
 
 
