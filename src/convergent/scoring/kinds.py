@@ -55,7 +55,7 @@ _KINDS: Mapping[str, _Kind] = {
     ),
     "trajectory": _Kind(
         _TABLE.format("trajectory", "r"),
-        ("r", "ceiling", "depth"),
+        ("r", "depth"),
         ("metric", "against", "pair", "step", "layer"),
     ),
     "compare": _Kind("make a table with result['value'].to_dataframe()"),
