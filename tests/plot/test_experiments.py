@@ -370,7 +370,9 @@ def test_the_sheet_shows_every_level_of_every_distortion():
     shown = [axes.images[0].get_array() for axes in figure.axes]
     assert len(shown) == sum(len(each.levels) for each in cv.DISTORTIONS.values())
     np.testing.assert_array_equal(shown[0], np.asarray(stimuli["b.png"]))
-    assert set(cv.DISTORTIONS) <= {text.split("\n")[0] for text in texts(figure)}
+    labels = [text.split("\n")[0] for text in texts(figure)]
+    for name in cv.DISTORTIONS:  # a unit that begins with the name says it already
+        assert any(label.startswith(name) for label in labels)
     grey = cv.distort(stimuli, "colour", "grey")
     assert "needs\ncolours" in texts(cv.plot.distortions(grey))
 

@@ -79,7 +79,10 @@ def test_a_hierarchy_and_a_shift(layers, tmp_path):
     assert r"$\frac{$" in draws(figure, tmp_path)
     *panels, bar = figure.axes
     assert [text.get_text() for text in panels[-1].get_xticklabels()][:3] == NAMES[:3]
-    assert [text.get_text() for text in bar.get_yticklabels()] == SEEN[1:4]
+    *names, long = [text.get_text() for text in bar.get_yticklabels()]
+    assert names == SEEN[1:3]
+    assert long.startswith("xxx")
+    assert "..." in long
 
 
 @pytest.mark.slow

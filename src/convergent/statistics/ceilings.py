@@ -334,8 +334,8 @@ CEILING_WORDS: dict[str | None, CeilingWords] = {
     "split-half": CeilingWords(
         "noise ceiling (split-half)",
         "The ceiling is the r of a model that knows the noiseless responses: the square root of "
-        "the reliability, which is the correlation of random halves of the repeats, corrected to all "
-        "repeats (Spearman-Brown). It does not include the cost of fitting a map.",
+        "the reliability, which is the correlation of random halves of the repeats, corrected to "
+        "all repeats (Spearman-Brown). It does not include the cost of fitting a map.",
         f"{_PERFECT}, but for the cost of fitting a map on few stimuli.",
     ),
     "repeat-variance": CeilingWords(
@@ -362,7 +362,8 @@ CEILING_WORDS: dict[str | None, CeilingWords] = {
     "self": CeilingWords(
         "ceiling (with itself)",
         "The ceiling is how well the target predicts a copy of itself, by the same metric and "
-        "folds: what a perfect match can reach with this number of stimuli. It says nothing about noise.",
+        "folds: what a perfect match can reach with this number of stimuli. It says nothing "
+        "about noise.",
         "1 is the score of a perfect match.",
     ),
     None: CeilingWords(
