@@ -35,14 +35,14 @@ def load(card, session, file):
 """
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVERGENT_DATA", str(tmp_path / "data"))
     return tmp_path / "data" / "small" / "simulated"
 
 
 @pytest.fixture
-def small(tmp_path, root):
+def small(tmp_path):
     """A simulated data set whose loader counts how often it simulates."""
     folder = tmp_path / "small"
     folder.mkdir()
@@ -116,7 +116,7 @@ def test_another_loader_or_card_is_simulated_anew(small, root, name):
     assert len(list(root.iterdir())) == 2
 
 
-def test_other_code_or_libraries_are_simulated_anew(small, root, monkeypatch):
+def test_other_code_or_libraries_are_simulated_anew(small, monkeypatch):
     load(small)
     with monkeypatch.context() as patch:
         patch.setattr("convergent.data.kept.version", lambda _name: "9")

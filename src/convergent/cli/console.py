@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,16 @@ from ..base.errors import shortened, shown
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Row", "note", "print_line", "print_rows", "print_scores", "print_table", "timed"]
+__all__ = [
+    "Row",
+    "command_line",
+    "note",
+    "print_line",
+    "print_rows",
+    "print_scores",
+    "print_table",
+    "timed",
+]
 
 Row = Mapping[Any, Any]
 _MOST = 100  # characters of a name in a table; files and JSON rows hold all of them
@@ -32,6 +42,11 @@ def note(text: str) -> None:
     line = _with_short_words(shown(text), 3 * _MOST)
     with _until_closed(sys.stderr):
         _console(stderr=True, soft_wrap=True).print(line)
+
+
+def command_line(*words: object) -> str:
+    """A command as a shell takes it."""
+    return shlex.join(["convergent", *map(str, words)])
 
 
 def print_line(text: str) -> None:

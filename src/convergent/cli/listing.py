@@ -8,6 +8,7 @@ import typer
 
 import convergent as cv
 
+from .completion import data_set, network
 from .console import Row, print_line, print_rows, print_table
 from .inputs import network_named
 from .options import SMALL, AsJson
@@ -37,7 +38,10 @@ def datasets(as_json: AsJson = False) -> None:
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="NAME or NAME/SESSION of a data set.")],
+    name: Annotated[
+        str,
+        typer.Argument(autocompletion=data_set, help="NAME or NAME/SESSION of a data set."),
+    ],
 ) -> None:
     """Download a data set, or one session of it, and verify every file."""
     data_set, _, session = name.partition("/")
@@ -51,7 +55,9 @@ def fetch(
 def networks(
     name: Annotated[
         str | None,
-        typer.Argument(help="Network whose layers are listed.", show_default=False),
+        typer.Argument(
+            autocompletion=network, help="Network whose layers are listed.", show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

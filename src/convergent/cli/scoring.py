@@ -14,6 +14,9 @@ import convergent as cv
 from ..base.display import write_csv
 from ..base.errors import InputError
 from ..base.netcdf import write_netcdf
+from .completion import data as complete_data
+from .completion import network as complete_network
+from .completion import one_of, several_of
 from .console import note, print_rows, print_scores, timed
 from .inputs import (
     check_images,
@@ -33,6 +36,7 @@ from .options import (
     BatchSize,
     Bootstrap,
     By,
+    Config,
     Device,
     Folds,
     Layers,
@@ -44,11 +48,15 @@ from .options import (
     Shuffle,
     Spatial,
     StimuliOfData,
+    compared,
     home,
     make_protocol,
     parts_of,
     settings_of,
+    uncertainty,
+    work,
 )
+from .options import protocol as of_protocol
 from .places import Files, picture_files, result_folder
 from .runs import Run
 
@@ -63,12 +71,17 @@ def score(
     context: typer.Context,
     network: Annotated[
         str,
-        typer.Option(callback=home, help="NAME or NAME=CHECKPOINT; see convergent networks."),
+        compared(
+            callback=home,
+            autocompletion=complete_network,
+            help="NAME or NAME=CHECKPOINT; see convergent networks.",
+        ),
     ] = "efficientnet-lite0",
     data: Annotated[
         str,
-        typer.Option(
+        compared(
             callback=home,
+            autocompletion=complete_data,
             help="NAME or NAME/SESSION of a data set (see convergent datasets), or a saved "
             "assembly (.nc, .zarr).",
         ),
@@ -78,34 +91,44 @@ def score(
     spatial: Spatial = "mean",
     by: By = None,
     untrained: Annotated[
-        bool, typer.Option("--untrained", help="Give the network random weights.")
+        bool, compared("--untrained", help="Give the network random weights.")
     ] = False,
-    controls: Annotated[
-        int,
-        typer.Option(min=0, help="Number of untrained copies of the network, for p-values."),
-    ] = 0,
     metrics: Metrics = METRICS,
     ceiling: Annotated[
-        str, typer.Option(help=f"Noise ceiling: {', '.join(CEILINGS)}, or none.")
+        str,
+        of_protocol(
+            autocompletion=one_of([*CEILINGS, "none"]),
+            help=f"Noise ceiling: {', '.join(CEILINGS)}, or none.",
+        ),
     ] = "split-half",
     folds: Folds = FOLDS,
     group: Annotated[
-        str | None, typer.Option(help="Label of stimuli whose groups stay in one fold.")
+        str | None, of_protocol(help="Label of stimuli whose groups stay in one fold.")
     ] = None,
     seed: Seed = SEED,
     bootstrap: Bootstrap = 0,
     over: Annotated[
         str,
-        typer.Option(help="What is resampled: stimuli, units or subjects, separated by commas."),
+        uncertainty(
+            autocompletion=several_of(("stimuli", "units", "subjects")),
+            help="What is resampled: stimuli, units or subjects, separated by commas.",
+        ),
     ] = "stimuli",
     refits: Refits = 200,
     shuffle: Shuffle = 0,
+    controls: Annotated[
+        int,
+        uncertainty(
+            min=0, metavar="INT", help="Number of untrained copies of the network, for p-values."
+        ),
+    ] = 0,
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a dask scheduler whose workers score: tcp://...")
+        str | None, work(help="Address of a dask scheduler whose workers score: tcp://...")
     ] = None,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -132,7 +155,7 @@ def score(
     with timed(f"activations of {net.name}"):
         activations = extract(net, images, names)
     settings = settings_of(protocol, "ceiling", "shuffle", device=device, study=folder.study)
-    cost = cv.forecast(activations, targets, settings["metrics"], folds=protocol.folds)
+    cost = cv.forecast(activations, targets, controls=controls, **settings)
     note(f"to score: {cost}")
     with timed("scores"), workers:
         results = cv.score(activations, targets, **settings)
@@ -145,6 +168,7 @@ def score(
         simulated = " (simulated)" if results.attrs["simulated"] else ""
         print_scores(f"{net.name} and {data}{simulated}", table)
     folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table))
+    folder.write_study(results)
 
 
 def _networks(name: str, untrained: bool, controls: int) -> list[cv.Network]:
