@@ -57,6 +57,7 @@ from .options import (
 )
 from .places import result_folder
 from .runs import Run
+from .steps import doing
 from .trainings import Training, accuracies, check_classes, trainings_named
 
 if TYPE_CHECKING:
@@ -100,9 +101,11 @@ def hierarchy(
     extract = extractor(spatial, batch_size, device, folder.study)
     one, other = (extract(each.network, images, each.layers) for each in networks)
     settings = settings_of(settled, "shuffle", device=device, study=folder.study)
-    cost = cv.forecast(one, other, ceiling="self", **settings)
+    with doing("forecast of the time"):
+        cost = cv.forecast(one, other, ceiling="self", **settings)
     note(f"to score: {cost}")
-    found = cv.hierarchy(one, other, **settings)
+    with doing("scores"):
+        found = cv.hierarchy(one, other, **settings)
     columns = ["r", "ceiling", "normalized"]
     table = found[columns].to_dataframe().reset_index()
     table = table[["metric", "source", "target", *columns]]
@@ -171,7 +174,8 @@ def shift(
             {x: extract(each.network, images, each.layers) for x, images in levels.items()}
             for each in networks
         )
-        found = cv.shift(one, other, **settings)
+        with doing(f"scores of {name}"):
+            found = cv.shift(one, other, **settings)
         found_all.append(found)
         table = found[["r", "drop"]].to_dataframe()[["r", "drop"]].reset_index()
         rows += table.assign(distortion=name).to_dict("records")
@@ -233,7 +237,8 @@ def trajectory(
             responses[run][step] = extract(side.network, images, side.layers)
     settings = settings_of(settled, device=device, study=folder.study)
     accuracy = accuracies(trainings, steps)
-    found = cv.trajectory(responses, early=early, accuracy=accuracy, **settings)
+    with doing("scores"):
+        found = cv.trajectory(responses, early=early, accuracy=accuracy, **settings)
     table = found["r"].to_dataframe()[["r"]].reset_index()
     if as_json:
         print_rows(table.to_dict("records"))

@@ -39,6 +39,7 @@ from .options import (
 )
 from .places import result_folder
 from .runs import Run
+from .steps import doing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,7 +94,8 @@ def compare(
         else extract(side.network, images, side.layers)
         for side in sides
     )
-    found = cv.compare(one, other, folds=splits, references=chosen, device=device)
+    with doing("measures"):
+        found = cv.compare(one, other, folds=splits, references=chosen, device=device)
     table = found["value"].to_dataframe().reset_index()
     if as_json:
         print_rows(table.to_dict("records"))

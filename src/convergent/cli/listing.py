@@ -12,6 +12,7 @@ from .completion import data_set, network
 from .console import Row, print_line, print_rows, print_table
 from .inputs import network_named
 from .options import SMALL, AsJson
+from .steps import doing, keeps
 
 __all__ = ["datasets", "fetch", "networks"]
 
@@ -45,7 +46,9 @@ def fetch(
 ) -> None:
     """Download a data set, or one session of it, and verify every file."""
     data_set, _, session = name.partition("/")
-    files = cv.fetch(data_set, session or None)
+    keeps("complete files", cv.data_root() / data_set)
+    with doing(f"fetching and verifying {name}"):
+        files = cv.fetch(data_set, session or None)
     if not files:
         print_line(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
     for file in files:

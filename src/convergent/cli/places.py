@@ -17,6 +17,7 @@ from ..base.lock import held
 from ..base.netcdf import write_netcdf
 from .console import command_line, note
 from .runs import Run
+from .steps import doing, keeps
 from .study_files import changed_inputs, study_name, study_text
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ class ResultFolder:
         """Make files and write them, each whole or not at all; do nothing without a path."""
         if self.path is None:
             return
-        files = make()
-        self._remove_other(files)
-        for name, write in files.items():
-            write_whole(self.path / name, write)
+        with doing(f"drawing, and writing to {self.path}"):
+            files = make()
+            self._remove_other(files)
+            for name, write in files.items():
+                write_whole(self.path / name, write)
         names = list(files)
         more = f" and {len(names) - 5} more" if len(names) > 6 else ""
         note(f"written to {self.path}: {', '.join(names[:5] if more else names)}{more}")
@@ -143,6 +145,7 @@ def result_folder(out: Path | None, as_json: bool, run: Run, *results: str) -> R
     if path is None:
         return ResultFolder(None, run, results)
     check_writable(path / "study")
+    keeps("finished work", path / "study")
     run.context.with_resource(held(path / "study", f"convergent {run.command}"))
     remove_leftovers(path)
     for file in (file for pattern in results for file in sorted(path.glob(pattern))):

@@ -17,7 +17,7 @@ from ..base.netcdf import write_netcdf
 from .completion import data as complete_data
 from .completion import network as complete_network
 from .completion import one_of, several_of
-from .console import note, print_rows, print_scores, timed
+from .console import note, print_rows, print_scores
 from .inputs import (
     check_images,
     extractor,
@@ -59,6 +59,7 @@ from .options import (
 from .options import protocol as of_protocol
 from .places import Files, picture_files, result_folder
 from .runs import Run
+from .steps import doing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,16 +153,21 @@ def score(
     names = parts_of(layers) if layers else net.default_layers
     folder = result_folder(out, as_json, Run.of(context, overwrite), "scores.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
-    with timed(f"activations of {net.name}"):
-        activations = extract(net, images, names)
+    activations = extract(net, images, names)
     settings = settings_of(protocol, "ceiling", "shuffle", device=device, study=folder.study)
-    cost = cv.forecast(activations, targets, controls=controls, **settings)
+    with doing("forecast of the time"):
+        cost = cv.forecast(activations, targets, controls=controls, **settings)
     note(f"to score: {cost}")
-    with timed("scores"), workers:
-        results = cv.score(activations, targets, **settings)
+    with workers:
+        with doing("scores", always=True):
+            results = cv.score(activations, targets, **settings)
         alone = settings | {"units": False, "bootstrap": None, "shuffle": None}
-        of_controls = [cv.score(extract(copy, images, names), targets, **alone) for copy in copies]
-    table = _table(results, of_controls)
+        of_controls = []
+        for number, copy in enumerate(copies, 1):
+            with doing(f"control {number} of {controls}", always=True):
+                of_controls.append(cv.score(extract(copy, images, names), targets, **alone))
+    with doing("summary"):
+        table = _table(results, of_controls)
     if as_json:
         print_rows(table.to_dict("records"))
     else:

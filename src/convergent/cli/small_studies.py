@@ -33,6 +33,7 @@ from .options import (
 )
 from .places import Files, picture_files, result_folder
 from .runs import Run
+from .steps import doing, keeps
 
 __all__ = ["findings", "train"]
 
@@ -72,18 +73,20 @@ def train(
             f"--seeds {seeds!r}: give whole numbers of up to 9 digits, with commas: 0,1,2,3."
         )
     rows: list[Any] = []
+    keeps("finished checkpoints", out)
     for seed in map(int, chosen):
         folder = out / f"{network}-{seed}"
-        log = cv.train(
-            network,
-            folder,
-            seed=seed,
-            epochs=epochs,
-            images=images,
-            held_out=held_out,
-            batch_size=batch_size,
-            device=device,
-        )
+        with doing(f"training {folder}"):
+            log = cv.train(
+                network,
+                folder,
+                seed=seed,
+                epochs=epochs,
+                images=images,
+                held_out=held_out,
+                batch_size=batch_size,
+                device=device,
+            )
         note(f"{folder}: {len(log)} checkpoints, accuracy {log['accuracy'].iloc[-1]:.3f}")
         rows += log.assign(network=network, seed=seed).to_dict("records")
     if as_json:
@@ -118,7 +121,9 @@ def findings(
 
     names = (f"{name}.nc" for name in _RESULTS)
     folder = result_folder(out, as_json, Run.of(context, overwrite), *names)
-    found = cv.findings(out, REDUCED if reduced else FULL, device=device)
+    keeps("finished trainings", out)
+    with doing("study of trainings"):
+        found = cv.findings(out, REDUCED if reduced else FULL, device=device)
     if as_json:
         print_rows(found.verdicts.to_dict("records"))
     else:

@@ -42,6 +42,7 @@ from .options import (
 )
 from .places import Files, result_folder
 from .runs import Run
+from .steps import doing
 
 __all__ = ["features"]
 
@@ -99,16 +100,17 @@ def features(
     folder = result_folder(out, as_json, Run.of(context, overwrite), "[0-9][0-9]-*-matches.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     responses = [side.populations(extract, images) for side in sides]
-    found = cv.features.overview(
-        *responses,
-        folds=splits,
-        shuffle=chance,
-        bootstrap=resamples,
-        k=clusters,
-        rotations=rotations,
-        seed=seed,
-        study=folder.study,
-    )
+    with doing("features of units"):
+        found = cv.features.overview(
+            *responses,
+            folds=splits,
+            shuffle=chance,
+            bootstrap=resamples,
+            k=clusters,
+            rotations=rotations,
+            seed=seed,
+            study=folder.study,
+        )
     if as_json:
         print_rows(found.layers.to_dataframe().reset_index().to_dict("records"))
     else:
