@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -130,9 +131,10 @@ def _files(
     run: Run,
 ) -> Files:
     """Tables, the page, and results and pictures of each layer."""
+    of_run = replace(found, layers=found.layers.assign_attrs(run.attrs))
     figures = {layer: cv.plot.layer_figures(found, layer) for layer in found.steps}
     files: dict[str, Callable[[Path], object]] = {
-        "overview.html": partial(cv.report, found, title=title, figures=figures),
+        "overview.html": partial(cv.report, of_run, title=title, figures=figures),
         "claims.csv": partial(write_csv, found.claims),
         "layers.csv": partial(write_csv, found.layers.to_dataframe().reset_index()),
         **_picture("overview", cv.plot.overview(found)),
