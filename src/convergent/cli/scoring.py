@@ -173,7 +173,7 @@ def score(
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
         print_scores(f"{net.name} and {data}{simulated}", table)
-    folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table))
+    folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table, of_controls))
     folder.write_study(results)
 
 
@@ -223,11 +223,11 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
     return stack
 
 
-def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
+def _files(results: xr.Dataset, table: pd.DataFrame, controls: Sequence[xr.Dataset]) -> Files:
     """Scores, table, pictures and page."""
     return {
         "scores.nc": partial(write_netcdf, results),
         "summary.csv": partial(write_csv, table),
         **picture_files("scores", cv.plot.scores(results)),
-        "report.html": partial(cv.report, results),
+        "report.html": partial(cv.report, results, controls=controls),
     }
