@@ -264,11 +264,11 @@ def _unit_labels(targets: Mapping[str, Target]) -> dict[str, Any]:
 
 _LONG_NAMES = {
     "r": "score: Pearson r of prediction and response",
-    "ceiling": "noise ceiling: the r that noise leaves possible",
-    "expected_ceiling": "noise ceiling, given the responses of all units",
+    "ceiling": "ceiling: the r by which a score is divided (its kind: see the provenance)",
+    "expected_ceiling": "ceiling, given the responses of all units",
     "weight": "weight of the unit in the normalized score of the target",
     "normalized": "score divided by its ceiling",
-    "explained_variance": "share of the explainable variance that is explained",
+    "explained_variance": "square of the normalized score, with its sign",
     "reliability": "reliability of the mean over repeats",
     "split_half_r": "correlation of the means of halves of the repeats",
     "n_repeated_stimuli": "number of stimuli with two or more repeats",

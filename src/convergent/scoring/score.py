@@ -100,7 +100,7 @@ def score(
 
         - ``r`` (metric, source, fold, unit): Pearson r of prediction and response for linear
           regression and Procrustes; for soft matching, its unit score;
-        - ``ceiling`` (metric, unit): the r that noise leaves possible;
+        - ``ceiling`` (metric, unit): the r by which scores are divided, as ``ceiling`` says;
         - ``normalized``: r / ceiling, of the unit alone;
         - ``explained_variance`` (metric, source, unit): sign(r) r^2 / ceiling^2, with r the mean
           over folds;

@@ -62,8 +62,8 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
         - ``normalized``: ratio of aggregates over all units that are scored,
           :math:`\sum_u w_u r_u / \sum_u w_u k_u` (see Notes); NaN where the mean reliability is
           not above its standard error;
-        - ``explained_variance``: sign(normalized) normalized^2, the share of the explainable
-          variance that is explained;
+        - ``explained_variance``: sign(normalized) normalized^2; with a ceiling from repeats, the
+          share of the explainable variance that is explained;
         - ``n_stimuli``: number of stimuli of the target;
         - ``n_units``: number of units in the medians;
         - ``n_units_excluded``: number of units that are left out of them;

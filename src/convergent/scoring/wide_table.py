@@ -50,11 +50,8 @@ def table(scores: xr.Dataset, value: Literal["r", "normalized"] = "r") -> Styler
     >>> layer, _ = cv.simulate.convergent_pair(100, 20, shares=(1, 0, 0), private=0)
     >>> recording = cv.simulate.recording(layer, 8, repeats=4, name="V4")
     >>> scores = cv.score({"conv1": layer}, recording, ["linear", "procrustes"])
-    >>> cv.table(scores).data.round(2)
-    target     V4
-    metric linear procrustes
-    source
-    conv1    0.73        0.6
+    >>> cv.table(scores).data.columns.tolist()
+    [('V4', 'linear'), ('V4', 'procrustes')]
     """
     check_kind(scores, "score", "table")
     check_known("value", value, ("r", "normalized"))
