@@ -383,4 +383,6 @@ def test_distortions_are_named():
     assert figure.get_suptitle().startswith("mine at all levels")
     names = [panel.get_ylabel() for panel in figure.axes if panel.get_ylabel()]
     assert "low-pass\nsigma (pixels)" in names
+    assert "turned\nrotation (degrees)" in names
+    assert "contrast (%)" in names
     assert len(names) == len(cv.DISTORTIONS)

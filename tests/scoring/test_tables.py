@@ -8,6 +8,7 @@ from cases import labelled
 from scipy import stats
 
 import convergent as cv
+from convergent.scoring.tables import shared_resamples
 from convergent.statistics.inference import (
     holm,
     p_permutation,
@@ -498,3 +499,15 @@ def test_unknown_labels(scored, options, message):
 def test_unknown_values(scored):
     with pytest.raises(cv.InputError, match="no value 'similarity'"):
         cv.best(scored["stimuli"], value="similarity")
+
+
+def test_tables_that_share_resamples_are_the_same(scored):
+    scores = scored["both"]
+    alone = [cv.summary(scores), cv.best(scores), cv.differences(scores)]
+    with shared_resamples():
+        together = [cv.summary(scores), cv.best(scores), cv.differences(scores)]
+        other = cv.summary(scores.isel(source=[0]))
+    for one, two in zip(alone, together, strict=True):
+        pd.testing.assert_frame_equal(one, two)
+    first = alone[0]["source"] == alone[0]["source"].iloc[0]
+    pd.testing.assert_frame_equal(other, alone[0][first].reset_index(drop=True))

@@ -260,7 +260,7 @@ def name_layers(axis: Axis, layers: Iterable[Any], labels: Labels, inches: float
 def axis_text(what: str, pattern: str, inches: float) -> str:
     """Label of an axis of names, with the pattern of what was left out of them if it fits."""
     text = f"({pattern})"
-    if not pattern or len(text) > characters(inches, "small"):
+    if not pattern or len(text) > characters(inches):
         return what
     return f"{what} {text}" if len(what) + len(text) < characters(inches) else f"{what}\n{text}"
 
@@ -296,9 +296,12 @@ def draw_layers(
     `ends` are the lower and upper ends of their intervals.
     """
     layers = curves["layer"].values
-    marker = "." if len(x) <= 2 * MOST_TICKS else ""
+    few = len(layers) <= _MOST_BANDS
+    style: dict[str, Any] = {"linewidth": 1.5 if few else 0.8}
+    if few and len(x) <= 2 * MOST_TICKS:
+        style["marker"] = "."
     for k, (layer, colour) in enumerate(zip(layers, layer_colours(len(layers)), strict=True)):
-        panel.plot(x, curves.sel(layer=layer), color=colour, label=f"_{layer}", marker=marker)
+        panel.plot(x, curves.sel(layer=layer), color=colour, label=f"_{layer}", **style)
         if ends is not None and k in banded(len(layers)):
             low, high = (end.sel(layer=layer) for end in ends)
             add_band(panel, x, low, high, colour, alpha=0.15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, Literal
 
 import xarray as xr
@@ -140,7 +141,7 @@ def _draw_levels(
     whole = part["r_control"].mean() if value == "share" else xr.DataArray(1.0)
     whole = whole.where(whole > 0)
     left_out = []
-    for name, style in zip(part.coords.get("chance", ()), CONTROL_STYLES, strict=False):
+    for name, style in zip(part.coords.get("chance", ()), cycle(CONTROL_STYLES), strict=False):
         one, text = part.sel(chance=name), labels(name.item())
         chance = _joined(one["r_chance_control"], one["r_chance"])
         if not_noticed(_joined(part["r_control"], part["r"]), chance):

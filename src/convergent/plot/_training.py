@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def _draw_training(panel: Axes, part: xr.Dataset, labels: Labels) -> list[str]:
         label = f"{ceiling_name(part)}, mean over layers"
         panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label=label)
     left_out = []
-    for name, style in zip(part.coords.get("chance", ()), CONTROL_STYLES, strict=False):
+    for name, style in zip(part.coords.get("chance", ()), cycle(CONTROL_STYLES), strict=False):
         chance, text = part["r_chance"].sel(chance=name), labels(name.item())
         if not_noticed(part["r"], chance):
             left_out.append(text)

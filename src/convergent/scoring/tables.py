@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, Literal
@@ -27,7 +29,7 @@ from ..statistics.inference import (
 from .kinds import check_kind
 from .results import aggregate, included_units
 
-__all__ = ["against", "best", "differences", "summary"]
+__all__ = ["against", "best", "differences", "shared_resamples", "summary"]
 
 _LABELS = ("metric", "source", "target")
 _VALUES = ("r", "normalized")
@@ -104,7 +106,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
     """
     check_kind(scores, "score", "summary")
     level = as_share("level", level)
-    resampled = None if "n_drawn" not in scores else _Resampled(scores)
+    resampled = None if "n_drawn" not in scores else _resampled(scores)
     scores = aggregate(scores)
     rows, n_stimuli = [], scores.attrs["n_stimuli"]  # of each target, where they differ
     for labels in _all_labels(scores):
@@ -194,7 +196,7 @@ def differences(
     """
     check_kind(scores, "score", "differences")
     level = as_share("level", level)
-    resampled = _Resampled(scores)
+    resampled = _resampled(scores)
     check_known("label to compare between", between, _LABELS)
     check_known("value", value, _VALUES)
     labels = resampled.labels
@@ -279,7 +281,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     """
     check_kind(scores, "score", "best")
     level = as_share("level", level)
-    resampled = _Resampled(scores)
+    resampled = _resampled(scores)
     check_known("value", value, _VALUES)
     sources = resampled.labels["source"]
     rows: list[dict[str, Any]] = []
@@ -373,6 +375,33 @@ def _all_labels(scores: xr.Dataset) -> Iterator[dict[str, Any]]:
     """Labels of every (metric, source, target)."""
     for labels in product(*(scores[dim].values for dim in _LABELS)):
         yield {dim: str(label) for dim, label in zip(_LABELS, labels, strict=True)}
+
+
+_SHARED: ContextVar[dict[int, tuple[xr.Dataset, _Resampled]] | None] = ContextVar(
+    "shared", default=None
+)
+
+
+@contextmanager
+def shared_resamples() -> Iterator[None]:
+    """Aggregate the resamples of a result once for all tables that are made in a with.
+
+    Results must not be changed in it.
+    """
+    before = _SHARED.set({})
+    try:
+        yield
+    finally:
+        _SHARED.reset(before)
+
+
+def _resampled(scores: xr.Dataset) -> _Resampled:
+    shared = _SHARED.get()
+    if shared is None:
+        return _Resampled(scores)
+    if id(scores) not in shared:  # the result is kept too, so that no other gets its id
+        shared[id(scores)] = scores, _Resampled(scores)
+    return shared[id(scores)][1]
 
 
 class _Resampled:
