@@ -74,7 +74,8 @@ _NARROW = 2.1  # inches of a column of panels, below which they stand in rows
 
 def width_of(figure: Figure | SubFigure) -> float:
     """Width of a figure in inches."""
-    return float(figure.bbox.width / figure.dpi)
+    inches: float = figure.bbox.width / figure.dpi
+    return inches
 
 
 def width_of_panel(panels: Panels) -> float:
@@ -83,7 +84,8 @@ def width_of_panel(panels: Panels) -> float:
         panel = panels.flat[0]
         inches: float = panel.get_window_extent().width / panels.figure.dpi
         return inches
-    return max(0.7, (width_of(panels.figure) - 1.6) / panels.grid.shape[1] - 0.1)
+    across = int(panels.grid.shape[1])
+    return max(0.7, (width_of(panels.figure) - 1.6) / across - 0.1)
 
 
 def name_x(panels: Panels, text: str, note: str = "") -> str:
@@ -129,7 +131,7 @@ class Grid:
         """Inches of a panel, about."""
         figure = self.panels.figure
         rows = self.panels.grid.shape[0]
-        inches = float(figure.bbox.height / figure.dpi)
+        inches: float = figure.bbox.height / figure.dpi
         return inches if self.panels.given else max(0.7, (inches - 1.6) / rows)
 
 
