@@ -231,9 +231,11 @@ def test_what_is_left_out_is_counted_with_the_reason(tmp_path):
 @pytest.mark.parametrize("name", [*CEILING_WORDS])
 def test_ceilings_are_defined_by_their_own_words(name, tmp_path):
     target = assembly(5, 1 if name == "self" else 4, seed=3, subject=["a", "a", "a", "b", "b"])
-    text = text_of(
-        page_of(score(targets={"A": target}, metrics=["linear"], ceiling=name), tmp_path)
-    )
+    scores = score(targets={"A": target}, metrics=["linear"], ceiling=name)
+    told = " ".join(str(of.attrs.get("long_name")) for of in scores.variables.values())
+    assert "noise" not in told  # what holds for each kind of ceiling
+    assert "explainable" not in told
+    text = text_of(page_of(scores, tmp_path))
     for other, words in CEILING_WORDS.items():
         assert (words.definition in text) == (other == name)
     if name is None:

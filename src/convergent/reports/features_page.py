@@ -70,8 +70,8 @@ def features_page(
 
 def _compared(found: Overview, origin: Origin) -> dict[str, str]:
     known = {
-        "First population": _side(origin, "sources"),
-        "Second population": _side(origin, "targets"),
+        "Source": _side(origin, "sources"),
+        "Target": _side(origin, "targets"),
         "Layers": f"{len(found.steps)}",
         "Citation": "\n".join(
             dict.fromkeys(origin.known("sources", "citation") + origin.known("targets", "citation"))
@@ -124,12 +124,11 @@ def _overview(found: Overview, n_stimuli: int) -> list[Part]:
             "overview of all layers: shares of shared and unique units, correlations of the parts "
             "of clusters, correlations of predictions from one, few and all units, and the "
             "effective number of units.",
-            f"All numbers are of test stimuli of {n_stimuli} stimuli.",
+            f"All numbers are of held-out stimuli, of {n_stimuli} stimuli.",
         )
     ]
 
 
-_SIDES = {"source": "first", "target": "second"}
 _NUMBERS: dict[str, tuple[str, str]] = {
     "semi": (
         "r, best partner",
@@ -159,7 +158,7 @@ def _matches(found: Overview) -> Table:
     """The classes of the units of each layer and side."""
     columns = [
         Column("Layer", is_text=True),
-        Column("Side", "The first or the second population.", is_text=True),
+        Column("Side", "Whether the units are those of the source or of the target.", is_text=True),
         Column("Population", "Its name.", is_text=True),
         Column("Units", "Number of units."),
     ]
@@ -169,7 +168,7 @@ def _matches(found: Overview) -> Table:
             columns += [Column(f"{head}: interval", _OF), Column(f"{head}: chance", _CHANCE)]
     rows = []
     for row in found.table("matches").to_dict("records"):
-        cells = [str(row["layer"]), _SIDES[row["side"]], str(row["population"])]
+        cells = [str(row["layer"]), str(row["side"]), str(row["population"])]
         cells.append(str(int(row["n_units"])))
         for key in _NUMBERS:
             cells.append(number(row[key]))
