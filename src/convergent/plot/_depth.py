@@ -179,8 +179,8 @@ def make_grid(
     for text, row in zip(beside, panels.grid, strict=True):
         parts = (text, texts["y"]) if stacked else (texts["y"], text)
         lines = [wrapped(part, grid.height) for part in ((text,) if common else parts) if part]
-        size = "small" if common else "medium"
-        row[0].set_ylabel("\n".join(lines), parse_math=False, fontsize=size)
+        letters = "small" if common else "medium"
+        row[0].set_ylabel("\n".join(lines), parse_math=False, fontsize=letters)
     if common:
         panels.figure.supylabel(texts["y"], fontsize="medium", parse_math=False)
     return grid
