@@ -132,7 +132,8 @@ class Grid:
         figure = self.panels.figure
         rows = self.panels.grid.shape[0]
         inches: float = figure.bbox.height / figure.dpi
-        return inches if self.panels.given else max(0.7, (inches - 1.6) / rows)
+        around = 2.6 if width_of(figure) < 5 else 1.6  # headline, labels and legend
+        return inches if self.panels.given else max(0.7, (inches - around) / rows)
 
 
 def make_grid(
@@ -177,8 +178,9 @@ def make_grid(
     common = grid.height < _LOW
     for text, row in zip(beside, panels.grid, strict=True):
         parts = (text, texts["y"]) if stacked else (texts["y"], text)
-        lines = [text] if common else [wrapped(part, grid.height) for part in parts if part]
-        row[0].set_ylabel("\n".join(lines), parse_math=False)
+        lines = [wrapped(part, grid.height) for part in ((text,) if common else parts) if part]
+        letters = "small" if common else "medium"
+        row[0].set_ylabel("\n".join(lines), parse_math=False, fontsize=letters)
     if common:
         panels.figure.supylabel(texts["y"], fontsize="medium", parse_math=False)
     return grid
