@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import os
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,14 @@ from convergent.scoring.pair_scores import RunningPairScores
 def pytest_configure():
     """One thread for each of the processes, which share the cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _no_open_figures():
+    """Close the figures that pyplot manages: more than twenty of them give a warning."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps, rcParams
+from matplotlib import colormaps, pyplot, rc_context, rcParams
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
-from ..base.errors import shortened, shown
+from ..base.arguments import check_type
+from ..base.errors import InputError, shortened, shown
 
 __all__ = [
     "AGAINST_LABELS",
@@ -24,7 +26,11 @@ __all__ = [
     "COLOURS",
     "MAP_LABELS",
     "MODELS",
+    "MOST_TICKS",
     "UNCLASSIFIED_COLOURS",
+    "WIDEST",
+    "Labels",
+    "Panels",
     "Picture",
     "add_band",
     "add_diagonal",
@@ -32,21 +38,28 @@ __all__ = [
     "add_legend",
     "add_legend_above",
     "add_legend_beside",
+    "closed",
     "depth_labels",
     "draw_by_layer",
     "draw_scale",
     "hide_spines",
     "hide_ticks",
+    "label_axis",
     "label_layers",
     "layer_colours",
     "legend_label",
+    "make_panels",
     "named",
     "new_figure",
     "room_for",
     "set_training_axis",
+    "short_names",
     "side_label",
     "tick_labels",
 ]
+
+WIDEST = 12.0  # inches
+MOST_TICKS = 12  # of an axis of names
 
 # Okabe and Ito's colours, which differ with any colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -66,18 +79,119 @@ MAP_LABELS = {"transferred": "map fitted on the control", "refitted": "map refit
 AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
+# letters stay letters: TrueType in PDF, text in SVG
+_FONTS = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
+
+
 class Picture(Figure):
-    """A matplotlib figure that notebooks display without a call."""
+    """A matplotlib figure that a notebook displays once, and whose text stays text in files."""
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """Save the figure, as `matplotlib.figure.Figure.savefig` does."""
+        with rc_context(_FONTS):
+            super().savefig(*args, **options)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
         return buffer.getvalue()
 
+    def _ipython_display_(self) -> None:
+        """Display the figure, unless pyplot does so when the cell ends."""
+        managed = getattr(self, "number", None) in pyplot.get_fignums()
+        if managed and pyplot.get_backend().lower() != "agg":
+            return
+        from IPython.display import Image, display
+
+        display(Image(self._repr_png_()))
+
+
+@dataclass(frozen=True)
+class Panels:
+    """The panels that a function draws in.
+
+    Attributes
+    ----------
+    figure : Figure or SubFigure
+        Theirs.
+    grid : array of Axes (rows, columns)
+        The panels.
+    given : bool
+        Whether the user gave the one panel: then the figure around it is not ours to write on.
+    """
+
+    figure: Figure | SubFigure
+    grid: NDArray[Any]
+    given: bool = False
+
+    @property
+    def flat(self) -> list[Axes]:
+        """All panels, row by row."""
+        return list(self.grid.flat)
+
+    def add_legend(self, title: str | None = None) -> None:
+        """Add one legend beside the panels; inside a panel that the user gave."""
+        if self.given:
+            add_legend(self.flat[0], title=title)
+        else:
+            add_legend_beside(self.figure, *self.flat, title=title)
+
+    def add_headline(self, text: str) -> None:
+        """Write a line above the panels; not around a panel that the user gave."""
+        if not self.given:
+            add_headline(self.figure, text)
+
+
+def make_panels(
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    figure: Figure | SubFigure | None = None,
+    ax: Axes | None = None,
+    **options: Any,
+) -> Panels:
+    """Make panels in a given figure, or in a new one of a size (width, height) in inches.
+
+    A given panel, `ax`, serves where one panel is enough. `options` are those of
+    ``Figure.subplots``.
+
+    Raises
+    ------
+    InputError
+        If `ax` is given and more than one panel is needed, or both `ax` and `figure` are given.
+    """
+    if ax is None:
+        figure = new_figure(*size) if figure is None else figure
+        check_type((Figure, SubFigure), "a matplotlib figure or subfigure", figure=figure)
+        return Panels(figure, figure.subplots(rows, columns, squeeze=False, **options))
+    check_type(Axes, "matplotlib axes", ax=ax)
+    if figure is not None:
+        raise InputError("both ax= and figure= are given: give one of them.")
+    if rows * columns > 1:
+        raise InputError(
+            f"ax= is one panel, and this figure has {rows * columns}: give figure=, or draw a part "
+            "of the result."
+        )
+    return Panels(ax.figure, np.array([[ax]]), given=True)
+
 
 def new_figure(width: float, height: float) -> Picture:
-    """An empty figure of a width and height in inches, whose parts do not overlap."""
-    return Picture(figsize=(width, height), layout="constrained")
+    """An empty figure of a width and height in inches, whose parts do not overlap.
+
+    pyplot manages it, so that ``plt.show()`` shows it. It is at most `WIDEST` inches wide.
+    """
+    figure = pyplot.figure(
+        FigureClass=Picture, figsize=(min(width, WIDEST), height), layout="constrained"
+    )
+    assert isinstance(figure, Picture)
+    return figure
+
+
+def closed(figure: Picture) -> Picture:
+    """The same figure, which pyplot no longer manages: for files and pages."""
+    pyplot.close(figure)
+    return figure
 
 
 def hide_spines(*panels: Axes) -> None:
@@ -103,6 +217,7 @@ def set_training_axis(panel: Axes, steps: NDArray[np.float64], early: float) -> 
 
 
 _MOST_OF_TICK = 28  # characters
+_SHORT = 12  # characters of a name that stays whole
 
 
 def named(name: object, most: int = 60) -> str:
@@ -132,22 +247,96 @@ def legend_label(name: object) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def label_layers(panel: Axes, layers: Iterable[Any], **style: Any) -> None:
+@dataclass(frozen=True)
+class Labels:
+    """The texts by which a figure calls layers, metrics, regions and networks.
+
+    Attributes
+    ----------
+    given : dict of str
+        The user's text for a name; other names are shown as they are.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str] | None) -> Labels:
+        """Labels that a user gave.
+
+        Raises
+        ------
+        InputError
+            If they are not a dict of texts.
+        """
+        if labels is None:
+            return cls()
+        check_type(Mapping, "a dict from names to the texts that are shown", labels=labels)
+        for name, text in labels.items():
+            check_type(str, "a text", **{f"labels[{name!r}]": text})
+        return cls({str(name): text for name, text in labels.items()})
+
+    def __call__(self, name: object, most: int = 60) -> str:
+        """Text for a name."""
+        return named(self.given.get(str(name), name), most)
+
+    def short(self, names: Iterable[object]) -> tuple[list[str], str]:
+        """Texts for names that share an axis, and the pattern of what was left out of them."""
+        names = [str(name) for name in names]
+        if any(name in self.given for name in names):
+            return [self(name, _MOST_OF_TICK) for name in names], ""
+        return short_names(names)
+
+
+def label_layers(
+    panel: Axes, layers: Iterable[Any], labels: Labels | None = None, **style: Any
+) -> None:
     """Write names of layers below an axis that counts them; `style` is that of the text."""
-    names = tick_labels(layers)
-    panel.set_xticks(range(len(names)), names, rotation=45, ha="right", parse_math=False, **style)
+    label_axis(panel.xaxis, layers, labels, rotation=45, ha="right", **style)
+
+
+def label_axis(axis: Axis, names: Iterable[Any], labels: Labels | None = None, **style: Any) -> str:
+    """Write names at an axis that counts them, at most `MOST_TICKS`; return their pattern.
+
+    The pattern, such as ``layers.*.attention``, belongs in the label of the axis; it is empty where
+    names are written whole.
+    """
+    texts, pattern = (labels or Labels()).short(names)
+    step = -(-len(texts) // MOST_TICKS)
+    ticks = range(0, len(texts), max(1, step))
+    axis.set_ticks(list(ticks), [texts[k] for k in ticks], parse_math=False, **style)
+    return pattern
 
 
 def tick_labels(layers: Iterable[object]) -> list[str]:
-    """Names of layers for the ticks of an axis; where they are long, without their common parents.
+    """Names of layers for the ticks of an axis, without what all of them share."""
+    return short_names([str(layer) for layer in layers])[0]
 
-    Longer labels would leave no room for the data.
+
+def short_names(names: Sequence[str]) -> tuple[list[str], str]:
+    """Names without the parents and the ends that all share, and the pattern, as in ``a.*.b``.
+
+    Names of at most 12 characters stay whole, as does a name alone. The pattern is empty where
+    nothing was left out.
     """
-    names = [str(layer) for layer in layers]
-    if max(map(len, names), default=0) > _MOST_OF_TICK:
-        common = os.path.commonprefix(names).rpartition(".")[0]  # noqa: RUF071
-        names = [f"...{name.removeprefix(common)}" if common else name for name in names]
-    return [named(name, _MOST_OF_TICK) for name in names]
+    names = [str(name) for name in names]
+    parts = [name.split(".") for name in names]
+    before = after = 0
+    if len(set(names)) > 1 and max(map(len, names)) > _SHORT:
+        least = min(map(len, parts)) - 1  # a part of each name stays
+        before = _n_common(parts, least)
+        after = _n_common([part[::-1] for part in parts], least - before)
+    texts = [named(".".join(part[before : len(part) - after]), _MOST_OF_TICK) for part in parts]
+    if not before + after:
+        return texts, ""
+    return texts, ".".join([*parts[0][:before], "*", *parts[0][len(parts[0]) - after :]])
+
+
+def _n_common(parts: Sequence[Sequence[str]], most: int) -> int:
+    """How many of the first parts are the same in all names."""
+    n = 0
+    while n < most and len({part[n] for part in parts}) == 1:
+        n += 1
+    return n
 
 
 def room_for(labels: Iterable[str]) -> float:
@@ -211,7 +400,7 @@ def add_legend_above(panel: Axes) -> None:
     add_legend(panel, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
-def add_legend_beside(figure: Picture, *panels: Axes, title: str | None = None) -> None:
+def add_legend_beside(figure: Figure | SubFigure, *panels: Axes, title: str | None = None) -> None:
     """Add one legend at the right of the figure, with each label of the panels once."""
     entries: dict[str, Any] = {}
     for panel in panels:
@@ -233,6 +422,6 @@ def _take_literally(legend: Legend) -> None:
         text.set_parse_math(False)
 
 
-def add_headline(figure: Picture, text: str, *, size: str = "medium") -> None:
+def add_headline(figure: Figure | SubFigure, text: str, *, size: str = "medium") -> None:
     """Write a line above the figure, from its left edge: how many stimuli, and what was done."""
     figure.suptitle(text, fontsize=size, x=0.01, ha="left", parse_math=False)

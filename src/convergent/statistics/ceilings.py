@@ -24,10 +24,12 @@ from .signal_noise import SignalNoise, signal_and_noise
 
 __all__ = [
     "CEILINGS",
+    "CEILING_WORDS",
     "MOST_CORRECTION",
     "NEED_REPEATS",
     "SIMULATIONS",
     "Ceiling",
+    "CeilingWords",
     "Recorded",
     "Scorer",
     "Scores",
@@ -305,6 +307,72 @@ CEILINGS: dict[str, Callable[[Recorded, Scorer], Ceiling]] = {
     "attainable": attainable,
 }
 NEED_REPEATS = (*RELIABILITIES, "attainable")
+
+
+@dataclass(frozen=True)
+class CeilingWords:
+    """How figures, pages and commands speak of a ceiling.
+
+    Attributes
+    ----------
+    label : str
+        For the legend of a figure.
+    definition : str
+        What the ceiling is, in a sentence.
+    normalized : str
+        What a normalized score of 1 says, in a sentence.
+    """
+
+    label: str
+    definition: str
+    normalized: str
+
+
+_PERFECT = "1 is the score of a perfect model, whatever the noise of the recording"
+
+CEILING_WORDS: dict[str | None, CeilingWords] = {
+    "split-half": CeilingWords(
+        "noise ceiling (split-half)",
+        "The ceiling is the r of a model that knows the noiseless responses: the square root of "
+        "the reliability, which is the correlation of random halves of the repeats, corrected to "
+        "all repeats (Spearman-Brown). It does not include the cost of fitting a map.",
+        f"{_PERFECT}, but for the cost of fitting a map on few stimuli.",
+    ),
+    "repeat-variance": CeilingWords(
+        "noise ceiling (repeat variance)",
+        "The ceiling is the r of a model that knows the noiseless responses: the square root of "
+        "the share of the variance of the mean response that is signal, from the variance over "
+        "repeats. It does not include the cost of fitting a map.",
+        f"{_PERFECT}, but for the cost of fitting a map on few stimuli.",
+    ),
+    "attainable": CeilingWords(
+        "attainable ceiling",
+        "The ceiling is what a perfect model, with the units of the target and no others, would "
+        "score with as many stimuli, units and repeats and this noise, in simulated recordings. It "
+        "includes the cost of fitting a map.",
+        f"{_PERFECT} and the number of stimuli.",
+    ),
+    "inter-subject": CeilingWords(
+        "inter-subject ceiling",
+        "The ceiling is how well the units of the other subjects predict the units of each "
+        "subject, by the same metric and folds. The other subjects are recorded with noise too.",
+        "1 is the score of the other subjects; a model may do better, as they are recorded with "
+        "noise.",
+    ),
+    "self": CeilingWords(
+        "ceiling (with itself)",
+        "The ceiling is how well the target predicts a copy of itself, by the same metric and "
+        "folds: what a perfect match can reach with this number of stimuli. It says nothing "
+        "about noise.",
+        "1 is the score of a perfect match.",
+    ),
+    None: CeilingWords(
+        "no ceiling",
+        "No ceiling was computed: scores are not corrected for the noise of the recording, nor for "
+        "the number of stimuli.",
+        "Without a ceiling there is no normalized score.",
+    ),
+}
 
 
 def _root(reliability: NDArray[np.float64]) -> NDArray[np.float64]:
