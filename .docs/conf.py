@@ -6,9 +6,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import made_pages  # noqa: E402
+import made_pages
 
-import convergent  # noqa: E402
+import convergent
 
 project = "convergent"
 author = "The convergent developers"

@@ -25,7 +25,9 @@ def write(folder: Path) -> None:
 
 def commands() -> str:
     """Describe every command of the command line, its arguments and its options."""
-    parts = [(ROOT / ".docs/guide/command-line.md").read_text(encoding="utf-8")]
+    page = (ROOT / ".docs/guide/command-line.md").read_text(encoding="utf-8")
+    head, heading, notes = page.partition("## Names in CSV files")
+    parts = [head]
     for name, command in typer.main.get_command(app).commands.items():
         context = typer.Context(command, info_name=f"convergent {name}")
         usage = " ".join(command.collect_usage_pieces(context))
@@ -34,9 +36,8 @@ def commands() -> str:
         shown = [one for one in command.params if not one.hidden and one.name != "help"]
         for group in dict.fromkeys(one.rich_help_panel for one in shown):
             rows = [_row(one) for one in shown if one.rich_help_panel == group]
-            heading = group or "argument or option"
-            parts += [f"| {heading} | meaning | default |", "|---|---|---|", *rows, ""]
-    return "\n".join(parts)
+            parts += [f"| {group or 'option'} | meaning | default |", "|---|---|---|", *rows, ""]
+    return "\n".join([*parts, heading + notes])
 
 
 def _row(parameter: Any) -> str:

@@ -18,7 +18,7 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import platformdirs
 
@@ -343,11 +343,22 @@ def _retrieve(url: str, expected: File, path: Path) -> None:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise _no_space(path.parent, expected.size) from error
         raise InputError(
-            f"{url} could not be downloaded: {str(error).rstrip('.')}. Try again later, or get the "
-            f"file by hand and put it at {path}."
-        ) from error
+            f"{url} could not be downloaded: {_reason(error)}. Try again later, or get the file by "
+            f"hand and put it at {path}."
+        ) from None  # forty frames of other libraries say no more
     finally:
         logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    """Why a download failed."""
+    import requests
+
+    # a connection's own error names pools and retries; what a server says is readable
+    if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.HTTPError):
+        host = urlsplit(error.request.url).hostname if error.request else "the server"
+        return f"no connection to {host}"
+    return str(error).rstrip(".")
 
 
 class _Download:
