@@ -83,3 +83,27 @@ def test_the_command_keeps_outputs_and_checks_them(tmp_path, monkeypatch, capsys
     assert "careful" in capsys.readouterr().out
     assert path.read_bytes() == before  # a notebook that warns is not kept
     assert run.main(["99"]) == 2
+
+
+FIGURES = """
+import convergent as cv
+source, target = cv.simulate.convergent_pair(60, 10, shares=(1, 0, 0), private=0)
+scores = cv.score({"layer": source}, target, "linear", ceiling=None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of the kernel's machinery
+def test_a_figure_of_ours_is_displayed_once(tmp_path):
+    ends = ["cv.plot.scores(scores)", "cv.plot.scores(scores);", "figure = cv.plot.scores(scores)"]
+    ends += ["cv.plot.scores(scores)\nprint(1)", "figure"]  # the last: of an earlier cell
+    path = tmp_path / "01-figures.ipynb"
+    cells = [notebook(source=source).cells[0] for source in (FIGURES, *ends)]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    execution.write(v4.new_notebook(cells=cells), path)
+    made = execution.executed(path, tmp_path / "work")
+    pictures = [
+        sum("image/png" in output.get("data", {}) for output in cell.outputs) for cell in made.cells
+    ]
+    assert pictures == [0, 1, 1, 1, 1, 1]
