@@ -156,19 +156,47 @@ def layers(**values):
     return xr.Dataset(numbers, {"layer": ["one", "two"]})
 
 
+HOLDS, PARTLY, NOT = "holds", "holds partly", "does not hold here"
+
+
 @pytest.mark.parametrize(
     ("values", "verdicts"),
     [
-        ({}, ["holds"] * 3),
-        ({"not_shared": 0.05}, ["holds partly", "holds", "holds"]),
-        ({"shared": 0.0, "not_shared": 0.0}, ["does not hold here", "holds", "holds"]),
-        ({"matched": 0.85}, ["holds", "holds partly", "holds"]),
-        ({"canonical": 0.5, "matched": 0.45}, ["holds", "does not hold here", "holds"]),
-        ({"native": 0.2, "scale_sparse": 0.9}, ["holds", "holds", "holds partly"]),
+        ({}, [HOLDS] * 3),
+        ({"not_shared": 0.05}, [PARTLY, HOLDS, HOLDS]),
+        ({"shared": 0.0, "not_shared": 0.0}, [NOT, HOLDS, HOLDS]),
+        # none are shared: that all others are not is no part of the claim
+        ({"shared": 0.0, "not_shared": 0.95}, [NOT, HOLDS, HOLDS]),
+        ({"matched": 0.85}, [HOLDS, PARTLY, HOLDS]),
+        ({"canonical": 0.5, "matched": 0.45}, [HOLDS, NOT, HOLDS]),
+        # no subspace is shared, with whatever axes
+        ({"canonical": 0.5, "matched": 0.0}, [HOLDS, NOT, HOLDS]),
+        ({"native": 0.2}, [HOLDS, HOLDS, PARTLY]),
+        ({"scale_sparse": 0.9}, [HOLDS, HOLDS, PARTLY]),
+        ({"r_single": 0.8, "scale_sparse": 0.0}, [HOLDS, HOLDS, PARTLY]),  # local
+        ({"native": 0.2, "scale_sparse": 0.9}, [HOLDS, HOLDS, NOT]),  # fully distributed
+        # nothing is predicted: there is no code that few units could carry
+        ({"r_lasso": 0.05, "r_single": 0.01, "scale_sparse": 0.1}, [HOLDS, HOLDS, NOT]),
+        ({"shared": np.nan}, ["cannot be judged", HOLDS, HOLDS]),
+        ({"canonical": np.nan}, [HOLDS, "cannot be judged", HOLDS]),
     ],
 )
 def test_verdicts(values, verdicts):
-    assert features.claims(layers(**values))["verdict"].tolist() == verdicts
+    found = features.claims(layers(**values))
+    assert found["verdict"].tolist() == verdicts
+    assert "nan" not in " ".join(found["numbers"])
+
+
+def test_of_random_networks_no_claim_holds():
+    def population(seed):
+        rng = np.random.default_rng(seed)
+        names = [f"{i:03d}" for i in range(150)]
+        return cv.Assembly.from_array(rng.standard_normal((150, 15)), stimuli=names)
+
+    draws = {"shuffle": cv.Shuffle(4), "bootstrap": cv.Bootstrap(50)}
+    claims = features.overview(population(1), population(2), **(FEW | draws)).claims
+    assert claims["numbers"][0].startswith("0.00 of the units")
+    assert not set(claims["verdict"]) & {HOLDS, PARTLY}
 
 
 def test_a_claim_must_hold_for_other_networks():
@@ -176,7 +204,7 @@ def test_a_claim_must_hold_for_other_networks():
     names = [(f"{i}", f"{j}") for i in range(4) for j in range(i)]
     several = [layers(shared=0.0 if "3" in pair else 0.2) for pair in names]
     first = features.claims(several, names).iloc[0]
-    assert first["verdict"] == "holds partly"
+    assert first["verdict"] == "not decided"
     assert first["numbers"].startswith("0.10 [-")
     alike = features.claims([layers() for _ in names], names)
     assert alike["verdict"].tolist() == ["holds"] * 3

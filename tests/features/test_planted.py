@@ -136,5 +136,5 @@ def test_claims_say_what_was_planted():
     a, b = same
     turned = cv.rotated(b, seed=3)
     verdicts = features.overview(a, turned, rotations=5).claims["verdict"].tolist()
-    assert verdicts[0] == "holds partly"  # none shared
+    assert verdicts[0] == "does not hold here"  # none shared
     assert verdicts[2] != "holds"  # distributed over all

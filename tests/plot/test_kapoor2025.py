@@ -1,13 +1,15 @@
 """Figures of the findings show the numbers of results that are made up, and their verdicts."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib import pyplot
 
-from convergent import plot
+from convergent import InputError, plot
 from convergent.experiments.kapoor2025.study import Findings
 
 METRICS = ["linear", "procrustes", "soft-matching"]
@@ -88,13 +90,20 @@ def curves(panel):
 def test_each_finding_has_a_figure_with_its_verdict(figures):
     assert list(figures) == ["metrics", "correspondence", "training", "shift"]
     for name, figure in figures.items():
-        assert figure.get_suptitle() == f"{name}: holds. r 0.50"
+        title, *lines = figure.get_suptitle().split("\n")
+        assert title == f"{name.capitalize()}: holds"
+        assert "6 pairs of networks, 4 seeds" in lines[0]
+        assert "r 0.50" not in figure.get_suptitle()  # the table has the numbers
+        figure.canvas.draw()
+        assert figure.get_figwidth() <= 12
+        sides = [panel.get_window_extent() for panel in figure.axes if not panel.get_label()]
+        assert min(min(box.width, box.height) for box in sides) >= 0.8 * figure.dpi
 
 
 def test_scores_of_layers_at_the_same_depth(found, figures):
     (panel,) = figures["metrics"].axes
     drawn = curves(panel)
-    for name, label in (("r", "{}"), ("r_chance", "chance: soft matching, {}")):
+    for name, label in (("r", "{}"), ("r_chance", "control: {}, soft-matching")):
         mean = found.hierarchy[name].mean("pair").values
         diagonal = np.diagonal(mean, axis1=-2, axis2=-1)
         if name == "r":
@@ -136,8 +145,38 @@ def test_drops_by_distortion_and_over_depth(found, figures):
             np.testing.assert_allclose(curves(right)[metric], drops)
 
 
+def test_correspondence_has_one_scale_of_colours(figures):
+    *panels, bar = figures["correspondence"].axes
+    assert bar.get_label() == "<colorbar>"
+    assert len({panel.images[0].get_clim() for panel in panels}) == 1
+
+
+def test_a_control_that_changes_nothing_is_not_drawn(found):
+    unnoticed = found.hierarchy.assign(
+        r_chance=found.hierarchy["r_chance"].where(
+            found.hierarchy["chance"] != "rotated", found.hierarchy["r"]
+        )
+    )
+    figures = plot.findings(replace(found, hierarchy=unnoticed))
+    controls = {label for label in curves(figures["metrics"].axes[0]) if "control" in label}
+    assert controls == {"control: shuffled, soft-matching"}
+
+
+def test_some_findings_in_given_figures_with_labels(found):
+    whole = pyplot.figure(figsize=(7, 7))
+    above, below = whole.subfigures(2, 1)
+    labels = {"linear": "ridge", "contrast": "weak contrast"}
+    drawn = plot.findings(found, labels=labels, figure={"metrics": above, "shift": below})
+    assert drawn == {"metrics": above, "shift": below}
+    assert "ridge" in curves(above.axes[0])
+    assert "weak contrast" in [text.get_text() for text in below.axes[0].get_yticklabels()]
+    with pytest.raises(InputError, match="'slope'"):
+        plot.findings(found, figure={"slope": above})
+
+
 def test_two_seeds_have_no_intervals():
     figures = plot.findings(findings(seeds=2))
+    assert "too few for intervals" in figures["training"].get_suptitle()
     title = figures["correspondence"].axes[0].get_title()
-    assert "rank correlation of depths" in title
+    assert "rank correlation" in title
     assert "[" not in title

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -148,5 +148,8 @@ def _files(
     return files
 
 
-def _picture(name: str, figure: cv.plot.Picture) -> dict[str, Callable[[Path], object]]:
-    return {f"{name}.png": partial(figure.savefig, dpi=120)}
+def _picture(name: str, figure: Any) -> dict[str, Callable[[Path], object]]:
+    """A file of a figure, which pyplot no longer keeps."""
+    from ..plot._figure import closed
+
+    return {f"{name}.png": partial(closed(figure).savefig, dpi=120)}

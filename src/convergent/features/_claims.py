@@ -1,6 +1,8 @@
 """The three claims of Li et al. 2015 as numbers: whether they hold, and by how much.
 
-The thresholds were set before any result was seen.
+The thresholds were set before any result was seen. One rule was added later: a claim has a core,
+without which it does not hold. Of two random networks, no unit has a partner: that others are not
+shared then says nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ __all__ = ["claims"]
 _SOME = 0.1  # share of the units that is shared, and that is not, at least
 _SPAN = 0.5**0.5  # canonical correlation of a shared subspace, at least
 _OTHER_AXES = 0.1  # by which single units match worse than the subspace, at least
+_ANY = 1e-9  # by which soft matching of units exceeds that of rotations, at least
 _MORE_THAN_ONE = 0.02  # by which the r of few units exceeds that of one, at least
 _FEW = 0.5  # on the scale from one unit (0) to all (1): the root of their number, at most
+_PREDICTED = 0.1  # r of few units, at least: with less than 1% of the variance there is no code
 
 _PAIRS = "a list of pairs of names, source and target"
 
@@ -64,10 +68,17 @@ def claims(
     Returns
     -------
     pandas.DataFrame
-        One row per claim: ``claim``; ``verdict``, "holds", "holds partly" or "does not hold here";
-        ``numbers``, means over layers and pairs, with intervals if there are any. A part of a claim
-        holds if its interval (without one, its mean) is beyond the threshold; a claim holds if all
-        of its parts do.
+        One row per claim: ``claim``; ``verdict``; ``numbers``, means over layers and pairs, with
+        intervals if there are any. A part of a claim holds if its interval (without one, its mean)
+        is beyond the threshold. The verdict is
+
+        - "holds", if all parts hold;
+        - "holds partly", if its core holds, and another part does not. The cores are: some units
+          are shared; both parts of a cluster span the same subspace; units are predicted, and the
+          code is not fully distributed (axes matter, or few units are enough);
+        - "does not hold here", if the core does not;
+        - "not decided", if the threshold of the core lies in its interval;
+        - "cannot be judged", if a number of the core is not defined.
 
     Raises
     ------
@@ -104,8 +115,8 @@ def claims(
     estimates = {name: _Estimate.of(whole, one, level) for name, one in _STATISTICS.items()}
     return pd.DataFrame(
         [
-            {"claim": claim, "verdict": _verdict(parts), "numbers": numbers}
-            for claim, (parts, numbers) in zip(_CLAIMS, _judged(estimates), strict=True)
+            {"claim": claim, "verdict": _verdict(core, others), "numbers": numbers}
+            for claim, (core, others, numbers) in zip(_CLAIMS, _judged(estimates), strict=True)
         ]
     )
 
@@ -118,6 +129,7 @@ _STATISTICS: dict[str, Callable[[xr.Dataset], xr.DataArray]] = {
     "predicted": lambda one: one["predicted"],
     "matched": lambda one: one["matched"],
     "rotations": lambda one: one["native"] - one["rotated"],
+    "code": lambda one: one["r_lasso"],
     "few": lambda one: one["r_lasso"] - one["r_single"],
     "scale": lambda one: one["scale_sparse"],
 }
@@ -139,46 +151,68 @@ class _Estimate:
         found = over_networks(whole, lambda one: statistic(one).mean(), level)
         return cls(*(float(found[name]) for name in ("estimate", "low", "high")))
 
-    @property
-    def least(self) -> float:
-        """Lower end of the interval; the mean if there is none."""
-        return self.mean if math.isnan(self.low) else self.low
+    def above(self, threshold: float) -> bool | None:
+        """Whether the interval, or the mean without one, is at or above a threshold.
 
-    @property
-    def most(self) -> float:
-        """Upper end of the interval; the mean if there is none."""
-        return self.mean if math.isnan(self.low) else self.high
+        None if the threshold lies in the interval, and if the mean is not defined.
+        """
+        low, high = (self.mean, self.mean) if math.isnan(self.low) else (self.low, self.high)
+        if math.isnan(self.mean) or low < threshold <= high:
+            return None
+        return low >= threshold
+
+    def below(self, threshold: float) -> bool | None:
+        """Whether the interval, or the mean without one, is at or below a threshold."""
+        return _Estimate(-self.mean, -self.high, -self.low).above(-threshold)
 
     def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return "(not defined)"
         interval = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
         return f"{self.mean:.2f}{interval}"
 
 
-def _judged(of: Mapping[str, _Estimate]) -> list[tuple[list[bool], str]]:
-    """Whether each part of each claim holds, and the numbers in words."""
-    few, scale, rotations = of["few"], of["scale"], of["rotations"]
+_Parts = Sequence[tuple[_Estimate, bool | None]]  # numbers, and whether the parts hold
+
+
+def _judged(of: Mapping[str, _Estimate]) -> list[tuple[_Parts, _Parts, str]]:
+    """Core and other parts of each claim, and the numbers in words."""
+
+    def above(name: str, threshold: float) -> tuple[_Estimate, bool | None]:
+        return of[name], of[name].above(threshold)
+
+    axes, few = of["rotations"].above(_ANY), of["scale"].below(_FEW)
+    either = True if axes or few else None if None in (axes, few) else False
     return [
         (
-            [of["shared"].least >= _SOME, of["not shared"].least >= _SOME],
+            [above("shared", _SOME)],
+            [above("not shared", _SOME)],
             f"{of['shared']} of the units have a partner that surely explains half of their "
             f"variance; {of['not shared']} surely have none",
         ),
         (
-            [of["subspace"].least >= _SPAN, of["axes"].least >= _OTHER_AXES],
+            [above("subspace", _SPAN)],
+            [above("axes", _OTHER_AXES)],
             f"canonical correlation of a cluster's parts {of['subspace']}, by {of['axes']} above "
             f"that of its units paired one-to-one; the other part predicts a unit by r "
             f"{of['predicted']}, its partner by {of['matched']}",
         ),
         (
-            [rotations.least > 0, few.least >= _MORE_THAN_ONE, scale.most <= _FEW],
-            f"soft matching of units is {rotations} above that of rotations; few units predict by "
-            f"{few} better (r) than one; effective number of them {scale} on the scale from one "
-            "(0) to all (1)",
+            [above("code", _PREDICTED), (of["scale"], either)],
+            [(of["rotations"], axes), (of["scale"], few), above("few", _MORE_THAN_ONE)],
+            f"few units predict a unit by r {of['code']}, by {of['few']} better than one; "
+            f"effective number of them {of['scale']} on the scale from one (0) to all (1); soft "
+            f"matching of units is {of['rotations']} above that of rotations",
         ),
     ]
 
 
-def _verdict(parts: Sequence[bool]) -> str:
-    if all(parts):
-        return "holds"
-    return "holds partly" if any(parts) else "does not hold here"
+def _verdict(core: _Parts, others: _Parts) -> str:
+    if any(math.isnan(number.mean) for number, _ in core):
+        return "cannot be judged"
+    held = [part for _, part in core]
+    if False in held:
+        return "does not hold here"
+    if None in held:
+        return "not decided"
+    return "holds" if all(part for _, part in others) else "holds partly"

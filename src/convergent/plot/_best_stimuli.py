@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from ..base.arguments import as_names, as_number, as_whole, check_known, check_type
@@ -19,11 +20,12 @@ from ..features._best_stimuli import best_stimuli as find_best
 from ..features._match_tables import unit_table
 from ..features._two_populations import SIDES
 from ..scoring.kinds import check_kind
-from ._figure import Picture, hide_ticks, named, new_figure, side_label
+from ._figure import WIDEST, Labels, hide_ticks, new_figure, side_label
 
 __all__ = ["best_stimuli"]
 
 _N_UNITS = 6  # that are drawn by default
+_BESIDE = 2.0  # inches, of names beside images
 
 
 def best_stimuli(
@@ -35,7 +37,9 @@ def best_stimuli(
     units: Sequence[str] | None = None,
     k: int = 5,
     patch: float = 0.4,
-) -> Picture:
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw the images that source units and their best partners respond to most.
 
     Parameters
@@ -53,13 +57,16 @@ def best_stimuli(
     patch : float
         If stimuli are positions in images: height and width of the part around a position that is
         drawn, as a share of the image. A good choice is the receptive field of the layer.
+    labels : dict of str, optional
+        Texts for names of units and of the two populations.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure` with one row per unit, the image with the greatest response
-        first: left the source unit, right its best partner, with their correlation on held-out
-        stimuli.
+    Figure or SubFigure
+        One row per unit, the image with the greatest response first: left the source unit, right
+        its best partner, with their correlation on held-out stimuli.
 
     Raises
     ------
@@ -78,29 +85,33 @@ def best_stimuli(
     for unit in units:
         check_known("responsive source unit", unit, list(table.index))
     chosen = table.loc[list(units)]
-    names = {"source": list(chosen.index), "target": list(chosen["partner"])}
-    labels = {"source": [named(name, 24) for name in names["source"]]}
-    labels["target"] = [
-        f"{named(name, 24)}\nr = {r:.2f}"
-        for name, r in zip(names["target"], chosen["r"], strict=True)
-    ]
     shared = align(source, target)
     k = as_whole("k", k, 1, len(shared[0].stimuli))
     shown = with_contents(shared[0].data, stimuli)
     check_contents(["the images", *SIDES], [shown, *(assembly.data for assembly in shared)])
-    figure = new_figure(1.15 * 2 * k + 2.2, 1.3 * len(units) + 0.6)
+    names = {"source": list(chosen.index), "target": list(chosen["partner"])}
+    text = Labels.of(labels)
+    written = {side: [text(name, 16) for name in names[side]] for side in SIDES}
+    pairs = zip(written["target"], chosen["r"], strict=True)
+    written["target"] = [f"{name}\nr = {r:.2f}" for name, r in pairs]
+    if figure is None:
+        size = min(1.0, (WIDEST - _BESIDE) / (2 * k))  # of an image, inches
+        figure = new_figure(2 * k * size + _BESIDE, (size + 0.06) * len(units) + 0.6)
+    check_type((Figure, SubFigure), "a matplotlib figure or subfigure", figure=figure)
     halves: Any = figure.subfigures(1, 2)
     for half, side, assembly in zip(halves, SIDES, shared, strict=True):
-        half.suptitle(side_label(found, side), fontsize="medium", parse_math=False)
+        whose = "" if side == "source" else ", best partners"
+        half.suptitle(f"{side_label(found, side, text)}{whose}", fontsize="small", parse_math=False)
         panels = half.subplots(len(units), k, squeeze=False)
         best = find_best(assembly, k).sel(unit=names[side])
-        for number, (row, label) in enumerate(zip(panels, labels[side], strict=True)):
+        for number, (row, label) in enumerate(zip(panels, written[side], strict=True)):
             for rank, panel in enumerate(row):
                 panel.imshow(_image_part(stimuli, best.isel(unit=number, rank=rank), patch))
                 hide_ticks(panel)
                 panel.spines[:].set_visible(False)
             style = {"rotation": 0, "ha": "right", "va": "center", "fontsize": 7}
             row[0].set_ylabel(label, parse_math=False, **style)
+        half.supxlabel("images, greatest response first", fontsize="small")
     return figure
 
 

@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
 
 from ..features._two_populations import SIDES
 from ..scoring.kinds import check_kind
-from ._figure import (
-    COLOURS,
-    Picture,
-    add_diagonal,
-    add_headline,
-    add_legend,
-    hide_spines,
-    new_figure,
-    side_label,
-)
+from ._figure import COLOURS, Labels
+from ._panels import LEAST_WIDTH, arranged, both_sides, entitle, headline, inches_of, write_small
 
-__all__ = ["clusters"]
+__all__ = ["PARTS", "clusters"]
 
-_MOST_BORDERS = 30  # more lines between clusters would hide the correlations
+_MOST_ROWS = 10  # clusters one by one; the others share a row
+
+# what of the two parts of a cluster is correlated
+PARTS = {
+    "canonical": ("subspaces (canonical r)", COLOURS[0]),
+    "matched": ("units, one-to-one", COLOURS[1]),
+    "matched_rotated": ("units, axes rotated", "0.4"),
+}
 
 
-def clusters(found: xr.Dataset) -> Picture:
-    """Draw clusters of units of two populations: correlations, number and shared subspaces.
+def clusters(
+    found: xr.Dataset,
+    *,
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
+    """Draw clusters of units of two populations: what their parts share, and correlations.
 
     Parameters
     ----------
     found : xarray.Dataset
         From `convergent.features.clusters`.
+    labels : dict of str, optional
+        Texts for the names of the two populations.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure` of three panels. Left, absolute correlations between the
-        populations, with units sorted by cluster and lines between clusters. Middle, the singular
-        values of the graph, with the number of clusters. Right, one dot per cluster, whose area is
-        its number of units: the mean canonical correlation of its parts (its source units and its
-        target units) over the correlation of its units paired one-to-one. A horizontal line ends at
-        the correlation of pairs when the axes of one part are rotated. Left of the diagonal, the
-        parts share a subspace, but not its axes.
+    Figure or SubFigure
+        Two panels. First, a row for each of the largest clusters with units of both sides, and
+        one for the mean of the others: the mean canonical correlation of its two parts (its source
+        units and its target units), the r of its units paired one-to-one, and that r when the axes
+        of one part are rotated at random. Where the first is far above the second, the parts share
+        a subspace, but not its axes. Second, absolute correlations between the populations, with
+        units sorted by cluster, and a frame around each of the largest clusters.
 
     Raises
     ------
@@ -49,65 +60,71 @@ def clusters(found: xr.Dataset) -> Picture:
         If the result is of another kind.
     """
     check_kind(found, "clusters", "plot.clusters")
-    figure = new_figure(12.4, 4)
-    matrix, gap, parts = figure.subplots(1, 3, width_ratios=(1.2, 0.9, 1))
-    _draw_sorted_correlations(figure, matrix, found)
-    _draw_singular_values(gap, found)
+    panels = arranged(2, 2, (7.5, 3.6), figure)
+    parts, matrix = panels.flat
+    write_small(*panels.flat)
+    _draw_sorted_correlations(matrix, found)
     _draw_parts(parts, found)
-    hide_spines(gap, parts)
-    stable = float(found["stability"].mean())
-    add_headline(
-        figure,
-        f"{found.attrs['n_stimuli']} stimuli; clusters of halves of the stimuli agree by "
-        f"{stable:.2f} (adjusted Rand)",
-    )
-    return figure
+    stable = float(found["stability"].mean()) if found.sizes.get("half") else np.nan
+    agree = f"; those of halves of the stimuli agree by {stable:.2f} (adjusted Rand index)"
+    sides = both_sides(found, Labels.of(labels))
+    what = f"{sides}; {found.attrs['n_stimuli']} stimuli; {found.attrs['k']} clusters"
+    headline(panels, what + ("" if np.isnan(stable) else agree))
+    return panels.figure
 
 
-def _draw_sorted_correlations(figure: Picture, panel: Axes, found: xr.Dataset) -> None:
+def _draw_sorted_correlations(panel: Axes, found: xr.Dataset) -> None:
     """Draw absolute correlations between the populations, with units sorted by cluster."""
     label, leaf = found["label"].values, found["place"].values
     key = np.where(label < 0, label.max() + 1, label)  # units in no cluster come last
-    orders, borders = [], []
+    orders, ends = [], []
     for side in SIDES:
         here = np.flatnonzero(found["side"].values == side)
-        order = np.lexsort((leaf[here], key[here]))
-        orders.append(order)
-        borders.append(np.flatnonzero(np.diff(key[here][order])) + 0.5)
-    values = np.abs(found["between"].values)[np.ix_(*orders)]
-    image = panel.imshow(values, cmap="magma", vmin=0, aspect="auto")
-    if len(borders[0]) <= _MOST_BORDERS:
-        for draw, ends in zip((panel.axhline, panel.axvline), borders, strict=True):
-            for end in ends:
-                draw(end, color="white", linewidth=0.4)
-    panel.set_ylabel(f"{side_label(found, 'source')}, by cluster", parse_math=False)
-    panel.set_xlabel(f"{side_label(found, 'target')}, by cluster", parse_math=False)
-    figure.colorbar(image, ax=panel, label="|correlation|")
-
-
-def _draw_singular_values(panel: Axes, found: xr.Dataset) -> None:
-    """Draw the singular values of the graph, with the number of clusters."""
-    spectrum, k = found["singular_values"].values, int(found.attrs["k"])
-    panel.plot(np.arange(1, len(spectrum) + 1), spectrum, ".-", color="0.4", markersize=4)
-    panel.axvline(k + 0.5, color=COLOURS[1], linewidth=1, label=f"{k} clusters")
-    panel.set_xlabel("singular vector")
-    panel.set_ylabel("singular value (1: separate component)")
-    panel.set_ylim(0, 1.05)
-    add_legend(panel)
+        orders.append(np.lexsort((leaf[here], key[here])))
+        ends.append(np.searchsorted(np.sort(key[here]), np.arange(key.max() + 1), side="right"))
+    between = np.abs(found["between"].values)[np.ix_(*orders)]
+    image = panel.imshow(between, cmap="magma", vmin=0, vmax=1, aspect="auto")
+    for cluster in range(min(_MOST_ROWS, label.max() + 1)):
+        (top, bottom), (left, right) = (
+            (end[cluster - 1] if cluster else 0, end[cluster]) for end in ends
+        )
+        corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+        panel.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", linewidth=0.6))
+    panel.set_ylabel("source units, by cluster")
+    panel.set_xlabel("target units, by cluster")
+    narrow = inches_of(panel.figure) < 2 * LEAST_WIDTH
+    bar = panel.figure.colorbar(image, ax=panel, location="bottom" if narrow else "right")
+    bar.set_label("absolute correlation |r|", fontsize="small")
+    bar.ax.tick_params(labelsize="small")
+    entitle(panel, "Correlations of units")
 
 
 def _draw_parts(panel: Axes, found: xr.Dataset) -> None:
-    """Draw the canonical correlation of the parts of each cluster over that of paired units."""
-    size = found["n_units"].sum("population").values
-    single, span = found["matched"].values, found["canonical_mean"].values
-    rotated = found["matched_rotated"].values
-    add_diagonal(panel)
-    panel.hlines(
-        span, single, rotated, color=COLOURS[1], linewidth=0.8, label="change with rotated axes"
-    )
-    panel.scatter(single, span, s=6 * size, color=COLOURS[0], alpha=0.6, edgecolor="white")
-    panel.set_xlabel("r of units paired one-to-one")
-    panel.set_ylabel("mean canonical correlation of the parts")
-    panel.set_xlim(right=1)
-    panel.set_ylim(top=1)
-    add_legend(panel)
+    """Draw r of the parts of each cluster, of its paired units, and of these with rotated axes."""
+    title = "What parts of clusters share"
+    both = found.isel(cluster=(found["n_units"] > 0).all("population").values)
+    n = both.sizes["cluster"]
+    if not n:
+        panel.text(0.5, 0.5, "no cluster has\nunits of both", ha="center", va="center")
+        panel.set_axis_off()
+        entitle(panel, title)
+        return
+    first = min(n, _MOST_ROWS)
+    names = [" + ".join(map(str, row)) for row in both["n_units"].values[:first]]
+    rows = {name: both["canonical_mean" if name == "canonical" else name].values for name in PARTS}
+    if n > first:
+        names.append(f"mean of\n{n - first} others")
+        rows = {name: np.append(r[:first], np.nanmean(r[first:])) for name, r in rows.items()}
+    y = np.arange(len(names))
+    panel.hlines(y, rows["matched"], rows["canonical"], color="0.8", linewidth=2, zorder=0)
+    markers = (("canonical", "o", 7), ("matched", "o", 5), ("matched_rotated", "|", 8))
+    for name, marker, size in markers:
+        label, colour = PARTS[name]
+        panel.plot(rows[name], y, marker, color=colour, label=label, markersize=size)
+    panel.set_yticks(y, names)
+    panel.set_ylim(len(names) - 0.5, -0.5)
+    least = min(float(np.nanmin(r, initial=0)) for r in rows.values())
+    panel.set_xlim(min(0.0, least - 0.05), 1.02)
+    panel.set_xlabel("r, held-out stimuli")
+    panel.set_ylabel("cluster: source + target units")
+    entitle(panel, title, 2)

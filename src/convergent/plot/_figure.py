@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,29 +38,29 @@ __all__ = [
     "add_diagonal",
     "add_headline",
     "add_legend",
-    "add_legend_above",
     "add_legend_beside",
     "closed",
-    "depth_labels",
-    "draw_by_layer",
-    "draw_scale",
     "hide_spines",
     "hide_ticks",
+    "inches",
     "label_axis",
     "label_layers",
     "layer_colours",
     "legend_label",
     "make_panels",
+    "make_rows",
     "named",
     "new_figure",
     "room_for",
-    "set_training_axis",
     "short_names",
     "side_label",
     "tick_labels",
+    "wrapped",
 ]
 
 WIDEST = 12.0  # inches
+_NARROW = 5.0  # inches: in figures that are narrower, legends are below the panels
+_NARROWEST = 1.5  # inches that a panel needs
 MOST_TICKS = 12  # of an axis of names
 
 # Okabe and Ito's colours, which differ with any colour vision
@@ -75,7 +77,10 @@ MODELS = {
 }
 
 # labels of the maps of `shift`, and of the states of the other network in `trajectory`
-MAP_LABELS = {"transferred": "map fitted on the control", "refitted": "map refitted on each level"}
+MAP_LABELS = {
+    "transferred": "map fitted on the first level",
+    "refitted": "map refitted on each level",
+}
 AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
@@ -121,16 +126,60 @@ class Panels:
         The panels.
     given : bool
         Whether the user gave the one panel: then the figure around it is not ours to write on.
+    beside : float
+        Inches at the right of them that are left for a legend, or a bar of colours.
     """
 
     figure: Figure | SubFigure
     grid: NDArray[Any]
     given: bool = False
+    beside: float = 0.0
 
     @property
     def flat(self) -> list[Axes]:
         """All panels, row by row."""
         return list(self.grid.flat)
+
+    @property
+    def result(self) -> Any:
+        """The figure as functions return it: a `Picture`, or the one that the user gave."""
+        return self.figure
+
+    @property
+    def text_size(self) -> str:
+        """Size of texts, which is smaller in a narrow figure."""
+        return "small" if inches(self.figure)[0] < _NARROW else "medium"
+
+    @property
+    def columns(self) -> int:
+        """How many panels a row has."""
+        place = self.flat[0].get_subplotspec()
+        return 1 if self.given or place is None else int(place.get_gridspec().ncols)
+
+    @property
+    def width(self) -> float:
+        """Width of a panel in inches, about, with its labels."""
+        if self.given:
+            return float(self.flat[0].get_position().width * inches(self.figure)[0]) + 0.7
+        return (inches(self.figure)[0] - self.beside) / self.columns
+
+    def label_x(self, text: str) -> None:
+        """Write what the horizontal axis of all panels is, below them."""
+        style: dict[str, Any] = {"fontsize": self.text_size, "parse_math": False}
+        if self.given:
+            self.flat[0].set_xlabel(text, **style)
+            return
+        letters = text.replace(".", ". ")  # so that long names may break there
+        lines = wrapped(letters, inches(self.figure)[0] - 0.3, self.text_size)
+        self.figure.supxlabel(lines.replace(". ", "."), **style)
+
+    def label_y(self, text: str) -> None:
+        """Write what the vertical axis of all panels is, at their left."""
+        style: dict[str, Any] = {"fontsize": self.text_size, "parse_math": False}
+        if self.columns < len(self.flat):  # more than one row
+            self.figure.supylabel(text, **style)
+        else:
+            self.flat[0].set_ylabel(text, **style)
 
     def add_legend(self, title: str | None = None) -> None:
         """Add one legend beside the panels; inside a panel that the user gave."""
@@ -139,10 +188,16 @@ class Panels:
         else:
             add_legend_beside(self.figure, *self.flat, title=title)
 
+    def add_bar(self, image: Any, label: str) -> None:
+        """Add a bar of colours beside the panels."""
+        bar = self.figure.colorbar(image, ax=self.flat, shrink=0.8)
+        bar.set_label(label, fontsize=self.text_size)
+        bar.ax.tick_params(labelsize=self.text_size)
+
     def add_headline(self, text: str) -> None:
         """Write a line above the panels; not around a panel that the user gave."""
         if not self.given:
-            add_headline(self.figure, text)
+            add_headline(self.figure, text, size=self.text_size)
 
 
 def make_panels(
@@ -167,6 +222,7 @@ def make_panels(
     if ax is None:
         figure = new_figure(*size) if figure is None else figure
         check_type((Figure, SubFigure), "a matplotlib figure or subfigure", figure=figure)
+        _keep_apart(figure)
         return Panels(figure, figure.subplots(rows, columns, squeeze=False, **options))
     check_type(Axes, "matplotlib axes", ax=ax)
     if figure is not None:
@@ -177,6 +233,68 @@ def make_panels(
             "of the result."
         )
     return Panels(ax.figure, np.array([[ax]]), given=True)
+
+
+def _keep_apart(figure: Figure | SubFigure) -> None:
+    """Lay out a given figure so that its parts do not overlap, if it has no layout of its own."""
+    root: Any = figure.get_figure(root=True)
+    if root.get_layout_engine() is None and not root.axes:
+        root.set_layout_engine("constrained")
+
+
+def make_rows(
+    n: int,
+    size: tuple[float, float],
+    *,
+    figure: Figure | SubFigure | None = None,
+    ax: Axes | None = None,
+    beside: float = 1.8,
+    **options: Any,
+) -> Panels:
+    """Make n panels in rows of at most 4, of a size (width, height) in inches each.
+
+    Rows have fewer panels where the figure is narrow.
+
+    Parameters
+    ----------
+    n, size
+        Number and size of the panels. The size holds in a new figure, up to its greatest width.
+    figure, ax, **options
+        As for `make_panels`.
+    beside : float
+        Inches for a legend or a colour bar beside the panels.
+
+    Returns
+    -------
+    Panels
+        In one row of its grid, whatever their places.
+    """
+    width = WIDEST if figure is None else inches(figure)[0]
+    room = width - (beside if width >= _NARROW else 0)
+    rows = -(-n // max(1, min(4, int(room / _NARROWEST))))
+    columns = -(-n // rows)
+    whole = (size[0] * columns + beside, size[1] * rows + 0.8)
+    panels = make_panels(rows, columns, whole, figure=figure, ax=ax, **options)
+    for spare in panels.flat[n:]:
+        spare.remove()
+    for panel in panels.flat[max(0, n - columns) : n]:  # panels below them may be gone
+        panel.tick_params(axis="x", labelbottom=True)
+    for panel in panels.flat[:n]:
+        panel.tick_params(labelsize=panels.text_size)
+    return replace(panels, grid=panels.grid.reshape(1, -1)[:, :n], beside=width - room)
+
+
+def inches(figure: Figure | SubFigure) -> tuple[float, float]:
+    """Width and height of a figure, or of a part of one."""
+    dpi = figure.get_figure(root=True).dpi
+    return figure.bbox.width / dpi, figure.bbox.height / dpi
+
+
+def wrapped(text: str, width: float, size: str = "medium") -> str:
+    """Text in lines that fit a width in inches."""
+    points = FontProperties(size=size).get_size_in_points()
+    letters = max(12, int(72 * width / (0.56 * points)))
+    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
 
 
 def new_figure(width: float, height: float) -> Picture:
@@ -207,16 +325,6 @@ def hide_ticks(panel: Axes) -> None:
     """Hide the ticks of both axes, as of an image."""
     panel.set_xticks([])
     panel.set_yticks([])
-
-
-def set_training_axis(panel: Axes, steps: NDArray[np.float64], early: float) -> None:
-    """Place steps of a training at their square roots, so that the first epoch is visible."""
-    panel.axvline(early, color="0.85", linewidth=0.8, zorder=0)
-    panel.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
-    panel.set_xlim(0, steps[-1])
-    later = steps[steps >= early]
-    panel.set_xticks([0.0, *sorted({float(later[k]) for k in (0, len(later) // 3, -1)})])
-    panel.xaxis.set_major_formatter("{x:g}")
 
 
 _MOST_OF_TICK = 28  # characters
@@ -297,14 +405,20 @@ def label_layers(
     label_axis(panel.xaxis, layers, labels, rotation=45, ha="right", **style)
 
 
-def label_axis(axis: Axis, names: Iterable[Any], labels: Labels | None = None, **style: Any) -> str:
-    """Write names at an axis that counts them, at most `MOST_TICKS`; return their pattern.
+def label_axis(
+    axis: Axis,
+    names: Iterable[Any],
+    labels: Labels | None = None,
+    most: int = MOST_TICKS,
+    **style: Any,
+) -> str:
+    """Write names at an axis that counts them, at most `most`; return their pattern.
 
     The pattern, such as ``layers.*.attention``, belongs in the label of the axis; it is empty where
     names are written whole.
     """
     texts, pattern = (labels or Labels()).short(names)
-    step = -(-len(texts) // MOST_TICKS)
+    step = -(-len(texts) // max(1, min(most, MOST_TICKS)))
     ticks = range(0, len(texts), max(1, step))
     axis.set_ticks(list(ticks), [texts[k] for k in ticks], parse_math=False, **style)
     return pattern
@@ -347,19 +461,9 @@ def room_for(labels: Iterable[str]) -> float:
     return 0.07 * max(0, max(map(len, labels), default=0) - 12)
 
 
-def depth_labels(scores: xr.DataArray | xr.Dataset) -> dict[Any, str]:
-    """Depth and name of each layer."""
-    names = tick_labels(scores["layer"].values)
-    depths = scores["depth"].values
-    return {
-        layer: f"{depth:.2f} {name}"
-        for layer, depth, name in zip(scores["layer"].values, depths, names, strict=True)
-    }
-
-
-def side_label(found: xr.Dataset, side: str) -> str:
+def side_label(found: xr.Dataset, side: str, labels: Labels | None = None) -> str:
     """The side and the name of its population, as in ``source: V4``."""
-    return f"{side}: {named(found.attrs[side], 32)}"
+    return f"{side}: {(labels or Labels())(found.attrs[side], 32)}"
 
 
 def layer_colours(n: int) -> NDArray[np.float64]:
@@ -377,54 +481,54 @@ def add_diagonal(panel: Axes) -> None:
     panel.plot([0, 1], [0, 1], color="0.8", linewidth=1)
 
 
-def draw_by_layer(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataArray]) -> None:
-    """Draw curves over layers, each under its name, with a legend above."""
-    for (name, values), colour in zip(curves.items(), COLOURS, strict=False):
-        panel.plot(np.arange(len(layers)), values, "o-", color=colour, label=name, markersize=4)
-    label_layers(panel, layers)
-    hide_spines(panel)
-    add_legend_above(panel)
-
-
-def draw_scale(panel: Axes, layers: NDArray[Any], curves: Mapping[str, xr.DataArray]) -> None:
-    """Draw effective numbers of units over layers, from one unit (0) to all of them (1)."""
-    draw_by_layer(panel, layers, curves)
-    panel.set_ylabel("0: one unit is enough\n1: all are needed")
-    panel.set_ylim(-0.03, 1.03)
-
-
 def add_legend(panel: Axes, **place: Any) -> None:
     """Add a legend inside a panel, where it covers least."""
     _take_literally(panel.legend(frameon=False, fontsize="small", **place))
 
 
-def add_legend_above(panel: Axes) -> None:
-    """Add a legend of two columns above a panel."""
-    add_legend(panel, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-
-
 def add_legend_beside(figure: Figure | SubFigure, *panels: Axes, title: str | None = None) -> None:
-    """Add one legend at the right of the figure, with each label of the panels once."""
+    """Add one legend with each label of the panels once: at the right, or below narrow figures."""
     entries: dict[str, Any] = {}
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
+    place: dict[str, Any] = {"loc": "outside right center"}
+    if inches(figure)[0] < _NARROW:
+        columns = _columns(entries, figure)
+        place = {"loc": "outside lower center", "fontsize": "small", "ncols": columns}
+        place |= {"handlelength": 1.5, "columnspacing": 1.0}
+        heights = np.array_split([entry.count("\n") + 1 for entry in entries], columns)
+        lines = max(int(column.sum()) for column in heights)
+        if figure.get_supxlabel():  # empty lines keep room for the legend, which is below it
+            empty = "\n" * math.ceil(1.3 * lines + 0.3)
+            figure.supxlabel(figure.get_supxlabel() + empty, fontsize="small", parse_math=False)
     legend = figure.legend(
         handles=list(entries.values()),
         labels=list(entries),
-        loc="outside right center",
         frameon=False,
         title=title,
+        **place,
     )
     _take_literally(legend)
 
 
+def _columns(entries: Iterable[str], figure: Figure | SubFigure) -> int:
+    """In how many columns a legend fits below a figure."""
+    lengths = [max(map(len, entry.split("\n"))) for entry in entries]
+    for n in range(len(lengths), 1, -1):
+        parts = [part for part in np.array_split(lengths, n) if len(part)]
+        if sum(0.4 + 0.065 * max(part) for part in parts) < inches(figure)[0]:
+            return n
+    return 1
+
+
 def _take_literally(legend: Legend) -> None:
     """Take a $ in a name for a $, not for the beginning of a formula."""
-    for text in legend.get_texts():
+    for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)
 
 
 def add_headline(figure: Figure | SubFigure, text: str, *, size: str = "medium") -> None:
     """Write a line above the figure, from its left edge: how many stimuli, and what was done."""
+    text = wrapped(text, inches(figure)[0] - 0.2, size)
     figure.suptitle(text, fontsize=size, x=0.01, ha="left", parse_math=False)

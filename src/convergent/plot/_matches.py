@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import PercentFormatter
 
 from ..features._match_tables import SHARED, unit_table
@@ -17,35 +20,40 @@ from ._figure import (
     CLASS_COLOURS,
     COLOURS,
     UNCLASSIFIED_COLOURS,
-    Picture,
+    Labels,
     add_band,
-    add_headline,
     add_legend,
-    hide_spines,
     hide_ticks,
-    named,
-    new_figure,
+    legend_label,
+    make_panels,
     side_label,
 )
+from ._panels import LEAST_WIDTH, both_sides, entitle, headline, inches_of, width_of, write_small
 
 __all__ = ["activation_spectra", "correlation_matrices", "matches"]
 
-_LEAST_NAMED = 0.08  # share of the units below which the name of a class does not fit into its bar
 
-
-def activation_spectra(correlations: xr.Dataset) -> Picture:
+def activation_spectra(
+    correlations: xr.Dataset,
+    *,
+    labels: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the mean activity of each unit of two populations, sorted, and its spread over stimuli.
 
     Parameters
     ----------
     correlations : xarray.Dataset
         From `convergent.features.correlations`.
+    labels : dict of str, optional
+        Texts for the names of the two populations.
+    ax : Axes, optional
+        Where to draw; by default in a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure`: lines are means over stimuli; bands are one standard deviation
-        to either side.
+    Axes
+        Lines are means over stimuli; bands are one standard deviation to either side.
 
     Raises
     ------
@@ -53,40 +61,50 @@ def activation_spectra(correlations: xr.Dataset) -> Picture:
         If the result is of another kind.
     """
     check_kind(correlations, "correlations", "plot.activation_spectra")
-    figure = new_figure(6.4, 3.6)
-    panel = figure.subplots()
+    names = Labels.of(labels)
+    panels = make_panels(1, 1, (5, 3.2), ax=ax)
+    (panel,) = panels.flat
     for side, colour in zip(SIDES, COLOURS, strict=False):
         mean = correlations[f"{side}_mean"].values
         order = np.argsort(-mean)
         mean, sd = mean[order], correlations[f"{side}_sd"].values[order]
         rank = (np.arange(len(mean)) + 0.5) / len(mean)
-        label = f"{side_label(correlations, side)} ({len(mean)})"
-        panel.plot(rank, mean, color=colour, label=label)
+        label = f"{side_label(correlations, side, names)} ({len(mean)} units)"
+        panel.plot(rank, mean, color=colour, label=legend_label(label))
         add_band(panel, rank, mean - sd, mean + sd, colour)
     panel.set_xlabel("units, from most to least active")
-    panel.set_ylabel("activity: mean and SD over stimuli")
+    panel.set_ylabel("response: mean and SD over stimuli")
     panel.xaxis.set_major_formatter(PercentFormatter(1))
     panel.set_xlim(0, 1)
-    hide_spines(panel)
-    add_legend(panel)
-    return figure
+    entitle(panel, "" if panels.given else "Activity of units", 1)
+    write_small(panel)
+    return panel
 
 
-def correlation_matrices(correlations: xr.Dataset) -> Picture:
+def correlation_matrices(
+    correlations: xr.Dataset,
+    *,
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw correlations of units within and between populations, before and after matching.
 
     Parameters
     ----------
     correlations : xarray.Dataset
         From `convergent.features.correlations`.
+    labels : dict of str, optional
+        Texts for the names of the two populations.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure` with three columns: correlations within the source, between
-        source and target, and within the target. Above, units are in their original order. Below,
-        they are in the order of their bipartite matching, the most correlated pair first, so that
-        partners stand on the diagonal.
+    Figure or SubFigure
+        Three columns: correlations within the source, between source (down) and target (across),
+        and within the target. Above, units are in their original order. Below, they are in the
+        order of their bipartite matching, the most correlated pair first, so that partners stand
+        on the diagonal.
 
     Raises
     ------
@@ -94,21 +112,25 @@ def correlation_matrices(correlations: xr.Dataset) -> Picture:
         If the result is of another kind.
     """
     check_kind(correlations, "correlations", "plot.correlation_matrices")
-    figure = new_figure(9.6, 6.6)
-    panels = figure.subplots(2, 3)
-    source, target = (named(correlations.attrs[side], 24) for side in SIDES)
-    titles = (f"within source: {source}", "source (down) and target", f"within target: {target}")
-    for panel, title in zip(panels[0], titles, strict=True):
-        panel.set_title(title, fontsize="medium", parse_math=False)
+    panels = make_panels(2, 3, (7.5, 5.2), figure=figure)
+    titles = ("within source", "source (down), target (across)", "within target")
+    narrow = inches_of(panels.figure) < 2 * LEAST_WIDTH
+    for panel, title in zip(panels.grid[0], titles, strict=True):
+        width = int(width_of(panel) / 0.08) if narrow else 40
+        panel.set_title(textwrap.fill(title, max(width, 15)), fontsize="small")
     matched = {side: np.argsort(correlations[f"{side}_place"].values) for side in SIDES}
     own = {side: np.arange(len(order)) for side, order in matched.items()}
-    _draw_matrices(panels[0], correlations, own)
-    image = _draw_matrices(panels[1], correlations, matched)
-    panels[0, 0].set_ylabel("in the original order")
-    panels[1, 0].set_ylabel("matched, best pair first")
-    figure.colorbar(image, ax=panels, label="correlation over stimuli", shrink=0.6)
-    add_headline(figure, f"{correlations.attrs['n_stimuli']} stimuli; correlations of units")
-    return figure
+    _draw_matrices(panels.grid[0], correlations, own)
+    image = _draw_matrices(panels.grid[1], correlations, matched)
+    panels.grid[0, 0].set_ylabel("units in\noriginal order", fontsize="small")
+    panels.grid[1, 0].set_ylabel("units matched,\nbest pair first", fontsize="small")
+    place = "bottom" if narrow else "right"
+    bar = panels.figure.colorbar(image, ax=panels.flat, shrink=0.7, location=place)
+    bar.set_label("correlation r of two units over stimuli", fontsize="small")
+    bar.ax.tick_params(labelsize="small")
+    sides = both_sides(correlations, Labels.of(labels))
+    headline(panels, f"{sides}; {correlations.attrs['n_stimuli']} stimuli")
+    return panels.figure
 
 
 def _draw_matrices(row: Any, correlations: xr.Dataset, orders: dict[str, Any]) -> Any:
@@ -126,7 +148,14 @@ def _draw_matrices(row: Any, correlations: xr.Dataset, orders: dict[str, Any]) -
     return image
 
 
-def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -> Picture:
+def matches(
+    found: xr.Dataset,
+    *,
+    alpha: float = 0.05,
+    shared: float = SHARED,
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw the correlation of each unit with its best and with its one-to-one partner.
 
     Parameters
@@ -137,15 +166,19 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
         A unit is unique if its p-value is above this, as for `convergent.features.unit_table`.
     shared : float
         A unit is shared if the interval of its correlation lies above this.
+    labels : dict of str, optional
+        Texts for the names of the two populations.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure` with one column per population; correlations are those on
-        held-out stimuli. Above, units are sorted by the correlation with their best partner (line,
-        with its interval); dots are correlations with their one-to-one partner. The gap between the
-        two is the cost of competition for partners. Dashed: the correlation above which a unit is
-        shared; dotted: the mean by chance. Below, the share of units of each class.
+    Figure or SubFigure
+        One column per population; correlations are those on held-out stimuli. Above, units are
+        sorted by the correlation with their best partner (line, with its interval); dots are
+        correlations with their one-to-one partner. The gap between the two is the cost of
+        competition for partners. Dashed: the correlation above which a unit is shared; dotted: the
+        mean by chance. Below, the share of units of each class.
 
     Raises
     ------
@@ -154,49 +187,60 @@ def matches(found: xr.Dataset, *, alpha: float = 0.05, shared: float = SHARED) -
     """
     check_kind(found, "match_units", "plot.matches")
     table = unit_table(found, alpha=alpha, shared=shared)
-    figure = new_figure(9.6, 5)
-    panels = figure.subplots(2, 2, sharey="row", height_ratios=(5, 1))
-    for (panel, below), side in zip(panels.T, SIDES, strict=True):
+    names = Labels.of(labels)
+    narrow = figure is not None and inches_of(figure) < 2 * LEAST_WIDTH
+    rows, columns = (4, 1) if narrow else (2, 2)
+    ratios = (8, 1) * (rows // 2)
+    panels = make_panels(rows, columns, (8, 4.2), figure=figure, height_ratios=ratios)
+    above, bars = panels.grid[::2].ravel(), panels.grid[1::2].ravel()
+    for panel, below, side in zip(above, bars, SIDES, strict=True):
         part = table[table["side"] == side]
-        _draw_partners(panel, part, f"best partner, {found.attrs['level']:.0%} interval")
-        panel.axhline(
-            shared, linestyle="--", color="0.6", linewidth=0.8, label="threshold of shared units"
-        )
         chance = float(found["r_shuffled"].isel(unit=found["side"].values == side).mean())
+        _draw_partners(panel, part, found.attrs["level"])
+        panel.axhline(
+            shared, linestyle="--", color="0.6", linewidth=0.8, label=f"shared: above {shared:.2f}"
+        )
         panel.axhline(chance, linestyle=":", color="0.4", linewidth=1, label="chance")
-        title = f"{side_label(found, side)} ({len(part)} units)"
-        panel.set_title(title, fontsize="medium", parse_math=False)
+        title = f"{side_label(found, side, names)} ({len(part)} units)"
+        entitle(panel, title, 2 if side == SIDES[0] else 0)
         panel.set_xlabel("units, best first")
-        hide_spines(panel)
         _draw_class_bar(below, part)
-    panels[0, 0].set_ylabel("r with the partner,\nheld-out stimuli")
-    add_legend(panels[0, 0])
-    n_stimuli = found.attrs["n_stimuli"]
-    headline = f"{n_stimuli} stimuli; matched on training stimuli, scored on those held out"
-    add_headline(figure, headline)
-    return figure
+    for panel in above if narrow else above[:1]:
+        panel.set_ylabel("r with the partner,\nheld-out stimuli")
+    _share_limits(above)
+    write_small(*above)
+    headline(
+        panels, f"Matched on training stimuli, scored on others; {found.attrs['n_stimuli']} stimuli"
+    )
+    return panels.figure
 
 
-def _draw_partners(panel: Axes, table: pd.DataFrame, label: str) -> None:
+def _share_limits(panels: Iterable[Axes]) -> None:
+    """Let axes of correlations end alike, at 1 above."""
+    low = min(panel.get_ylim()[0] for panel in panels)
+    for panel in panels:
+        panel.set_ylim(min(0.0, low), 1.02)
+
+
+def _draw_partners(panel: Axes, table: pd.DataFrame, level: float) -> None:
     """Draw the correlation of each unit with its best and with its one-to-one partner, sorted."""
     part = table.sort_values("r", ascending=False, kind="stable")
-    rank = np.arange(len(part))
+    rank = np.arange(1, len(part) + 1)
     add_band(panel, rank, part["r_low"], part["r_high"], COLOURS[0])
     single = part["r_one_to_one"]
     panel.plot(rank, single, ".", color=COLOURS[1], markersize=4, label="one-to-one")
-    panel.plot(rank, part["r"], color=COLOURS[0], label=label)
+    panel.plot(rank, part["r"], color=COLOURS[0], label=f"best, {level:.0%} interval")
 
 
 def _draw_class_bar(panel: Axes, table: pd.DataFrame) -> None:
-    """Draw one bar of the shares of units of each class, side by side."""
+    """Draw one bar of the shares of units of each class, side by side, with a legend."""
     left = 0.0
     for name, colour in (CLASS_COLOURS | UNCLASSIFIED_COLOURS).items():
         share = float((table["class"] == name).mean())
         if share:
-            panel.barh(0, share, left=left, color=colour)
-        if share > _LEAST_NAMED:
-            text, ink = f"{name}\n{share:.0%}", "white" if name == "shared" else "black"
-            middle = left + share / 2
-            panel.text(middle, 0, text, ha="center", va="center", fontsize=7, color=ink)
+            panel.barh(0, share, left=left, color=colour, label=f"{name} {share:.0%}")
         left += share
+    panel.set_xlim(0, 1)
     panel.axis("off")
+    style = {"handlelength": 0.8, "columnspacing": 1, "borderaxespad": 0.2}
+    add_legend(panel, loc="upper left", bbox_to_anchor=(0, 0), ncols=2, **style)

@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import PercentFormatter
 
 from ..base.arguments import check_known
 from ..features._overview_tables import Overview
 from ..scoring.kinds import check_kind, check_type
-from ._clusters import clusters
-from ._figure import (
-    CLASS_COLOURS,
-    MODELS,
-    Picture,
-    add_headline,
-    add_legend_above,
-    draw_by_layer,
-    draw_scale,
-    hide_spines,
-    label_layers,
-    new_figure,
-    room_for,
-    tick_labels,
-)
+from ._clusters import PARTS, clusters
+from ._figure import CLASS_COLOURS, COLOURS, MODELS, Labels, Picture, add_band, closed
 from ._matches import activation_spectra, correlation_matrices, matches
+from ._panels import (
+    arranged,
+    draw_numbers_needed,
+    draw_over_layers,
+    entitle,
+    headline,
+    set_r_axis,
+    write_layer_axis,
+    write_small,
+)
 from ._predictions import partial_matching, sparse_prediction
 
 __all__ = ["layer_figures", "locality", "overview"]
 
 
-def locality(found: xr.Dataset) -> Picture:
-    """Draw how local or distributed the shared code is in each layer.
+def locality(
+    found: xr.Dataset,
+    *,
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
+    """Draw whether single units carry the code that two populations share, in each layer.
 
     Parameters
     ----------
     found : xarray.Dataset
         From `convergent.features.local_or_distributed`.
+    labels : dict of str, optional
+        Texts for names of layers.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure`. Left, scores of soft matching for the original units and for
-        random rotations of them. Right, the effective number of source units that correspond to a
-        target unit, on a scale from one unit (0) to all units (1).
+    Figure or SubFigure
+        Three panels over layers. First, r of soft matching for the units as they are, and for
+        random rotations of them (mean, and two standard deviations to either side): if it is
+        higher for the units, axes matter. Second, the effective number of source units that stand
+        for a target unit, from one (local) to all (distributed). Third, the share of target units
+        that contribute to the match.
 
     Raises
     ------
@@ -54,36 +63,59 @@ def locality(found: xr.Dataset) -> Picture:
         If the result is of another kind.
     """
     check_kind(found, "local_or_distributed", "plot.locality")
-    figure = new_figure(9.6, 3.8)
-    axes, scale = figure.subplots(1, 2)
-    layers = found["layer"].values
-    native = {"original units": found["native"], "rotated": found["rotated"]}
-    draw_by_layer(axes, layers, native)
-    axes.set_ylabel("r, soft matching")
-    curves = {
-        "soft matching": found["scale_soft"],
-        "sparse prediction": found["scale_sparse"],
-        "share of units that carry the match": found["participation"],
-    }
-    draw_scale(scale, layers, curves)
-    return figure
+    panels = arranged(3, 3, (8.5, 3.2), figure, sharex=True)
+    axes, needed, carry = panels.flat
+    _draw_rotations(axes, found)
+    entitle(axes, "Do axes matter?", 1)
+    draw_numbers_needed(needed, found)
+    entitle(needed, "Source units needed", 2)
+    draw_over_layers(carry, {"": found["participation"].values}, COLOURS)
+    carry.set_ylim(0, 1.02)
+    carry.yaxis.set_major_formatter(PercentFormatter(1))
+    carry.set_ylabel("share of target units")
+    entitle(carry, "Units that carry the match")
+    write_small(*panels.flat)
+    write_layer_axis(panels, found["layer"].values, Labels.of(labels))
+    return panels.figure
 
 
-def overview(found: Overview) -> Picture:
+def _draw_rotations(panel: Axes, found: xr.Dataset) -> None:
+    """Draw r of soft matching for original and for rotated units, with the spread of these."""
+    native, rotated, z = (found[name].values for name in ("native", "rotated", "z"))
+    gap = native - rotated
+    spread = 2 * np.abs(np.divide(gap, z, out=np.zeros(len(z)), where=np.isfinite(z) & (z != 0)))
+    x = np.arange(len(native))
+    curves = {"units as they are": native, "rotated (mean, 2 SD)": rotated}
+    draw_over_layers(panel, curves, (COLOURS[0], "0.5"))
+    add_band(panel, x, rotated - spread, rotated + spread, "0.5")
+    panel.set_ylabel("r of soft matching")
+    set_r_axis(panel, native, rotated - spread)
+
+
+def overview(
+    found: Overview,
+    *,
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw what the units of two populations share in each layer.
 
     Parameters
     ----------
     found : Overview
         From `convergent.features.overview`.
+    labels : dict of str, optional
+        Texts for names of layers.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default a new figure.
 
     Returns
     -------
-    Picture
-        A `matplotlib.figure.Figure` of four panels over layers: shares of units that are shared,
-        partly shared and unique; correlations between the two parts of clusters, and between their
-        units; correlations of predictions from one, few and all units; and the effective number of
-        units, from local (0) to distributed (1).
+    Figure or SubFigure
+        Four panels over layers: shares of units that are shared, partly shared and unique; of
+        groups of units, the canonical correlation of the two parts, and the r of their units;
+        r of predictions from one, few and all units; and the effective number of source units that
+        stand for a target unit, from one (local) to all (distributed).
 
     Raises
     ------
@@ -92,46 +124,44 @@ def overview(found: Overview) -> Picture:
     """
     check_type(found, Overview, "plot.overview", "features.overview")
     numbers = found.layers
-    layers = numbers["layer"].values
-    figure = new_figure(max(8.0, 1.0 * len(layers) + 6), 7 + 1.4 * room_for(tick_labels(layers)))
-    (classes, clusters), (models, scale) = figure.subplots(2, 2)
-    _draw_classes(classes, layers, numbers)
-    parts = {
-        "canonical correlation": numbers["canonical"],
-        "units paired one-to-one": numbers["matched"],
-        "paired, axes rotated": numbers["matched_rotated"],
-    }
-    draw_by_layer(clusters, layers, parts)
-    clusters.set_ylabel("r between parts of clusters")
-    predictions = {label: numbers[f"r_{model}"] for model, (label, _) in MODELS.items()}
-    draw_by_layer(models, layers, predictions)
-    models.set_ylabel("r of prediction, median unit")
-    curves = {
-        "soft matching": numbers["scale_soft"],
-        "sparse prediction": numbers["scale_sparse"],
-    }
-    draw_scale(scale, layers, curves)
-    add_headline(
-        figure, f"{numbers.attrs['n_stimuli']} stimuli; all numbers are of held-out stimuli"
-    )
-    return figure
+    panels = arranged(4, 2, (7.5, 6), figure, sharex=True)
+    classes, groups, models, needed = panels.flat
+    _draw_classes(classes, numbers)
+    parts = {label: numbers[name].values for name, (label, _) in PARTS.items()}
+    draw_over_layers(groups, parts, [colour for _, colour in PARTS.values()])
+    groups.set_ylabel("r, held-out stimuli")
+    set_r_axis(groups, *parts.values())
+    entitle(groups, "Parts of clusters of units", 2)
+    predicted = {label: numbers[f"r_{model}"].values for model, (label, _) in MODELS.items()}
+    draw_over_layers(models, predicted, [colour for _, colour in MODELS.values()])
+    models.set_ylabel("r, held-out stimuli\n(median target unit)")
+    set_r_axis(models, *predicted.values())
+    entitle(models, "Prediction of a target unit from", 2)
+    draw_numbers_needed(needed, numbers)
+    entitle(needed, "Source units needed", 2)
+    write_small(*panels.flat)
+    write_layer_axis(panels, numbers["layer"].values, Labels.of(labels))
+    headline(panels, f"What units share; {numbers.attrs['n_stimuli']} stimuli")
+    return panels.figure
 
 
-def _draw_classes(panel: Axes, layers: NDArray[Any], numbers: xr.Dataset) -> None:
+def _draw_classes(panel: Axes, numbers: xr.Dataset) -> None:
     """Draw stacked shares of shared, partly shared and unique units."""
+    layers = np.arange(numbers.sizes["layer"])
     base = np.zeros(len(layers))
     for name, colour in CLASS_COLOURS.items():
         share = numbers[name.replace(" ", "_")].values
-        panel.bar(np.arange(len(layers)), share, 0.7, bottom=base, color=colour, label=name)
+        panel.bar(layers, share, 0.75, bottom=base, color=colour, label=name)
         base += share
-    label_layers(panel, layers)
-    hide_spines(panel)
-    panel.set_ylabel("share of the classified units")
+    panel.set_ylabel("share of classified units")
     panel.set_ylim(0, 1)
-    add_legend_above(panel)
+    panel.yaxis.set_major_formatter(PercentFormatter(1))
+    entitle(panel, "Single units, by their best partner", 3)
 
 
-def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
+def layer_figures(
+    found: Overview, layer: str, *, labels: Mapping[str, str] | None = None
+) -> dict[str, Picture]:
     """Draw the figures of one layer.
 
     Parameters
@@ -140,11 +170,13 @@ def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
         From `convergent.features.overview`.
     layer : str
         One of its layers.
+    labels : dict of str, optional
+        Texts for the names of the two populations.
 
     Returns
     -------
     dict of Picture
-        Figures by name.
+        Figures by name. pyplot does not keep them, so ``plt.show()`` does not show them.
 
     Raises
     ------
@@ -154,11 +186,12 @@ def layer_figures(found: Overview, layer: str) -> dict[str, Picture]:
     check_type(found, Overview, "plot.layer_figures", "features.overview")
     check_known("layer", layer, found.steps)
     of = found.steps[layer]
-    return {
-        "activation-spectra": activation_spectra(of["correlations"]),
-        "correlation-matrices": correlation_matrices(of["correlations"]),
-        "matches": matches(of["matches"]),
-        "sparse-prediction": sparse_prediction(of["sparse"]),
-        "clusters": clusters(of["clusters"]),
-        "partial-matching": partial_matching(of["partial"]),
+    drawn = {
+        "activation-spectra": activation_spectra(of["correlations"], labels=labels).figure,
+        "correlation-matrices": correlation_matrices(of["correlations"], labels=labels),
+        "matches": matches(of["matches"], labels=labels),
+        "sparse-prediction": sparse_prediction(of["sparse"], labels=labels),
+        "clusters": clusters(of["clusters"], labels=labels),
+        "partial-matching": partial_matching(of["partial"], labels=labels).figure,
     }
+    return {name: closed(figure) for name, figure in drawn.items() if isinstance(figure, Picture)}

@@ -2,55 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from matplotlib.figure import Figure, SubFigure
 
-from ..base.arrays import Floats
-from ..base.errors import InputError
-from ..scoring.kinds import check_kind
 from ..scoring.results import included_units
-from ..scoring.tables import best, summary
-from ._figure import (
-    COLOURS,
-    Picture,
-    add_headline,
-    add_legend_beside,
-    hide_spines,
-    label_layers,
-    legend_label,
-    named,
-    new_figure,
-    room_for,
-    tick_labels,
+from ..scoring.tables import best
+from ._figure import MOST_TICKS, Labels, legend_label
+from ._score_parts import (
+    VALUES,
+    Value,
+    ceiling_words,
+    colours_of,
+    draw_ceilings,
+    draw_points,
+    label_sources,
+    name_panel,
+    one_panel_each,
+    score_table,
+    stimuli_of,
+    unit_count,
 )
 
 __all__ = ["scores"]
 
-_PANELS_IN_A_ROW = 4
-_SAME_CEILING = 1e-6
 
-
-def scores(results: xr.Dataset) -> Picture:
-    """Draw the score of each source by each metric, one panel per target, with its noise ceiling.
+def scores(
+    results: xr.Dataset,
+    *,
+    value: Value = "r",
+    labels: Mapping[str, str] | None = None,
+    figure: Figure | SubFigure | None = None,
+    ax: Axes | None = None,
+) -> Any:
+    """Draw the score of each source by each metric, one panel per target, with its ceiling.
 
     Parameters
     ----------
     results : xarray.Dataset
         From `convergent.score`.
+    value : {"r", "normalized"}
+        Whether to draw r, or the normalized score, whose ceiling is 1.
+    labels : dict of str, optional
+        Texts that are shown for names of sources, metrics and targets.
+    figure : Figure or SubFigure, optional
+        Where to draw; by default, in a new figure.
+    ax : Axes, optional
+        Where to draw, if there is one target.
 
     Returns
     -------
-    Picture
+    Picture, or the figure that was given
         A `matplotlib.figure.Figure`; save it with ``.savefig``. Each dot is the median over units
-        of the mean over folds. If the scores were bootstrapped, bars are 95% confidence intervals,
-        and open dots are sources that are significantly worse than the best one. If not, and if the
-        result holds scores of single units, bars span the middle half of the units. Dashed lines
-        are noise ceilings.
+        of the mean over folds (or the normalized score, see `convergent.summary`). If the scores
+        were bootstrapped, bars are 95% confidence intervals, and open dots are sources that are
+        significantly worse than the best one. If not, and if the result holds scores of single
+        units, bars of r span the middle half of the units. Dashed lines are ceilings, with the
+        bands of their 95% confidence intervals if the scores were bootstrapped.
 
     Raises
     ------
@@ -67,113 +80,78 @@ def scores(results: xr.Dataset) -> Picture:
     ['V4: 8 units']
     >>> figure.savefig("scores.png")  # doctest: +SKIP
     """
-    check_kind(results, "score", "plot.scores")
-    table = summary(results)
-    if table.empty:
-        raise InputError("there are no scores to draw.")
+    table, texts = score_table(results, value, "plot.scores"), Labels.of(labels)
+    table = _with_bars(results, table, value)
+    targets, sources = (list(dict.fromkeys(table[side])) for side in ("target", "source"))
+    panels = one_panel_each(len(targets), len(sources), figure, ax)
+    for panel, (_, rows) in zip(panels.flat, table.groupby("target", sort=False), strict=True):
+        _draw_target(panel, rows, texts, ceiling_words(results)[0])
+        units, excluded = (int(rows[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
+        target = texts(rows["target"].iloc[0], 32)
+        name_panel(panels, panel, f"{target}: {unit_count(units, excluded)}")
+    label_sources(panels, sources, texts)
+    panels.label_y(VALUES[value])
+    panels.add_legend()
+    panels.add_headline(_headline(results, value))
+    return panels.result
+
+
+def _with_bars(results: xr.Dataset, table: pd.DataFrame, value: Value) -> pd.DataFrame:
+    """Add ``behind``: whether a source is worse than the best; and bars, where none are known."""
     if "n_drawn" in results:
         cell = ["metric", "source", "target"]
-        table = table.merge(best(results)[[*cell, "among_best"]], on=cell)
-    targets, sources = (list(dict.fromkeys(table[side])) for side in ("target", "source"))
-    columns = min(len(targets), _PANELS_IN_A_ROW)
-    rows = -(-len(targets) // columns)
-    width = max(3.0, 0.5 * len(sources) + 1)
-    height = 3.4 * rows + 0.6 + 0.7 * room_for(tick_labels(sources))
-    figure = new_figure(width * columns + 1.8, height)
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
-    for panel, target in zip(panels.flat, targets, strict=False):
-        _draw_target(panel, results, table[table["target"] == target])
-    for panel in panels.flat[len(targets) :]:
-        panel.remove()
-    panels[0, 0].set_ylim(top=1)  # of all, and when all is drawn: the lower end is free until then
-    for panel in panels[:, 0]:
-        panel.set_ylabel("correlation of prediction and response")
-    add_legend_beside(figure, *panels.flat[: len(targets)])  # one panel may lack a ceiling
-    add_headline(figure, _headline(results))
-    return figure
+        table = table.merge(best(results, value=value)[[*cell, "among_best"]], on=cell, how="left")
+        return table.assign(behind=~table["among_best"].astype(bool))
+    if value == "r" and "unit" in results.dims:
+        cells = {
+            dim: xr.DataArray(table[dim], dims="row") for dim in ("metric", "source", "target")
+        }
+        low, high = _quartiles(results).sel(cells).transpose("quantile", "row").values
+        table = table.assign(low=low, high=high)
+    return table.assign(behind=False)
 
 
-def _headline(results: xr.Dataset) -> str:
-    """Number and kind of the stimuli, and the meaning of dots and bars."""
-    kind = "Simulated data: " if results.attrs.get("simulated") else ""
-    bars = ""
+def _quartiles(results: xr.Dataset) -> xr.DataArray:
+    """Quartiles over the included units (target, quantile, metric, source); NaN of no units."""
+    dims = ("metric", "source")
+    r = results["r"].mean("fold", skipna=True).transpose("unit", *dims)
+    shape = r.shape[1:]
+    parts = [
+        pd.DataFrame(r.values[units].reshape(len(units), shape[0] * shape[1]))
+        .quantile([0.25, 0.75])
+        .to_numpy()
+        for units in included_units(results).values()
+    ]
+    values = np.stack([part.reshape(2, *shape) for part in parts])
+    coords = {dim: results[dim].values for dim in dims} | {"target": list(included_units(results))}
+    return xr.DataArray(values, coords, ("target", "quantile", *dims))
+
+
+def _headline(results: xr.Dataset, value: str) -> str:
+    """Number and kind of the stimuli, and the meaning of dots, bars, bands and of 1."""
+    dots = "Dots: median over units" if value == "r" else "Dots: normalized score"
+    spans = "bands" if results.sizes["source"] > MOST_TICKS else "bars"
     if "n_drawn" in results:
-        bars = " (dots), 95% confidence interval (bars)\n"
-        bars += "open dots: significantly worse than the best source"
-    elif "unit" in results.dims:
-        bars = " (dots) and middle half of units (bars)"
-    n_stimuli = results.attrs["n_stimuli"]
-    return f"{kind}{n_stimuli} stimuli, scored on those held out\nmedian unit{bars}"
-
-
-def _draw_target(panel: Axes, results: xr.Dataset, table: pd.DataFrame) -> None:
-    """Draw the scores of one target, given its rows of the summary."""
-    target = str(table["target"].iloc[0])
-    sources = list(dict.fromkeys(table["source"]))
-    metrics = list(dict.fromkeys(table["metric"]))
-    colours = {metric: COLOURS[i % len(COLOURS)] for i, metric in enumerate(metrics)}
-    for i, (metric, colour) in enumerate(colours.items()):
-        x = np.arange(len(sources)) + 0.12 * (i - (len(metrics) - 1) / 2)
-        rows = table[table["metric"] == metric]
-        _draw_metric(panel, x, rows, _bars(results, rows, metric, target), colour)
-    _draw_ceilings(panel, table, colours)
-    panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
-    units, excluded = (int(table[name].iloc[0]) for name in ("n_units", "n_units_excluded"))
-    panel.set_title(
-        f"{named(target, 32)}: {units} unit{'s' * (units != 1)}"
-        + (f", {excluded} left out" if excluded else ""),
-        fontsize="medium",
-        parse_math=False,  # a $ in a name is a $
-    )
-    label_layers(panel, sources, rotation_mode="anchor")
-    hide_spines(panel)
-
-
-def _draw_metric(
-    panel: Axes, x: NDArray[Any], rows: pd.DataFrame, bars: Floats | None, colour: str
-) -> None:
-    """Draw the scores of all sources by one metric; open dots are worse than the best source."""
-    r = rows["r"].to_numpy()
-    panel.errorbar(
-        x,
-        r,
-        yerr=None if bars is None else np.clip([r - bars[0], bars[1] - r], 0, None),
-        color=colour,
-        marker="o",
-        markersize=4,
-        linewidth=1.5,
-        elinewidth=0.8,
-        label=legend_label(rows["metric"].iloc[0]),
-    )
-    if "among_best" in rows:
-        behind = ~rows["among_best"].to_numpy(dtype=bool)
-        (dots,) = panel.plot(x[behind], r[behind], "o", color=colour, markersize=4, zorder=3)
-        dots.set_markerfacecolor("white")
-
-
-def _draw_ceilings(panel: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None:
-    """Draw one dashed line if all metrics have the same ceiling, else one in each one's colour."""
-    ceilings = table.drop_duplicates("metric").set_index("metric")["ceiling"].dropna()
-    if len(ceilings) and np.ptp(ceilings) < _SAME_CEILING:
-        lines = [("noise ceiling", float(ceilings.iloc[0]), "black")]
+        of_ceiling = " (and the band of the ceiling)" if value == "r" else ""
+        bars = f"; {spans}{of_ceiling}: 95% confidence intervals. "
+        bars += "Open dots: significantly worse than the best source."
+    elif value == "r" and "unit" in results.dims:
+        bars = f"; {spans}: middle half of the units."
     else:
-        lines = [
-            (f"ceiling, {named(metric)}", float(ceilings[metric]), colour)
-            for metric, colour in colours.items()
-            if metric in ceilings
-        ]
-    for label, height, colour in lines:
-        panel.axhline(height, color=colour, linestyle="--", linewidth=1, label=label)
+        bars = "."
+    one = f" {ceiling_words(results)[1]}" if value == "normalized" else ""
+    return f"{stimuli_of(results)} {dots}{bars}{one}"
 
 
-def _bars(results: xr.Dataset, rows: pd.DataFrame, metric: str, target: str) -> Floats | None:
-    """Ends of the bars (2, source): confidence interval or quartiles over units; or no bars."""
-    if "r_low" in rows:
-        return np.asarray(rows[["r_low", "r_high"]].to_numpy().T)
-    if "unit" not in results.dims:
-        return None
-    r = results["r"].sel(metric=metric).isel(unit=included_units(results)[target])
-    if not r.sizes["unit"]:
-        return None
-    quartiles = r.mean("fold", skipna=True).quantile([0.25, 0.75], "unit", skipna=True)
-    return np.asarray(quartiles.transpose("quantile", "source").values)
+def _draw_target(panel: Axes, table: pd.DataFrame, texts: Labels, ceiling: str) -> None:
+    """Draw the scores of one target, given its rows of the table."""
+    colours = colours_of(dict.fromkeys(table["metric"]))
+    n = table["source"].nunique()
+    for i, (metric, colour) in enumerate(colours.items()):
+        rows = table[table["metric"] == metric]
+        x = np.arange(n) + min(0.12, 0.5 / len(colours)) * (i - (len(colours) - 1) / 2)
+        hollow = rows["behind"].to_numpy(dtype=bool)
+        draw_points(panel, x, rows, hollow=hollow, color=colour, label=legend_label(texts(metric)))
+    ceilings = table.drop_duplicates("metric").rename(columns={"metric": "of"})
+    draw_ceilings(panel, ceilings, colours, ceiling)
+    panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)

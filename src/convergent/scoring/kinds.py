@@ -41,7 +41,8 @@ _LAYERS = "convergent.report writes a page of the whole overview, and its .table
 # by the attr `provenance`; names of functions are those of convergent, or of convergent.features
 _KINDS: Mapping[str, _Kind] = {
     "score": _Kind(
-        "summary, differences, best, against, plot.scores and report are for it",
+        "summary, differences, best, against, report, and plot.scores, plot.units, "
+        "plot.differences and plot.voxels are for it",
         ("r", "ceiling", "normalized", "explained_variance", "reliability"),
         ("metric", "source"),
     ),
@@ -58,7 +59,11 @@ _KINDS: Mapping[str, _Kind] = {
         ("r", "ceiling", "depth"),
         ("metric", "against", "pair", "step", "layer"),
     ),
-    "compare": _Kind("make a table with result['value'].to_dataframe()"),
+    "compare": _Kind(
+        "draw it with plot.compare, and make a table with result['value'].to_dataframe()",
+        ("value", "kind", "role", "cross_validated"),
+        ("measure", "first", "second"),
+    ),
     "overview": _Kind(_LAYERS),
     "correlations": _Kind(
         "draw it with plot.correlation_matrices or plot.activation_spectra",

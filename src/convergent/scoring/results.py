@@ -15,7 +15,7 @@ from ..base.errors import warn
 from ..statistics.aggregation import FoldMean, median, ratio_of_sums, signed_square
 from ..statistics.ceilings import Ceiling
 from .pair_scores import Key, PairResults, PairScores
-from .targets import Target
+from .targets import VOXEL_AXES, Target
 
 __all__ = ["aggregate", "included_units", "label", "with_long_names"]
 
@@ -247,7 +247,19 @@ def _unit_labels(targets: Mapping[str, Target]) -> dict[str, Any]:
     if len(np.unique(names)) < len(names):
         names = np.array([f"{target}/{unit}" for target, unit in zip(owner, names, strict=True)])
     excluded = np.concatenate([target.excluded for target in everything])
-    return {"unit": names, "target": ("unit", owner), "excluded": ("unit", excluded)}
+    found = {"unit": names, "target": ("unit", owner), "excluded": ("unit", excluded)}
+    if all(target.voxels is None for target in everything):
+        return found
+    nowhere = (-1,) * len(VOXEL_AXES)
+    voxels = np.concatenate(
+        [
+            np.full((len(target.units), len(VOXEL_AXES)), nowhere)
+            if target.voxels is None
+            else target.voxels
+            for target in everything
+        ]
+    )
+    return found | {axis: ("unit", voxels[:, i]) for i, axis in enumerate(VOXEL_AXES)}
 
 
 _LONG_NAMES = {
@@ -294,6 +306,9 @@ _LONG_NAMES = {
     "unit": "unit of a target",
     "fold": "split of the stimuli",
     "excluded": "why a unit is left out of the aggregate",
+    "voxel_i": "first index of the voxel in its volume, -1 if the unit is none",
+    "voxel_j": "second index of the voxel in its volume, -1 if the unit is none",
+    "voxel_k": "third index of the voxel in its volume, -1 if the unit is none",
 }
 
 

@@ -111,7 +111,8 @@ def score(
         - ``n_repeated_stimuli`` (unit): number of stimuli with two or more repeats.
 
         Along ``unit``, the coordinate ``target`` is the target that a unit belongs to, and
-        ``excluded`` says why it is left out of the aggregate ('' if it is not). Values of pairs of
+        ``excluded`` says why it is left out of the aggregate ('' if it is not). Voxels keep their
+        indices, ``voxel_i``, ``voxel_j`` and ``voxel_k`` (-1 for other units). Values of pairs of
         populations (metric, source, target_population, fold):
 
         - ``similarity``: one number for the two populations after the map;

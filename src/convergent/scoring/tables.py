@@ -32,6 +32,10 @@ __all__ = ["against", "best", "differences", "summary"]
 _LABELS = ("metric", "source", "target")
 _VALUES = ("r", "normalized")
 _Value = Literal["r", "normalized"]
+_READ = (  # variables that decide aggregates in resamples
+    *("r", "r_draws", "r_refits", "ceiling", "ceiling_draws", "expected_ceiling"),
+    *("expected_ceiling_draws", "weight", "unit_draws", "n_drawn", "n_effective"),
+)
 _COUNTS = ("n_units", "n_units_excluded", "n_units_normalized")
 
 
@@ -61,8 +65,8 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
         - ``n_units``: number of units in the medians;
         - ``n_units_excluded``: number of units that are left out of them;
         - ``n_units_normalized``: number of units in the ratio;
-        - ``r_low``, ``r_high``, ``normalized_low``, ``normalized_high``: ends of the confidence
-          intervals, if the scores were bootstrapped;
+        - ``r_low``, ``r_high``, ``normalized_low``, ``normalized_high``, ``ceiling_low``,
+          ``ceiling_high``: ends of the confidence intervals, if the scores were bootstrapped;
         - ``p_shuffle``: (1 + number of shuffles that score at least as high) / (1 + number of
           shuffles), if the scores were shuffled.
 
@@ -115,6 +119,8 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
                 estimate = np.asarray(numbers[name])
                 low, high = resampled.spread(name, labels).interval(estimate, level)
                 row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+            low, high = resampled.of_ceiling(labels).interval(np.asarray(row["ceiling"]), level)
+            row |= {"ceiling_low": float(low), "ceiling_high": float(high)}
         if "r_shuffled" in part:
             row["p_shuffle"] = p_permutation(numbers["r"], part["r_shuffled"].values)
         rows.append(row)
@@ -376,7 +382,7 @@ class _Resampled:
             raise InputError(
                 "the scores hold no resamples: score again with bootstrap=Bootstrap(1000)."
             )
-        self._scores = scores
+        self._scores = scores[[name for name in _READ if name in scores]]
         self._n_folds = scores.sizes["fold"]
         self._included = included_units(scores)
         self.labels = {
@@ -385,6 +391,7 @@ class _Resampled:
             "target": list(self._included),
         }
         self._known: dict[tuple[str, ...], _Aggregates] = {}
+        self._ceilings: dict[tuple[str, str], Spread] = {}
 
     def estimate(self, value: str, pair: Mapping[str, str]) -> float:
         """Aggregate score."""
@@ -395,6 +402,27 @@ class _Resampled:
         aggregates = self._aggregates(value, pair)
         n_drawn = self._n_drawn(pair["target"])
         return spread(aggregates.draws, n_drawn, self._n_folds, _kind(value, paired=False))
+
+    def of_ceiling(self, pair: Mapping[str, str]) -> Spread:
+        """Spread of the median ceiling; NaN where it was not resampled with the stimuli."""
+        key = (pair["metric"], pair["target"])  # it does not depend on the source
+        if key not in self._ceilings:
+            self._ceilings[key] = self._spread_of_ceiling(*key)
+        return self._ceilings[key]
+
+    def _spread_of_ceiling(self, metric: str, target: str) -> Spread:
+        names = [
+            name for name in ("ceiling", "ceiling_draws", "unit_draws") if name in self._scores
+        ]
+        part = self._scores[names].sel(metric=metric).isel(unit=self._included[target])
+        if "r_draws" in self._scores and "ceiling_draws" not in part:
+            return Spread(np.asarray(np.nan), np.asarray(np.nan))
+        part = part.assign(r=part["ceiling"].expand_dims("fold"))
+        if "ceiling_draws" in part:
+            drawn = part["ceiling_draws"]  # maps are not part of it: a refit changes nothing
+            part = part.assign(r_draws=drawn, r_refits=drawn.rename(draw="refit"))
+        draws = {factors: over_units(each, counts) for factors, each, counts in _resamples(part)}
+        return spread(draws, self._n_drawn(target), self._n_folds)
 
     def difference(
         self, value: str, one: Mapping[str, str], other: Mapping[str, str]

@@ -21,8 +21,9 @@ from ..statistics.ceilings import NEED_REPEATS
 from ..statistics.reliability import RELIABILITIES, Reliability
 from .inputs import stacked
 
-__all__ = ["Target", "target_of"]
+__all__ = ["VOXEL_AXES", "Target", "target_of"]
 
+VOXEL_AXES = ("voxel_i", "voxel_j", "voxel_k")  # as formats.from_nifti calls them
 _UNEQUAL = 1 / 4  # share of the stimuli; below it intervals held the truth too rarely
 
 
@@ -60,6 +61,8 @@ class Target:
     n_effective : float
         Effective number of stimuli (or groups of them), by how much they drive the included units;
         NaN if stimuli are not drawn.
+    voxels : int array (q, 3) or None
+        Indices of each unit in its volume; None if units are no voxels.
     given : tuple of Assembly
         The responses, if dask may give other values when it computes them again; otherwise empty.
     """
@@ -77,6 +80,7 @@ class Target:
     unit_counts: Floats | None = None
     drawn: Mapping[str, int] = field(default_factory=dict)
     n_effective: float = float("nan")
+    voxels: Integers | None = None
     given: tuple[Assembly, ...] = ()
 
     @property
@@ -154,6 +158,7 @@ def target_of(
         unit_counts=counts,
         drawn=drawn,
         n_effective=effective,
+        voxels=_voxels(first),
         given=tuple(several) if any(may_change(one.data.data) for one in several) else (),
     )
 
@@ -229,6 +234,14 @@ def _subjects(assembly: Assembly, scored: Integers) -> NDArray[Any] | None:
     if label is None or label.dims != ("unit",):
         return None
     return np.asarray(label.values)[scored]
+
+
+def _voxels(assembly: Assembly) -> Integers | None:
+    """Indices (q, 3) of units that are voxels; None if they are not."""
+    axes = [assembly.data.coords.get(axis) for axis in VOXEL_AXES]
+    if any(axis is None or axis.dims != ("unit",) for axis in axes):
+        return None
+    return np.stack([axis.values for axis in axes if axis is not None], axis=1).astype(np.intp)
 
 
 def _effective(values: Any, included: Integers, design: Design) -> float:
