@@ -29,7 +29,7 @@ from typing import Any
 __all__ = ["MACHINE", "TRAINED", "differences", "png_size", "present_or_absent"]
 
 MACHINE = "machine"
-TRAINED = 0.1  # what another processor's rounding makes of a training: at most 0.06 was seen
+TRAINED = 0.15  # rounding of another processor changes a training much as another seed does
 _RELATIVE = 1e-3
 _ZERO = 1e-9  # below this, numbers are 0 but for rounding
 _SIZE = 0.1  # of figures: fonts differ a little
