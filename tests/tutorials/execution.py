@@ -16,7 +16,7 @@ __all__ = ["FOLDER", "KEPT_SIZE", "WIDEST", "executed", "faults", "notebooks", "
 FOLDER = Path(__file__).parents[2] / "tutorials"
 KEPT_SIZE = 1_500_000  # bytes of a notebook with its outputs
 WIDEST = 1250  # pixels: 12 inches of 100 dots, and the margin that matplotlib's backend adds
-_TIMEOUT = 600  # seconds for a cell
+_TIMEOUT = 3600  # seconds for a cell: machines can be busy
 _ELSEWHERE = "/tmp"  # stands in kept outputs for the folder of temporary files
 
 

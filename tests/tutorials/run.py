@@ -18,7 +18,7 @@ from pathlib import Path
 
 from agreement import differences, present_or_absent
 from execution import executed, faults, notebooks, read, write
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def _done(path: Path, work: Path, *, check: bool) -> list[str]:
     kept = read(path)
     try:
         made = executed(path, work)
-    except (CellExecutionError, RuntimeError) as error:
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
         return [str(error)]
     found = faults(made)
     if check:
