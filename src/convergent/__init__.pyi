@@ -65,6 +65,7 @@ from .scoring.tables import against as against
 from .scoring.tables import best as best
 from .scoring.tables import differences as differences
 from .scoring.tables import summary as summary
+from .scoring.wide_table import table as table
 from .statistics.reliability import repeat_variance as repeat_variance
 from .statistics.reliability import split_half as split_half
 

@@ -133,35 +133,77 @@ def _short(size: int) -> str:
     return str(size) if size < 1000 else f"{size / 1000:g}k"
 
 
+_TIMES = {0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min"}
+_TIMES |= {3600: "1 h", 36_000: "10 h"}
+
+
 def draw(table: pd.DataFrame) -> plt.Figure:
     """A panel for each size: measured points, and the line through the largest."""
-    figure, axes = plt.subplots(2, 3, figsize=(11, 7), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6.6), sharey=True, layout="constrained")
+    powers: dict[plt.Axes, list[tuple[float, float, str, str]]] = {}
     for axis, (varied, points) in zip(axes.flat, table.groupby("varied", sort=False), strict=False):
-        for metric, line in points.groupby("metric", sort=False):
-            exponent, factor = line["exponent"].iloc[0], line["factor"].iloc[0]
-            colour, label = COLOURS[metric], f"{metric}: ∝ {varied}$^{{{exponent:.1f}}}$"
-            axis.loglog(line["size"], line["seconds"], "o", color=colour, label=label)
-            spread = (line["seconds_min"], line["seconds_max"])
-            axis.vlines(line["size"], *spread, color=colour)
-            ends = np.array([line["size"].nlargest(FITTED).min(), line["size"].max()])
-            axis.loglog(ends, factor * ends**exponent, color=colour)
+        axis.set(xscale="log", yscale="log")
+        axis.axvline(BASE[varied], color="0.85", linewidth=4, zorder=0)
+        of_metric = points.groupby("metric")
+        powers[axis] = [_draw_growth(axis, metric, line) for metric, line in of_metric]
         sizes = sorted(points["size"].unique())
         axis.set_xticks(sizes, [_short(size) for size in sizes])
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-        axis.set(xlabel=f"number of {varied}", title=f"more {varied}")
-        axis.tick_params(labelleft=True)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        axis.set(xlabel=f"number of {varied}", xlim=(sizes[0] / 1.3, sizes[-1] * 2.6))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="0.92")
+    low, high = axes[0, 0].get_ylim()
+    times = {time: text for time, text in _TIMES.items() if low <= time <= high}
+    axes[0, 0].set_yticks(list(times), list(times.values()))
+    axes[0, 0].yaxis.set_minor_locator(mpl.ticker.NullLocator())
     for axis in axes[:, 0]:
-        axis.set_ylabel("seconds")
-    fixed = ", ".join(f"{size:,} {name}" for name, size in BASE.items())
-    words = (
-        f"Each panel varies one size;\nthe others stay at\n{fixed.replace(', ', chr(10))}\n\n"
-        f"Points: measured (median, least to most).\nLines: power law through the {FITTED} largest."
-    )
-    rest = axes.flat[-1]
-    rest.set_axis_off()
-    words = words.replace("1 layers", "1 layer")
-    rest.text(0, 1, words, va="top", linespacing=1.5, transform=rest.transAxes)
-    figure.suptitle("Time of convergent.score (five folds, one metric) as one size grows")
+        axis.set_ylabel("time of a score")
+    for axis, ends in powers.items():  # when all share their scale of times
+        _name_growth(axis, ends)
+    _explain(axes.flat[-1], list(dict.fromkeys(table["metric"])))
+    title = "Time of convergent.score (five folds, one metric) as one size grows"
+    figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def _draw_growth(axis: plt.Axes, metric: str, line: pd.DataFrame) -> tuple[float, float, str, str]:
+    """Points, and the power law through the largest; its end (x, y), text and colour."""
+    line = line.sort_values("size")
+    exponent, factor = line["exponent"].iloc[0], line["factor"].iloc[0]
+    colour = COLOURS[metric]
+    axis.plot(line["size"], line["seconds"], "o", color=colour, markersize=4)
+    axis.vlines(line["size"], line["seconds_min"], line["seconds_max"], color=colour)
+    ends = np.array([line["size"].nlargest(FITTED).min(), line["size"].max()])
+    axis.plot(ends, factor * ends**exponent, color=colour)
+    return float(ends[-1]), float(factor * ends[-1] ** exponent), f"$n^{{{exponent:.1f}}}$", colour
+
+
+def _name_growth(axis: plt.Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """The power of each line at its end; of lines that end together, one above the other."""
+    low, high = axis.get_ylim()
+    apart = (high / low) ** 0.075
+    least: dict[float, float] = {}
+    for x, seconds, text, colour in sorted(ends):
+        y = max(seconds, least.get(x, 0.0))
+        least[x] = y * apart
+        axis.text(1.15 * x, y, text, color=colour, va="center")
+
+
+def _explain(axis: plt.Axes, metrics: list[str]) -> None:
+    """What is seen, in place of a panel."""
+    fixed = [f"{size:,} {name}" for name, size in BASE.items()]
+    words = [
+        "Each panel varies one size. The others stay at",
+        *(f"    {each}".replace("1 layers", "1 layer") for each in fixed),
+        "(grey in the panel of each).",
+        "Dots: measured, median; bars: least to most.",
+        f"Lines: power law through the {FITTED} largest sizes;",
+        "their powers at the ends.",
+    ]
+    axis.set_axis_off()
+    axis.text(0, 1, "\n".join(words), va="top", linespacing=1.4, transform=axis.transAxes)
+    lines = [
+        mpl.lines.Line2D([], [], color=COLOURS[one], marker="o", markersize=4, label=one)
+        for one in metrics
+    ]
+    axis.legend(handles=lines, loc="lower left", frameon=False)

@@ -86,8 +86,11 @@ def test_subjects_differ(cortex, small):
 
 
 @pytest.fixture(scope="module")
-def whole():
-    return cv.load("virtual-cortex")
+def whole(tmp_path_factory):
+    """The data set, simulated anew: no copy that an earlier run kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVERGENT_DATA", str(tmp_path_factory.mktemp("data")))
+        return cv.load("virtual-cortex")
 
 
 @pytest.mark.slow

@@ -162,6 +162,12 @@ def test_a_control_that_changes_nothing_is_not_drawn(found):
     assert controls == {"control: shuffled, soft-matching"}
 
 
+def test_scores_below_zero_are_seen(found):
+    low = found.hierarchy.assign(r=found.hierarchy["r"] - 1)
+    panel = plot.findings(replace(found, hierarchy=low))["metrics"].axes[0]
+    assert panel.get_ylim()[0] <= min(line.get_ydata().min() for line in panel.lines)
+
+
 def test_some_findings_in_given_figures_with_labels(found):
     whole = pyplot.figure(figsize=(7, 7))
     above, below = whole.subfigures(2, 1)

@@ -127,6 +127,16 @@ def test_they_fit_a_column_of_a_paper(resampled, name):
     check(column, 3.5)
 
 
+@pytest.mark.parametrize("name", ["scores", "units"])
+def test_a_part_of_a_figure(few, name):
+    whole = plt.figure(figsize=(8, 4))
+    left, right = whole.subfigures(1, 2)
+    assert OF_SCORES[name](few, figure=left) is left
+    assert not right.axes
+    assert len(left.axes) == 1
+    check(whole, 8)
+
+
 @pytest.mark.parametrize("name", OF_SCORES)
 def test_a_panel_that_the_user_gave(few, name):
     mine, (left, right) = plt.subplots(1, 2)
@@ -216,7 +226,7 @@ def test_networks_of_different_depth_share_the_axis(few):
 def test_units_that_are_left_out_are_counted_with_the_reason(voxels):
     (panel,) = plot.units(voxels).axes
     said = panel.get_title().replace("\n", " ")
-    assert said == "V1: 21 units, 3 left out (3 reliability below 0.5)"
+    assert said == "V1: 21 units, 3 left out (reliability below 0.5)"
 
 
 def test_medians_of_boxes_are_the_scores(few):

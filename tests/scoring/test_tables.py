@@ -8,6 +8,7 @@ from cases import labelled
 from scipy import stats
 
 import convergent as cv
+from convergent.scoring.tables import shared_resamples
 from convergent.statistics.inference import (
     holm,
     p_permutation,
@@ -17,6 +18,7 @@ from convergent.statistics.inference import (
 N, FOLDS = 60, 5
 LABELS = ["metric", "source", "target"]
 METRICS = ["procrustes", "soft-matching"]
+ENDS = ("", "_low", "_high")
 INTERVALS = ["r_low", "r_high", "normalized_low", "normalized_high"]
 
 
@@ -140,6 +142,26 @@ def test_intervals_are_those_of_the_aggregates(scored, kind):
             assert interval == pytest.approx(found.interval(estimate, 0.95), abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", OVER)
+def test_intervals_of_ceilings(scored, kind):
+    names = ("weight", "expected_ceiling", "expected_ceiling_draws", "unit_draws", "n_drawn")
+    scores = scored[kind]
+    part = scores[[name for name in names if name in scores]]
+    part = part.assign(r=scores["ceiling"].expand_dims("fold"))  # as if it were a score
+    if "ceiling_draws" in scores:
+        drawn = scores["ceiling_draws"]
+        part = part.assign(r_draws=drawn, r_refits=drawn.rename(draw="refit"))
+    part = part.expand_dims(source=["early"])
+    row = cv.summary(scores).iloc[0]
+    labels = [row[dim] for dim in LABELS]
+    estimate, resampled = aggregates_by_hand(part, labels, "r")
+    n_units = len(units_of(part, labels)["unit"])
+    found = spread_of(resampled, n_units, effective_of(scores, labels))
+    assert row["ceiling"] == pytest.approx(estimate)
+    interval = row["ceiling_low"], row["ceiling_high"]
+    assert interval == pytest.approx(found.interval(estimate, 0.95), abs=1e-6)
+
+
 def test_intervals_are_students(scored):
     scores = scored["units"]
     narrow, wide = (cv.summary(scores, level=level) for level in (0.8, 0.95))
@@ -184,7 +206,8 @@ def test_without_a_ceiling_there_are_intervals_of_r_alone(sides):
         )
         table = cv.summary(scores)
         assert (table["r_low"] < table["r_high"]).all()
-        assert table[["normalized", "normalized_low", "normalized_high"]].isna().all(axis=None)
+        unknown = [f"{name}{end}" for name in ("normalized", "ceiling") for end in ENDS]
+        assert table[unknown].isna().all(axis=None)
         assert cv.differences(scores)["p"].notna().all()
         assert cv.best(scores)["p"].notna().all()
         assert cv.differences(scores, value="normalized")["difference"].isna().all()
@@ -476,3 +499,15 @@ def test_unknown_labels(scored, options, message):
 def test_unknown_values(scored):
     with pytest.raises(cv.InputError, match="no value 'similarity'"):
         cv.best(scored["stimuli"], value="similarity")
+
+
+def test_tables_that_share_resamples_are_the_same(scored):
+    scores = scored["both"]
+    alone = [cv.summary(scores), cv.best(scores), cv.differences(scores)]
+    with shared_resamples():
+        together = [cv.summary(scores), cv.best(scores), cv.differences(scores)]
+        other = cv.summary(scores.isel(source=[0]))
+    for one, two in zip(alone, together, strict=True):
+        pd.testing.assert_frame_equal(one, two)
+    first = alone[0]["source"] == alone[0]["source"].iloc[0]
+    pd.testing.assert_frame_equal(other, alone[0][first].reset_index(drop=True))

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from .errors import shortened, shown
 
-__all__ = ["track"]
+__all__ = ["displayed", "track"]
 
 _T = TypeVar("_T")
+_bars: list[str] = []  # what bars are displayed for
 _MOST = 60  # characters of the name of the work
 
 
@@ -51,5 +52,15 @@ def track(steps: Iterable[_T], what: str, total: int, show: bool | None = None) 
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(steps, total=total, description=shortened(shown(what), _MOST))
+    brief = shortened(shown(what), _MOST)
+    _bars.append(brief)
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            yield from progress.track(steps, total=total, description=brief)
+    finally:
+        _bars.remove(brief)
+
+
+def displayed() -> bool:
+    """Whether a bar is on the screen, which other output would break."""
+    return bool(_bars)

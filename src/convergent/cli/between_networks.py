@@ -11,6 +11,7 @@ import typer
 import convergent as cv
 
 from ..base.errors import InputError
+from .completion import network, several_of
 from .console import Row, note, print_rows, print_table
 from .inputs import (
     OfNetwork,
@@ -32,6 +33,7 @@ from .options import (
     AsJson,
     BatchSize,
     Bootstrap,
+    Config,
     Device,
     First,
     Folds,
@@ -46,13 +48,16 @@ from .options import (
     Shuffle,
     Spatial,
     Stimuli,
+    compared,
     home,
     make_protocol,
     names_among,
+    protocol,
     settings_of,
 )
 from .places import result_folder
 from .runs import Run
+from .steps import doing
 from .trainings import Training, accuracies, check_classes, trainings_named
 
 if TYPE_CHECKING:
@@ -78,6 +83,7 @@ def hierarchy(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,19 +91,21 @@ def hierarchy(
 
     Each layer of the first is scored against each layer of the second.
     """
-    protocol = make_protocol(
+    settled = make_protocol(
         metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits, shuffle=shuffle
     )
     images = images_named(stimuli)
-    check_images(spatial, protocol.folds, images)
+    check_images(spatial, settled.folds, images)
     networks = two_networks(first, second, layers, layers_second)
     folder = result_folder(out, as_json, Run.of(context, overwrite), "hierarchy.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     one, other = (extract(each.network, images, each.layers) for each in networks)
-    settings = settings_of(protocol, "shuffle", device=device, study=folder.study)
-    cost = cv.forecast(one, other, settings["metrics"], folds=protocol.folds)
+    settings = settings_of(settled, "shuffle", device=device, study=folder.study)
+    with doing("forecast of the time"):
+        cost = cv.forecast(one, other, ceiling="self", **settings)
     note(f"to score: {cost}")
-    found = cv.hierarchy(one, other, **settings)
+    with doing("scores"):
+        found = cv.hierarchy(one, other, **settings)
     columns = ["r", "ceiling", "normalized"]
     table = found[columns].to_dataframe().reset_index()
     table = table[["metric", "source", "target", *columns]]
@@ -106,6 +114,7 @@ def hierarchy(
     else:
         print_table(f"{second}, predicted by {first}", _correspondence(found))
     folder.write_result("hierarchy", found, table, cv.plot.hierarchy)
+    folder.write_study(found)
 
 
 def shift(
@@ -115,11 +124,14 @@ def shift(
     stimuli: Stimuli = STIMULI,
     distortion: Annotated[
         str,
-        typer.Option(help=f"Distortions, separated by commas, or all: {', '.join(DISTORTIONS)}."),
+        compared(
+            autocompletion=several_of([*DISTORTIONS, "all"]),
+            help=f"Distortions, separated by commas, or all: {', '.join(DISTORTIONS)}.",
+        ),
     ] = "low-pass",
     folder: Annotated[
         list[str] | None,
-        typer.Option(
+        compared(
             callback=home,
             help="Instead of distortions: KIND=FOLDER of images with the same names, the control "
             "first; two or more times.",
@@ -136,6 +148,7 @@ def shift(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -144,29 +157,33 @@ def shift(
     Maps are fitted on the undistorted images, and again on the distorted ones. The first layer of
     one network is scored against the first layer of the other, and so on.
     """
-    protocol = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
+    settled = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
     sets = _folders(folder) if folder else _distorted(stimuli, distortion, seed)
     for images in (images for levels in sets.values() for images in levels.values()):
-        check_images(spatial, protocol.folds, images)
+        check_images(spatial, settled.folds, images)
     networks = two_networks(first, second, layers, layers_second)
     _check_as_many(networks, (first, second))
     files = (f"shift-{name}.nc" for name in sets)
     results = result_folder(out, as_json, Run.of(context, overwrite, "distortion"), *files)
     extract = extractor(spatial, batch_size, device, results.study)
-    settings = settings_of(protocol, device=device, study=results.study)
+    settings = settings_of(settled, device=device, study=results.study)
     rows: list[Row] = []
+    found_all = []
     for name, levels in sets.items():
         one, other = (
             {x: extract(each.network, images, each.layers) for x, images in levels.items()}
             for each in networks
         )
-        found = cv.shift(one, other, **settings)
+        with doing(f"scores of {name}"):
+            found = cv.shift(one, other, **settings)
+        found_all.append(found)
         table = found[["r", "drop"]].to_dataframe()[["r", "drop"]].reset_index()
         rows += table.assign(distortion=name).to_dict("records")
         if not as_json:
             print_table(f"{second}, predicted by {first}: {name}", _slopes(found))
         draw = partial(cv.plot.shift, unit=_unit(name))
         results.write_result(f"shift-{name}", found, table, draw)
+    results.write_study(*found_all)
     if as_json:
         print_rows(rows)
 
@@ -175,12 +192,16 @@ def trajectory(
     context: typer.Context,
     runs: Annotated[
         list[str],
-        typer.Argument(callback=home, help="Trainings: NETWORK=FOLDER, two or more times."),
+        typer.Argument(
+            callback=home,
+            autocompletion=network,
+            help="Trainings: NETWORK=FOLDER, two or more times.",
+        ),
     ],
     pattern: Annotated[
-        str, typer.Option(help="Name of the files of weights, with {step} for the number.")
+        str, compared(help="Name of the files of weights, with {step} for the number.")
     ] = "epoch-{step}.pt",
-    early: Annotated[float, typer.Option(help="Step at which the first epoch ends.")] = 1.0,
+    early: Annotated[float, protocol(help="Step at which the first epoch ends.")] = 1.0,
     stimuli: Stimuli = "drawings",
     layers: Layers = None,
     spatial: Spatial = "mean",
@@ -192,6 +213,7 @@ def trajectory(
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -199,13 +221,13 @@ def trajectory(
 
     The result includes accuracy if the folders hold the log.csv that convergent train writes.
     """
-    protocol = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
+    settled = make_protocol(metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits)
     trainings = trainings_named(runs, pattern)
     steps = _steps(trainings, early)
     if layers is None:
         check_classes(trainings)
     images = images_named(stimuli)
-    check_images(spatial, protocol.folds, images)
+    check_images(spatial, settled.folds, images)
     folder = result_folder(out, as_json, Run.of(context, overwrite), "trajectory.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     responses: dict[str, dict[float, dict[str, cv.Assembly]]] = {run: {} for run in trainings}
@@ -213,15 +235,17 @@ def trajectory(
         for step in steps:
             side = network_with_layers(f"{training.network}={training.files[step]}", layers)
             responses[run][step] = extract(side.network, images, side.layers)
-    settings = settings_of(protocol, device=device, study=folder.study)
+    settings = settings_of(settled, device=device, study=folder.study)
     accuracy = accuracies(trainings, steps)
-    found = cv.trajectory(responses, early=early, accuracy=accuracy, **settings)
+    with doing("scores"):
+        found = cv.trajectory(responses, early=early, accuracy=accuracy, **settings)
     table = found["r"].to_dataframe()[["r"]].reset_index()
     if as_json:
         print_rows(table.to_dict("records"))
     else:
         print_table(f"share of the final alignment at step {early:g}", _shares(found))
     folder.write_result("trajectory", found, table, cv.plot.trajectory)
+    folder.write_study(found)
 
 
 def _steps(trainings: Mapping[str, Training], early: float) -> list[float]:

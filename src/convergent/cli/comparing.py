@@ -9,6 +9,7 @@ import typer
 
 import convergent as cv
 
+from .completion import several_of
 from .console import Row, print_rows, print_table
 from .inputs import OfRecording, check_images, extractor, images_for, two_sides
 from .options import (
@@ -21,6 +22,7 @@ from .options import (
     BatchSize,
     By,
     Compared,
+    Config,
     Device,
     Folds,
     Layers,
@@ -33,9 +35,11 @@ from .options import (
     Where,
     WhereSecond,
     names_among,
+    protocol,
 )
 from .places import result_folder
 from .runs import Run
+from .steps import doing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,13 +59,19 @@ def compare(
     by: By = None,
     spatial: Spatial = "mean",
     references: Annotated[
-        str, typer.Option(help="Reference measures, separated by commas.")
+        str,
+        protocol(
+            autocompletion=several_of(REFERENCES.split(",")),
+            help="Reference measures, separated by commas.",
+            show_default=REFERENCES.replace(",", ", "),
+        ),
     ] = REFERENCES,
     folds: Folds = FOLDS,
     seed: Seed = SEED,
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +94,8 @@ def compare(
         else extract(side.network, images, side.layers)
         for side in sides
     )
-    found = cv.compare(one, other, folds=splits, references=chosen, device=device)
+    with doing("measures"):
+        found = cv.compare(one, other, folds=splits, references=chosen, device=device)
     table = found["value"].to_dataframe().reset_index()
     if as_json:
         print_rows(table.to_dict("records"))
@@ -93,6 +104,7 @@ def compare(
             title, names = f"{first} with {second}: {name}", list(found["first"].values)
             print_table(title, _measures(found.sel(second=name)), names)
     folder.write_result("comparison", found, table)
+    folder.write_study(found)
 
 
 def _measures(found: xr.Dataset) -> Sequence[Row]:

@@ -6,46 +6,81 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Number
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 
 from ..base.errors import shortened, shown
+from .tables import NAME, Row, fits, tables, written
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Row", "note", "print_line", "print_rows", "print_scores", "print_table", "timed"]
+__all__ = [
+    "Row",
+    "add_dots",
+    "command_line",
+    "end_dots",
+    "note",
+    "print_line",
+    "print_rows",
+    "print_scores",
+    "print_table",
+]
 
-Row = Mapping[Any, Any]
 _MOST = 100  # characters of a name in a table; files and JSON rows hold all of them
+
+
+_writing = threading.RLock()
+_unfinished = [""]  # the line of dots that stderr ends with, if it ends with one
+
+
+def add_dots(what: str, first: bool) -> None:
+    """Say on stderr that something is being done, or, the next times, that it goes on."""
+    with _writing, _until_closed(sys.stderr):
+        if sys.stderr is None:
+            return
+        if first or _unfinished[0] != what:
+            end_dots()
+            sys.stderr.write(f"{shown(what)} ...")
+        else:
+            sys.stderr.write(".")
+        sys.stderr.flush()
+        _unfinished[0] = what
+
+
+def end_dots() -> None:
+    """End the line of dots, if there is one, before something else is printed."""
+    with _writing:
+        if _unfinished[0] and sys.stderr is not None:
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+        _unfinished[0] = ""
 
 
 def note(text: str) -> None:
     """Print a line on stderr; of a word that fills several lines, both ends."""
     line = _with_short_words(shown(text), 3 * _MOST)
-    with _until_closed(sys.stderr):
+    with _writing, _until_closed(sys.stderr):
+        end_dots()
         _console(stderr=True, soft_wrap=True).print(line)
+
+
+def command_line(*words: object) -> str:
+    """A command as a shell takes it."""
+    return shlex.join(["convergent", *map(str, words)])
 
 
 def print_line(text: str) -> None:
     """Print a line on stdout."""
+    end_dots()
     with _until_closed(sys.stdout):
         _console(soft_wrap=True).print(shown(text))
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Print on stderr how long something took."""
-    began = time.perf_counter()
-    yield
-    note(f"{what}: {time.perf_counter() - began:.1f} s")
 
 
 def print_rows(rows: Iterable[Row]) -> None:
@@ -57,6 +92,7 @@ def print_rows(rows: Iterable[Row]) -> None:
         }
         for row in rows
     ]
+    end_dots()
     with _until_closed(sys.stdout):
         print("[\n" + ",\n".join(json.dumps(row) for row in clean) + "\n]", flush=True)
 
@@ -73,24 +109,19 @@ def print_table(title: str, rows: Sequence[Row], names: Collection[str] = ()) ->
     names : collection of str
         Columns whose heads are names in the data; in other heads, ``_`` is written as a space.
     """
-    table = Table()
-    for column in rows[0] if rows else ():
-        numeric = all(isinstance(row[column], Number) for row in rows)
-        table.add_column(
-            _written(column if column in names else str(column).replace("_", " ")),
-            justify="right" if numeric else "left",
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(*(_written(row[column]) for column in rows[0]))
+    end_dots()
     with _until_closed(sys.stdout):
         console = _console()
         console.print(shown(title))
-        console.print(table)
+        for table in tables(rows, names, console.width):
+            console.print(table)
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
-    """Print a table for each target, with one row per layer and one column per metric."""
+    """Print a table for each target, with one row per layer and one column per metric.
+
+    Where this is too wide for the terminal, there is a table for each metric.
+    """
     notes = "r on held-out stimuli"
     notes += ", [95% interval]" if "r_low" in table else ""
     notes += ", (normalized)"
@@ -103,13 +134,26 @@ def print_scores(title: str, table: pd.DataFrame) -> None:
         included, excluded = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
         ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]
         known = f"ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
-        head = f"{_written(target)}: {known}, {included} units"
-        rows: dict[str, dict[str, str]] = {}
-        for row in part.to_dict("records"):
-            of_source = rows.setdefault(row["source"], {"source": row["source"]})
-            of_source[row["metric"]] = _score(row)
+        head = f"{written(target)}: {known}, {included} units"
         head += f", {excluded} excluded" if excluded else ""
-        print_table(head, list(rows.values()), list(part["metric"]))
+        _print_target(head, part.to_dict("records"))
+
+
+def _print_target(head: str, scores: Sequence[Row]) -> None:
+    """Print the scores of one target."""
+    metrics = list(dict.fromkeys(row["metric"] for row in scores))
+    rows: dict[str, dict[str, str]] = {}
+    for row in scores:
+        rows.setdefault(row["source"], {"source": row["source"]})[row["metric"]] = _score(row)
+    brief = [row | {"source": ""} for row in rows.values()]  # names can be shortened
+    if fits(brief, _console().width - NAME):
+        print_table(head, list(rows.values()), metrics)
+        return
+    for metric in metrics:
+        of_metric = [_parts(row) for row in scores if row["metric"] == metric]
+        empty = {key for key in of_metric[0] if all(row[key] == "" for row in of_metric)}
+        known = [{k: v for k, v in row.items() if k not in empty} for row in of_metric]
+        print_table(f"{head}; {shown(metric)}", known)
 
 
 class _Console(Console):
@@ -153,11 +197,19 @@ def _score(row: Row) -> str:
     return text
 
 
-def _written(value: object) -> str:
-    """A cell: a number, a name, or sentences, which are whole."""
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    return shortened(_with_short_words(shown(value), _MOST + 1), 10 * _MOST)
+def _parts(row: Row) -> dict[str, object]:
+    """The same in columns."""
+    parts: dict[str, object] = {"source": row["source"], "r": row["r"]}
+    if "r_low" in row:
+        parts["95% interval"] = f"[{row['r_low']:.3f},\u00a0{row['r_high']:.3f}]"
+    finite = math.isfinite(row["normalized"])
+    parts["normalized"] = f"{row['normalized']:.2f}" if finite else ""
+    if "among_best" in row:
+        parts["best"] = "*" if row["among_best"] else ""
+    for name in ("shuffle", "untrained"):
+        if f"p_{name}" in row:
+            parts[f"p {name}"] = f"{row[f'p_{name}']:.2g}"
+    return parts
 
 
 def _with_short_words(text: str, long: int) -> str:

@@ -17,10 +17,10 @@ from typing import Any
 from ..base.code import installed
 from ..base.errors import InputError, shortened
 from .console import note
+from .steps import begin, interrupted
 
 __all__ = ["end"]
 
-_INTERRUPTED = "interrupted: run the command again to continue."
 _MOST = 500  # characters of another package's message
 _PACKAGE = Path(__file__).parents[1]
 
@@ -47,15 +47,16 @@ def end(app: Callable[..., Any], words: Sequence[str]) -> int:
     with warnings.catch_warnings(), _until_terminated():  # the first restores showwarning
         warnings.showwarning = _show_warning
         try:
+            begin()
             _check_given(words)
             code = app(words, standalone_mode=False)
         except _Terminated:
-            note(_INTERRUPTED)
+            note(interrupted(words))
             return 128 + signal.SIGTERM
         except Exception as error:
             return _explained(error)
         if code == 128 + signal.SIGINT:
-            note(_INTERRUPTED)
+            note(interrupted(words))
         return code if isinstance(code, int) else 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import convergent as cv
 
 from ..base.errors import InputError, unknown
 from .options import DRAWINGS, HELD_OUT_SEED, STIMULI, parts_of
+from .steps import doing
 
 __all__ = [
     "Extract",
@@ -77,7 +77,13 @@ _Side = OfNetwork | OfRecording
 
 def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None) -> Extract:
     """`convergent.extract`, with the settings of a command."""
-    return partial(cv.extract, spatial=spatial, batch_size=batch_size, device=device, study=study)
+    settings = {"spatial": spatial, "batch_size": batch_size, "device": device, "study": study}
+
+    def extract(net: cv.Network, images: cv.Stimuli, names: Sequence[str]) -> Any:
+        with doing(f"activations of {net.name}", always=True):
+            return cv.extract(net, images, names, **settings)
+
+    return extract
 
 
 def network_named(given: str, **settings: Any) -> cv.Network:
@@ -88,7 +94,8 @@ def network_named(given: str, **settings: Any) -> cv.Network:
     module, colon, _ = name.partition(":")
     if colon and module not in _FAMILIES:
         _search_this_folder(module)
-    return cv.network(name, checkpoint=checkpoint or None, **settings)
+    with doing(f"loading {name}"):
+        return cv.network(name, checkpoint=checkpoint or None, **settings)
 
 
 def _search_this_folder(module: str) -> None:
@@ -136,7 +143,8 @@ def two_sides(
 def recording_named(given: str) -> OfRecording:
     """A data set with its images, or a saved assembly, whose images are not known."""
     if _is_saved(given):
-        saved = cv.open(given)
+        with doing(f"opening {given}"):
+            saved = cv.open(given)
         if not isinstance(saved, cv.Assembly):
             raise InputError(
                 f"{given} holds a result of an earlier run, and no recording: give a data set, or "
@@ -149,12 +157,18 @@ def recording_named(given: str) -> OfRecording:
             f"there is no data set {given}, and this is no saved assembly (.nc, .zarr): read other "
             "files with convergent.formats, and save them with Assembly.save."
         )
-    images, recording = cv.load(data_set, session or None)
+    with doing(f"loading {given}"):
+        images, recording = cv.load(data_set, session or None)
     return OfRecording(given, recording, images)
 
 
 def images_named(name: str) -> cv.Stimuli:
     """Images of a data set, in a folder or zip, or drawings that no training uses."""
+    with doing(f"loading the images of {name}"):
+        return _images_named(name)
+
+
+def _images_named(name: str) -> cv.Stimuli:
     if name == "drawings":
         return cv.drawings(DRAWINGS, seed=HELD_OUT_SEED)
     path = Path(name)
@@ -220,9 +234,10 @@ def check_images(
 
     treatment(spatial)
     if images is not None:
-        for one in recorded:
-            data = one.recording.data
-            check_contents(["the network", one.given], [with_contents(data, images), data])
+        with doing("checking that the images are those of the recording"):
+            for one in recorded:
+                data = one.recording.data
+                check_contents(["the network", one.given], [with_contents(data, images), data])
     whole = [one for one in recorded if images_of(one.recording) is None]
     if not keeps_positions(spatial):
         counts = [len(one.recording.stimuli) for one in whole]

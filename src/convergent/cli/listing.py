@@ -8,9 +8,11 @@ import typer
 
 import convergent as cv
 
+from .completion import data_set, network
 from .console import Row, print_line, print_rows, print_table
 from .inputs import network_named
 from .options import SMALL, AsJson
+from .steps import doing, keeps
 
 __all__ = ["datasets", "fetch", "networks"]
 
@@ -37,11 +39,16 @@ def datasets(as_json: AsJson = False) -> None:
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="NAME or NAME/SESSION of a data set.")],
+    name: Annotated[
+        str,
+        typer.Argument(autocompletion=data_set, help="NAME or NAME/SESSION of a data set."),
+    ],
 ) -> None:
     """Download a data set, or one session of it, and verify every file."""
     data_set, _, session = name.partition("/")
-    files = cv.fetch(data_set, session or None)
+    keeps("complete files", cv.data_root() / data_set)
+    with doing(f"fetching and verifying {name}"):
+        files = cv.fetch(data_set, session or None)
     if not files:
         print_line(f"{data_set} is simulated when it is loaded: there is nothing to fetch")
     for file in files:
@@ -51,7 +58,9 @@ def fetch(
 def networks(
     name: Annotated[
         str | None,
-        typer.Argument(help="Network whose layers are listed.", show_default=False),
+        typer.Argument(
+            autocompletion=network, help="Network whose layers are listed.", show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -7,6 +7,7 @@ test: to import the tables takes seconds, and a help text must appear at once.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,12 @@ import typer
 import convergent as cv
 
 from ..base.errors import InputError, unknown
+from .completion import compared as complete_compared
+from .completion import images as complete_images
+from .completion import layers as complete_layers
+from .completion import network as complete_network
+from .completion import one_of, several_of
+from .study_files import use_study
 
 __all__ = [
     "BATCH_SIZE",
@@ -38,6 +45,7 @@ __all__ = [
     "Bootstrap",
     "By",
     "Compared",
+    "Config",
     "Device",
     "First",
     "Folds",
@@ -55,11 +63,16 @@ __all__ = [
     "StimuliOfData",
     "Where",
     "WhereSecond",
+    "compared",
     "home",
     "make_protocol",
     "names_among",
+    "output",
     "parts_of",
+    "protocol",
     "settings_of",
+    "uncertainty",
+    "work",
 ]
 
 # names of tables; those with commas are defaults too
@@ -105,83 +118,123 @@ def home(given: Any) -> Any:
         raise InputError(f"{path}: {error} Give the whole path.") from error
 
 
+# groups of options in a help text
+compared = partial(typer.Option, rich_help_panel="What is compared")
+protocol = partial(typer.Option, rich_help_panel="Protocol")
+uncertainty = partial(typer.Option, rich_help_panel="Uncertainty")
+work = partial(typer.Option, rich_help_panel="Where work is done")
+output = partial(typer.Option, rich_help_panel="Output")
+
 # what is compared
 First = Annotated[
-    str, typer.Argument(callback=home, help="Network that is mapped: NAME or NAME=CHECKPOINT.")
+    str,
+    typer.Argument(
+        callback=home,
+        autocompletion=complete_network,
+        help="Network that is mapped: NAME or NAME=CHECKPOINT.",
+    ),
 ]
 Second = Annotated[
-    str, typer.Argument(callback=home, help="Network that is predicted: NAME or NAME=CHECKPOINT.")
+    str,
+    typer.Argument(
+        callback=home,
+        autocompletion=complete_network,
+        help="Network that is predicted: NAME or NAME=CHECKPOINT.",
+    ),
 ]
-Compared = Annotated[str, typer.Argument(callback=home, help=_SIDE)]
-Stimuli = Annotated[str, typer.Option(callback=home, help=f"Images: {_ANY}.")]
+Compared = Annotated[
+    str, typer.Argument(callback=home, autocompletion=complete_compared, help=_SIDE)
+]
+Stimuli = Annotated[
+    str, compared(callback=home, autocompletion=complete_images, help=f"Images: {_ANY}.")
+]
 StimuliOfData = Annotated[
     str | None,
-    typer.Option(
+    compared(
         "--stimuli",
         callback=home,
+        autocompletion=complete_images,
         help=f"Images: {_ANY}.",
         show_default="those of the data set, or virtual-cortex",
     ),
 ]
 Layers = Annotated[
     str | None,
-    typer.Option(
+    compared(
+        autocompletion=complete_layers,
         help="Layers from first to last: module names, separated by commas.",
         show_default="the network's own",
     ),
 ]
 LayersSecond = Annotated[
     str | None,
-    typer.Option(
+    compared(
         help="Layers of the second network.",
         show_default="those of the first if both are the same network",
     ),
 ]
 Where = Annotated[
     str | None,
-    typer.Option(
-        help="Units to use if the first is a recording: LABEL=VALUE, separated by commas."
-    ),
+    compared(help="Units to use if the first is a recording: LABEL=VALUE, separated by commas."),
 ]
-WhereSecond = Annotated[str | None, typer.Option(help="Units to use if the second is a recording.")]
+WhereSecond = Annotated[str | None, compared(help="Units to use if the second is a recording.")]
 By = Annotated[
     str | None,
-    typer.Option(
+    compared(
         help="Label of a recording's units whose values become separate populations.",
         show_default="region, if there is one",
     ),
 ]
 Spatial = Annotated[
     str,
-    typer.Option(help=f"Treatment of a layer's positions: {', '.join(SPATIAL)}, positions-N."),
+    compared(
+        autocompletion=one_of(SPATIAL),
+        help=f"Treatment of a layer's positions: {', '.join(SPATIAL)}, positions-N.",
+    ),
 ]
 
 # protocol
-Metrics = Annotated[str, typer.Option(help="Metrics, separated by commas.")]
-Folds = Annotated[int, typer.Option(help="Number of cross-validation folds.")]
-Seed = Annotated[
-    int,
-    typer.Option(
-        min=0, max=2**32 - 1, help="Seed of the random draws: folds, resamples, shuffles."
+Metrics = Annotated[
+    str,
+    protocol(
+        autocompletion=several_of(METRICS.split(",")),
+        help="Metrics, separated by commas.",
+        show_default=METRICS.replace(",", ", "),
     ),
 ]
-Bootstrap = Annotated[int, typer.Option(help="Number of resamples, for confidence intervals.")]
+Folds = Annotated[int, protocol(help="Number of cross-validation folds.")]
+Seed = Annotated[
+    int,
+    protocol(
+        min=0,
+        max=2**32 - 1,
+        metavar="INT",
+        help="Seed of the random draws: folds, resamples, shuffles.",
+    ),
+]
+
+# uncertainty
+Bootstrap = Annotated[int, uncertainty(help="Number of resamples, for confidence intervals.")]
 Refits = Annotated[
     int,
-    typer.Option(
+    uncertainty(
         help="Number of resamples in which maps are fitted again, which takes most of the time."
     ),
 ]
 Shuffle = Annotated[
-    int, typer.Option(help="Number of shuffles of the stimuli, for scores by chance.")
+    int, uncertainty(help="Number of shuffles of the stimuli, for scores by chance.")
 ]
 
 # where work is done
-Device = Annotated[str, typer.Option(help="Device: cpu, cuda, cuda:1.")]
-BatchSize = Annotated[int, typer.Option(help="Number of images in one pass of the network.")]
+Device = Annotated[
+    str, work(autocompletion=one_of(("cpu", "cuda")), help="Device: cpu, cuda, cuda:1.")
+]
+BatchSize = Annotated[int, work(help="Number of images in one pass of the network.")]
+
+# output
 Out = Annotated[
     Path | None,
-    typer.Option(
+    output(
         callback=home,
         help="Folder for results and finished work; a command that was interrupted continues.",
         show_default="results; with --json, none",
@@ -189,9 +242,25 @@ Out = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace results of another run that are in the folder."),
+    output("--overwrite", help="Replace results of another run that are in the folder."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON rows on stdout.")]
+AsJson = Annotated[bool, output("--json", help="Print only JSON rows on stdout.")]
+
+
+def _config(context: typer.Context, path: Path | None) -> Path | None:
+    return use_study(context, home(path))
+
+
+Config = Annotated[
+    Path | None,
+    output(
+        "--config",
+        is_eager=True,  # it is read before other options, which replace what it holds
+        callback=_config,
+        help="Study file (TOML) with options of this command, such as the study.toml beside "
+        "results; options on the command line replace those in it.",
+    ),
+]
 
 
 def parts_of(text: str) -> list[str]:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import convergent as cv
 
 from ..base.display import write_csv
+from ..base.errors import InputError
 from ..base.files import check_writable, remove_leftovers, write_whole
 from ..base.lock import held
 from ..base.netcdf import write_netcdf
-from .console import note
+from .console import command_line, note
 from .runs import Run
+from .steps import doing, keeps
+from .study_files import changed_inputs, study_name, study_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,13 +56,37 @@ class ResultFolder:
         """Make files and write them, each whole or not at all; do nothing without a path."""
         if self.path is None:
             return
-        files = make()
-        self._remove_other(files)
-        for name, write in files.items():
-            write_whole(self.path / name, write)
+        with doing(f"drawing, and writing to {self.path}"):
+            files = make()
+            self._remove_other(files)
+            for name, write in files.items():
+                write_whole(self.path / name, write)
         names = list(files)
         more = f" and {len(names) - 5} more" if len(names) > 6 else ""
         note(f"written to {self.path}: {', '.join(names[:5] if more else names)}{more}")
+
+    def write_study(self, *results: xr.Dataset) -> None:
+        """Write the study file that repeats the run; do nothing without a path.
+
+        Parameters
+        ----------
+        *results : Dataset
+            What the run found: hashes of its inputs are in their attrs.
+        """
+        if self.path is None:
+            return
+        context = self.run.context
+        found = [result.attrs["provenance"] for result in results if "provenance" in result.attrs]
+        if warning := changed_inputs(context, found):
+            note(f"warning: {warning}")
+        path = self.path / study_name(self.path, self.run.command)
+        try:
+            text = study_text(context, found, str(path))
+        except InputError as error:
+            note(f"warning: no study file was written: {error}")
+            return
+        write_whole(path, lambda file: file.write_text(text, encoding="utf-8"))
+        note(f"to repeat this run: {command_line('run', path)}")
 
     def _remove_other(self, files: Files) -> None:
         """Remove what another run wrote for each layer, where its layers had other names."""
@@ -118,6 +145,7 @@ def result_folder(out: Path | None, as_json: bool, run: Run, *results: str) -> R
     if path is None:
         return ResultFolder(None, run, results)
     check_writable(path / "study")
+    keeps("finished work", path / "study")
     run.context.with_resource(held(path / "study", f"convergent {run.command}"))
     remove_leftovers(path)
     for file in (file for pattern in results for file in sorted(path.glob(pattern))):

@@ -18,7 +18,14 @@ from .options import parts_of
 __all__ = ["Run"]
 
 _ATTR = "command"
-_UNDECIDED = {"out", "as_json", "overwrite", "batch_size", "scheduler"}  # these decide no number
+_UNDECIDED = {
+    "out",
+    "config",
+    "as_json",
+    "overwrite",
+    "batch_size",
+    "scheduler",
+}  # these decide no number
 _MAY_BE_ADDED = {"bootstrap", "shuffle", "controls"}  # where there were none
 _OF_BOOTSTRAP = {"refits", "over"}
 # more of these leave what there was as it is; in other commands, layers decide the depths of others

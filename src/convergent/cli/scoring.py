@@ -14,7 +14,10 @@ import convergent as cv
 from ..base.display import write_csv
 from ..base.errors import InputError
 from ..base.netcdf import write_netcdf
-from .console import note, print_rows, print_scores, timed
+from .completion import data as complete_data
+from .completion import network as complete_network
+from .completion import one_of, several_of
+from .console import note, print_rows, print_scores
 from .inputs import (
     check_images,
     extractor,
@@ -33,6 +36,7 @@ from .options import (
     BatchSize,
     Bootstrap,
     By,
+    Config,
     Device,
     Folds,
     Layers,
@@ -44,13 +48,18 @@ from .options import (
     Shuffle,
     Spatial,
     StimuliOfData,
+    compared,
     home,
     make_protocol,
     parts_of,
     settings_of,
+    uncertainty,
+    work,
 )
+from .options import protocol as of_protocol
 from .places import Files, picture_files, result_folder
 from .runs import Run
+from .steps import doing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,12 +72,17 @@ def score(
     context: typer.Context,
     network: Annotated[
         str,
-        typer.Option(callback=home, help="NAME or NAME=CHECKPOINT; see convergent networks."),
+        compared(
+            callback=home,
+            autocompletion=complete_network,
+            help="NAME or NAME=CHECKPOINT; see convergent networks.",
+        ),
     ] = "efficientnet-lite0",
     data: Annotated[
         str,
-        typer.Option(
+        compared(
             callback=home,
+            autocompletion=complete_data,
             help="NAME or NAME/SESSION of a data set (see convergent datasets), or a saved "
             "assembly (.nc, .zarr).",
         ),
@@ -78,34 +92,44 @@ def score(
     spatial: Spatial = "mean",
     by: By = None,
     untrained: Annotated[
-        bool, typer.Option("--untrained", help="Give the network random weights.")
+        bool, compared("--untrained", help="Give the network random weights.")
     ] = False,
-    controls: Annotated[
-        int,
-        typer.Option(min=0, help="Number of untrained copies of the network, for p-values."),
-    ] = 0,
     metrics: Metrics = METRICS,
     ceiling: Annotated[
-        str, typer.Option(help=f"Noise ceiling: {', '.join(CEILINGS)}, or none.")
+        str,
+        of_protocol(
+            autocompletion=one_of([*CEILINGS, "none"]),
+            help=f"Noise ceiling: {', '.join(CEILINGS)}, or none.",
+        ),
     ] = "split-half",
     folds: Folds = FOLDS,
     group: Annotated[
-        str | None, typer.Option(help="Label of stimuli whose groups stay in one fold.")
+        str | None, of_protocol(help="Label of stimuli whose groups stay in one fold.")
     ] = None,
     seed: Seed = SEED,
     bootstrap: Bootstrap = 0,
     over: Annotated[
         str,
-        typer.Option(help="What is resampled: stimuli, units or subjects, separated by commas."),
+        uncertainty(
+            autocompletion=several_of(("stimuli", "units", "subjects")),
+            help="What is resampled: stimuli, units or subjects, separated by commas.",
+        ),
     ] = "stimuli",
     refits: Refits = 200,
     shuffle: Shuffle = 0,
+    controls: Annotated[
+        int,
+        uncertainty(
+            min=0, metavar="INT", help="Number of untrained copies of the network, for p-values."
+        ),
+    ] = 0,
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a dask scheduler whose workers score: tcp://...")
+        str | None, work(help="Address of a dask scheduler whose workers score: tcp://...")
     ] = None,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -129,22 +153,28 @@ def score(
     names = parts_of(layers) if layers else net.default_layers
     folder = result_folder(out, as_json, Run.of(context, overwrite), "scores.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
-    with timed(f"activations of {net.name}"):
-        activations = extract(net, images, names)
+    activations = extract(net, images, names)
     settings = settings_of(protocol, "ceiling", "shuffle", device=device, study=folder.study)
-    cost = cv.forecast(activations, targets, settings["metrics"], folds=protocol.folds)
+    with doing("forecast of the time"):
+        cost = cv.forecast(activations, targets, controls=controls, **settings)
     note(f"to score: {cost}")
-    with timed("scores"), workers:
-        results = cv.score(activations, targets, **settings)
+    with workers:
+        with doing("scores", always=True):
+            results = cv.score(activations, targets, **settings)
         alone = settings | {"units": False, "bootstrap": None, "shuffle": None}
-        of_controls = [cv.score(extract(copy, images, names), targets, **alone) for copy in copies]
-    table = _table(results, of_controls)
+        of_controls = []
+        for number, copy in enumerate(copies, 1):
+            with doing(f"control {number} of {controls}", always=True):
+                of_controls.append(cv.score(extract(copy, images, names), targets, **alone))
+    with doing("summary"):
+        table = _table(results, of_controls)
     if as_json:
         print_rows(table.to_dict("records"))
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
         print_scores(f"{net.name} and {data}{simulated}", table)
-    folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table))
+    folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table, of_controls))
+    folder.write_study(results)
 
 
 def _networks(name: str, untrained: bool, controls: int) -> list[cv.Network]:
@@ -193,11 +223,11 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
     return stack
 
 
-def _files(results: xr.Dataset, table: pd.DataFrame) -> Files:
+def _files(results: xr.Dataset, table: pd.DataFrame, controls: Sequence[xr.Dataset]) -> Files:
     """Scores, table, pictures and page."""
     return {
         "scores.nc": partial(write_netcdf, results),
         "summary.csv": partial(write_csv, table),
         **picture_files("scores", cv.plot.scores(results)),
-        "report.html": partial(cv.report, results),
+        "report.html": partial(cv.report, results, controls=controls),
     }

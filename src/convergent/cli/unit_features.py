@@ -24,6 +24,7 @@ from .options import (
     BatchSize,
     Bootstrap,
     Compared,
+    Config,
     Device,
     Folds,
     Layers,
@@ -36,9 +37,12 @@ from .options import (
     StimuliOfData,
     Where,
     WhereSecond,
+    protocol,
+    uncertainty,
 )
 from .places import Files, result_folder
 from .runs import Run
+from .steps import doing
 
 __all__ = ["features"]
 
@@ -66,18 +70,19 @@ def features(
     where_second: WhereSecond = None,
     spatial: Spatial = "mean",
     clusters: Annotated[
-        int | None, typer.Option(help="Number of clusters.", show_default="found by eigengap")
+        int | None, protocol(help="Number of clusters.", show_default="found by eigengap")
     ] = None,
     folds: Folds = FOLDS,
     seed: Seed = SEED,
     bootstrap: Bootstrap = 200,
     shuffle: Shuffle = 20,
     rotations: Annotated[
-        int, typer.Option(help="Number of random rotations that units are compared with.")
+        int, uncertainty(help="Number of random rotations that units are compared with.")
     ] = 20,
     device: Device = DEVICE,
     batch_size: BatchSize = BATCH_SIZE,
     out: Out = None,
+    config: Config = None,  # noqa: ARG001 (its callback reads it)
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -95,16 +100,17 @@ def features(
     folder = result_folder(out, as_json, Run.of(context, overwrite), "[0-9][0-9]-*-matches.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     responses = [side.populations(extract, images) for side in sides]
-    found = cv.features.overview(
-        *responses,
-        folds=splits,
-        shuffle=chance,
-        bootstrap=resamples,
-        k=clusters,
-        rotations=rotations,
-        seed=seed,
-        study=folder.study,
-    )
+    with doing("features of units"):
+        found = cv.features.overview(
+            *responses,
+            folds=splits,
+            shuffle=chance,
+            bootstrap=resamples,
+            k=clusters,
+            rotations=rotations,
+            seed=seed,
+            study=folder.study,
+        )
     if as_json:
         print_rows(found.layers.to_dataframe().reset_index().to_dict("records"))
     else:
@@ -113,6 +119,7 @@ def features(
         print_table("claims of arXiv 1511.07543", found.claims.to_dict("records"))
     title = f"Units of {first} and {second}"
     folder.write(lambda: _files(found, title, images, responses, folder.run))
+    folder.write_study(*(one for steps in found.steps.values() for one in steps.values()))
 
 
 def _files(

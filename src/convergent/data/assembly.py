@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import as_list, as_seed, check_known, check_type
 from ..base.draws import first_half
-from ..base.errors import InputError, examples, shortened, shown, warn
+from ..base.errors import InputError, examples, warn
 from ..base.files import as_path
+from ..base.notebook import brief, in_short, numbers, page_of
 from .assembly_checks import (
     check_array,
     labels_along,
@@ -80,7 +80,7 @@ class Assembly:
     ... )
     >>> assembly = cv.Assembly(data)
     >>> assembly
-    Assembly monkey: 3 stimuli x 2 units, float64, 4.58e-05 MiB in memory
+    Assembly monkey: 3 stimuli x 2 units, float64, 48 bytes in memory
       region (unit): V1, V4
       stimulus (stimulus): a.png, b.png, c.png
       unit (unit): u0, u1
@@ -425,16 +425,8 @@ class Assembly:
         return f"{_headline(self)}\n{labels}"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(key)}</th><td>{html.escape(dim)}</td>"
-            f"<td style='text-align:left'>{html.escape(what)}</td></tr>"
-            for key, dim, what in _labels(self.data)
-        )
-        return (
-            f"<div><b>{html.escape(_headline(self))}</b>"
-            f"<table><tr><th style='text-align:left'>label</th><th>along</th>"
-            f"<th style='text-align:left'>values</th></tr>{rows}</table></div>"
-        )
+        heads = ("label", "along", "values")
+        return page_of(_headline(self), _labels(self.data), heads)
 
 
 def open(  # noqa: A001 (it is convergent.open)
@@ -646,27 +638,20 @@ def _headline(assembly: Assembly) -> str:
     plural = {"stimulus": "stimuli", "unit": "units", "repeat": "repeats", "time": "times"}
     shape = " x ".join(f"{size} {plural[str(dim)]}" for dim, size in data.sizes.items())
     where = "on disk" if data.chunks is not None else "in memory"
-    title = f"Assembly {_brief(assembly.name)}" if assembly.name else "Assembly"
-    return f"{title}: {shape}, {data.dtype}, {data.nbytes / 2**20:.3g} MiB {where}"
+    title = f"Assembly {brief(assembly.name)}" if assembly.name else "Assembly"
+    return f"{title}: {shape}, {data.dtype}, {_size(data.nbytes)} {where}"
 
 
 def _labels(data: xr.DataArray) -> list[tuple[str, str, str]]:
     """Rows of the readable summary: name of a coordinate, its dim, its values in short."""
-    rows = []
-    for key, coordinate in data.coords.items():
-        values = coordinate.values
-        distinct = list(dict.fromkeys(values.tolist()))
-        if len(distinct) <= 6 < len(values):
-            what = ", ".join(
-                f"{_brief(value)} ({int((values == value).sum())})" for value in distinct
-            )
-        else:
-            what = ", ".join(map(_brief, values[:3].tolist()))
-            what += ", ..." if len(values) > 3 else ""
-        rows.append((_brief(key), str(coordinate.dims[0]), what))
-    return rows
+    return [
+        (brief(key), str(coordinate.dims[0]), in_short(coordinate.values))
+        for key, coordinate in data.coords.items()
+    ]
 
 
-def _brief(name: object) -> str:
-    """A name as a terminal or page can hold it."""
-    return shortened(shown(name), 60)
+def _size(n_bytes: int) -> str:
+    size, units = float(n_bytes), ["bytes", "KiB", "MiB", "GiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{numbers(size)} {units[0]}"

@@ -18,8 +18,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ..base.arguments import check_type
-from ..base.errors import InputError, examples, unknown
+from ..base.errors import InputError, examples, shown, unknown
 from ..base.files import as_path
+from ..base.notebook import brief, page_of
 from ..base.reading import check_readable
 
 __all__ = ["Card", "File", "Session", "read_card"]
@@ -40,6 +41,7 @@ _KINDS: dict[str, tuple[Any, str]] = {  # by the type of a field of a card
     "Mapping[str, Session]": (Mapping, "a dict of Session"),
     "Mapping[str, File]": (Mapping, "a dict of File"),
 }
+_SESSIONS = 12  # that a notebook shows
 _COUNTS = dict.fromkeys(("stimuli", "units", "repeats"), int)
 
 
@@ -137,6 +139,32 @@ class Card:
         for field_ in fields(self):
             kind, remedy = _KINDS[str(field_.type)]
             check_type(kind, remedy, **{field_.name: getattr(self, field_.name)})
+
+    def _repr_html_(self) -> str:
+        numbers = {"stimuli": self.stimuli, "units": self.units, "repeats": self.repeats}
+        known = {
+            "what": " ".join(self.description.split()),
+            "version": self.version,
+            "simulated": "yes: no brain was recorded" if self.simulated else "",
+            "regions": ", ".join(map(brief, self.regions)),
+            "subjects": ", ".join(map(brief, self.subjects)),
+            **{key: f"{value:,}" for key, value in numbers.items() if value is not None},
+            "sessions": "; ".join(_said(*one) for one in [*self.sessions.items()][:_SESSIONS])
+            + ("; ..." if len(self.sessions) > _SESSIONS else ""),
+            "files": f"{len(self.files)}, {sum(one.size for one in self.files.values()):,} bytes"
+            if self.files
+            else "",
+            "licence": self.licence,
+            "citation": self.citation,
+            "doi": self.doi,
+        }
+        rows = [(key, value) for key, value in known.items() if value]
+        return page_of(f"Data set {brief(self.name)}: {shown(self.title)}", rows)
+
+
+def _said(name: str, session: Session) -> str:
+    """A session and its subject."""
+    return f"{brief(name)} (subject {brief(session.subject)})"
 
 
 def read_card(folder: str | os.PathLike[str]) -> Card:

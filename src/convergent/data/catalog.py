@@ -13,11 +13,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import platformdirs
@@ -183,6 +182,12 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
     InputError
         As for `fetch`; and if the data set has several sessions and none is given.
 
+    Notes
+    -----
+    The virtual cortex is simulated when it is first loaded, and kept below `data_root`. It is
+    simulated again where the code, or a library that it uses, is another one, or the copy is
+    damaged.
+
     Examples
     --------
     >>> import convergent as cv
@@ -200,7 +205,15 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
     if session is None:
         session = next(iter(data_set.sessions), None)
     _files_of(data_set, session)  # an error if there is no such session
-    stimuli, assembly = _loader(data_set)(data_set, session, partial(_verified, data_set))
+    loader = _loader(data_set)
+    make = partial(loader.load, data_set, session, partial(_verified, data_set))
+    packages = getattr(loader, "KEPT_WITH", None)
+    if data_set.simulated and packages is not None:
+        from .kept import kept
+
+        stimuli, assembly = kept(data_set, packages, data_root() / data_set.name, make)
+    else:
+        stimuli, assembly = make()
     source = {
         "data_set": data_set.name,
         "version": data_set.version,
@@ -221,8 +234,8 @@ def _folders() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(root.glob("*/card.toml"))}
 
 
-def _loader(card: Card) -> Callable[..., tuple[Stimuli, Assembly]]:
-    """Import ``load`` of a data set by the path of its file, as ``datasets`` is no package."""
+def _loader(card: Card) -> Any:
+    """Import the loader of a data set by the path of its file, as ``datasets`` is no package."""
     module_name = card.name.replace("-", "_")
     path = card.folder / f"{module_name}.py"
     spec = importlib.util.spec_from_file_location(f"convergent_datasets_{module_name}", path)
@@ -235,8 +248,7 @@ def _loader(card: Card) -> Callable[..., tuple[Stimuli, Assembly]]:
     spec.loader.exec_module(module)
     if not hasattr(module, "load"):
         raise InputError(f"{path} defines no function load(card, session, file): write it.")
-    function: Callable[..., tuple[Stimuli, Assembly]] = module.load
-    return function
+    return module
 
 
 def _files_of(card: Card, session: str | None) -> tuple[str, ...]:
@@ -356,8 +368,8 @@ def _reason(error: Exception) -> str:
 
     # a connection's own error names pools and retries; what a server says is readable
     if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.HTTPError):
-        host = urlsplit(error.request.url).hostname if error.request else "the server"
-        return f"no connection to {host}"
+        address = urlsplit(str(error.request.url)) if error.request else None
+        return f"no connection to {address.hostname if address else 'the server'}"
     return str(error).rstrip(".")
 
 

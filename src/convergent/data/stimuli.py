@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from PIL import Image
 from ..base.arguments import as_list, check_callable, check_flags, check_type
 from ..base.errors import InputError, examples, unknown
 from ..base.files import as_path
+from ..base.notebook import brief, in_short, page_of
 from ..base.reading import check_readable
 from .image_files import SUFFIXES, check_once, images_in_folder, images_in_zip, open_zip
 from .names import check_writable, naturally_sorted, one_spelling
@@ -22,6 +25,7 @@ from .pictures import Ground, Pictures, pixels_sha256
 __all__ = ["Stimuli"]
 
 _LIST = "a list of names"
+_THUMBNAILS, _THUMBNAIL = 6, 96  # how many, and the length of their longer side
 _DIGITS = 16  # of a hash: enough to tell images apart that are not made to have one hash
 
 
@@ -440,6 +444,19 @@ class Stimuli:
         table = f"; table: {columns}" if columns else ""
         return f"Stimuli: {len(self)} images, {examples(self.names)}{table}"
 
+    def _repr_html_(self) -> str:
+        rows = [(brief(name), in_short(self.table[name].to_numpy())) for name in self.table.columns]
+        images = {}
+        for name in self.names[:_THUMBNAILS]:
+            try:
+                images[brief(name)] = _thumbnail(self[name])
+            except Exception as error:  # a damaged file, or the user's own function: still shown
+                rows.append((brief(name), f"cannot be opened: {brief(error)}"))
+        more = len(self) - _THUMBNAILS
+        title = f"Stimuli: {len(self):,} image{'s' * (len(self) != 1)}"
+        title += f", of which the first {_THUMBNAILS}" if more > 0 else ""
+        return page_of(title, rows, images=images)
+
 
 class _Originals:
     """Images of a folder, a zip or a list, opened when they are needed, and their hashes.
@@ -506,6 +523,15 @@ def _build(
             f"the table has several rows for {len(twice)} stimuli ({examples(twice)}): keep one."
         )
     return Stimuli(tuple(names), source.read, table.loc[names], source.identify, order_given=False)
+
+
+def _thumbnail(image: Image.Image) -> str:
+    """A small copy of an image, as the address of an image in a page."""
+    small = image.convert("RGB")
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, format="jpeg", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _of_file(content: bytes) -> str:

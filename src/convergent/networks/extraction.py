@@ -140,7 +140,13 @@ def extract(
         device=device,
         progress=settings.progress,
     )
-    about = {**network.about, "spatial": spatial, "weights_sha256": network.weights_sha256()}
+    name = {} if "network" in network.about else {"network_name": network.name}
+    about = {
+        **name,
+        **network.about,
+        "spatial": spatial,
+        "weights_sha256": network.weights_sha256(),
+    }
     if settings.study is not None:
         place = _in_study(settings.study, network, stimuli, about, device)
     else:

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from ..base.arguments import as_list, as_names, check_callable, check_type
 from ..base.content import content_sha256
 from ..base.errors import InputError
+from ..base.notebook import brief, page_of
 from ..base.torch_content import bytes_of
 
 __all__ = ["Network"]
@@ -22,6 +23,9 @@ _HOOKS_OF_ALL = (  # of all modules; they have no public name
     torch.nn.modules.module._global_forward_pre_hooks,
     torch.nn.modules.module._global_forward_hooks,
 )
+
+
+_ROWS = 24  # layers that a notebook shows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,6 +158,28 @@ class Network:
             f"Network {self.name}: {count / 1e6:.3g} million weights, {len(self.layers)} modules, "
             f"default layers {', '.join(self.default_layers[:8])}"
         )
+
+    def _repr_html_(self) -> str:
+        """The default layers, with the shapes of their weights; the network is not run."""
+        modules = dict(self.module.named_modules())
+        known = [name for name in self.default_layers if name in modules]
+        rows = [(brief(name), *_described(modules[name])) for name in known[:_ROWS]]
+        more = len(self.layers) - len(rows)
+        if more > 0:
+            rows.append((f"and {more:,} more: .layers names all", "", "", ""))
+        count = sum(one.numel() for one in self.module.parameters() if not is_lazy(one))
+        title = f"Network {brief(self.name)}: {count:,} weights, {len(self.layers):,} modules"
+        about = {key: value for key, value in self.about.items() if value != self.name}
+        title += "".join(f"; {brief(key)}: {brief(value)}" for key, value in about.items())
+        return page_of(title, rows, ("default layer", "kind", "shapes of weights", "weights"))
+
+
+def _described(module: torch.nn.Module) -> tuple[str, str, str]:
+    """Kind of a module, the shapes of its own weights, and the number of all weights in it."""
+    own = [parameter for parameter in module.parameters(recurse=False) if not is_lazy(parameter)]
+    shapes = ", ".join(" x ".join(map(str, one.shape)) for one in own)
+    count = sum(one.numel() for one in module.parameters() if not is_lazy(one))
+    return type(module).__name__, shapes, f"{count:,}"
 
 
 def _leaves_with_weights(module: torch.nn.Module) -> tuple[str, ...]:

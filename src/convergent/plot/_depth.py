@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure, SubFigure
@@ -81,7 +81,8 @@ def width_of_panel(panels: Panels) -> float:
     """Inches of a panel of several side by side, about; the rest are labels."""
     if panels.given:
         panel = panels.flat[0]
-        return float(panel.get_position().width * width_of(panels.figure))
+        inches: float = panel.get_window_extent().width / panels.figure.dpi
+        return inches
     return max(0.7, (width_of(panels.figure) - 1.6) / panels.grid.shape[1] - 0.1)
 
 
@@ -139,6 +140,7 @@ def make_grid(
     place: Mapping[str, Any],
     texts: Mapping[str, str],
     labels: Labels,
+    room: float = 0.0,
 ) -> Grid:
     """Make panels for each row and metric, with titles above and labels at their left and below.
 
@@ -156,12 +158,14 @@ def make_grid(
         Labels of the axes ``x`` and ``y``.
     labels : Labels
         Texts for names.
+    room : float
+        Inches that what stands beside the panels needs, beyond a bar with short names.
     """
     names = [labels(metric, 32) for metric in metrics]
     figure = place["figure"]
     stacked = is_narrow(figure, len(names))
     above, beside = (list(rows.values()), names) if stacked else (names, list(rows.values()))
-    whole = min(WIDEST, size[0] * len(above) + 1.6), size[1] * len(beside) + 1.4
+    whole = min(WIDEST, size[0] * len(above) + 1.6 + room), size[1] * len(beside) + 1.4
     keep_parts_apart(figure)
     panels = make_panels(len(beside), len(above), whole, **place, sharex=True, sharey=True)
     grid = Grid(panels, panels.grid.T if stacked else panels.grid)
@@ -245,7 +249,7 @@ def name_layers(axis: Axis, layers: Iterable[Any], labels: Labels, inches: float
     step = -(-len(texts) // max(2, int(inches / (1.25 * size))))
     ticks, texts = ticks[::step], texts[::step]
     style: dict[str, Any] = {}
-    if axis.axis_name == "x" and len(texts) * (max(map(len, texts)) + 1) * 0.62 * size > inches:
+    if isinstance(axis, XAxis) and len(texts) * (max(map(len, texts)) + 1) * 0.62 * size > inches:
         style = {"rotation": 90}
         if len(texts) * 1.6 * size <= inches:
             style = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
@@ -256,7 +260,7 @@ def name_layers(axis: Axis, layers: Iterable[Any], labels: Labels, inches: float
 def axis_text(what: str, pattern: str, inches: float) -> str:
     """Label of an axis of names, with the pattern of what was left out of them if it fits."""
     text = f"({pattern})"
-    if not pattern or len(text) > characters(inches, "small"):
+    if not pattern or len(text) > characters(inches):
         return what
     return f"{what} {text}" if len(what) + len(text) < characters(inches) else f"{what}\n{text}"
 
@@ -292,16 +296,18 @@ def draw_layers(
     `ends` are the lower and upper ends of their intervals.
     """
     layers = curves["layer"].values
-    several = len(x) <= 2 * MOST_TICKS
+    few = len(layers) <= _MOST_BANDS
+    style: dict[str, Any] = {"linewidth": 1.5 if few else 0.8}
+    if few and len(x) <= 2 * MOST_TICKS:
+        style["marker"] = "."
     for k, (layer, colour) in enumerate(zip(layers, layer_colours(len(layers)), strict=True)):
-        style = {"marker": "."} if several else {}
         panel.plot(x, curves.sel(layer=layer), color=colour, label=f"_{layer}", **style)
         if ends is not None and k in banded(len(layers)):
             low, high = (end.sel(layer=layer) for end in ends)
             add_band(panel, x, low, high, colour, alpha=0.15)
 
 
-def add_layer_bar(panels: Panels, layers: Sequence[Any], labels: Labels) -> str:
+def add_layer_bar(panels: Panels, layers: NDArray[Any], labels: Labels) -> str:
     """Add a bar beside the panels that names the layers by their colours.
 
     Return what was left out of names, for the headline, if there is no room for it at the bar.
@@ -312,7 +318,7 @@ def add_layer_bar(panels: Panels, layers: Sequence[Any], labels: Labels) -> str:
     colours = ScalarMappable(
         BoundaryNorm(np.arange(n + 1) - 0.5, n), ListedColormap(layer_colours(n))
     )
-    narrow = width_of(panels.figure) < 5 or panels.given
+    narrow = width_of(panels.figure) < 4.5 or panels.given
     bar = panels.figure.colorbar(
         colours, ax=panels.flat, ticks=[], pad=0.02, aspect=30, fraction=0.05
     )
@@ -336,15 +342,17 @@ def not_noticed(r: xr.DataArray, chance: xr.DataArray) -> bool:
 
     So it is with rotated axes by a metric that ignores rotations; such scores are not chance.
     """
-    apart = np.abs(chance - r).values
+    apart = np.abs((chance - r).values)
     return bool(np.isnan(apart).all() or np.nanmax(apart) < _SAME)
 
 
 # Steps and levels
 
 
-def set_training_axis(panels: Panels, steps: NDArray[np.float64], early: float, unit: str) -> None:
+def set_training_axis(panels: Panels, steps: NDArray[np.float64], early: float, unit: str) -> str:
     """Place steps of training so that the first epoch is visible, and say how in the label.
+
+    Return what the headline says of it, where the label has no room.
 
     Where the early step is less than a quarter of all, the axis is linear up to it, and logarithmic
     from there. Short ticks are the steps that were scored.

@@ -95,7 +95,8 @@ def differences(
     targets, sources = (list(dict.fromkeys(table[side])) for side in ("target", "source"))
     if reference is not None:
         check_known("source", reference, sources)
-    scores = scores.sel(metric=list(dict.fromkeys(table["metric"])))
+    if metric is not None:
+        scores = scores.sel(metric=list(dict.fromkeys(table["metric"])))
     found = _from(scores, value, reference, level)
     panels = one_panel_each(len(targets), len(sources), figure, ax)
     for panel, target in zip(panels.flat, targets, strict=True):

@@ -70,7 +70,7 @@ def distortions(
             hide_ticks(panel)
         for panel in row[len(about.levels) :]:
             panel.remove()
-        said = (about.unit or "").startswith(distortion)
+        said = (about.unit or "").startswith(text(distortion))
         label = "\n".join([text(distortion)] * (not said) + [about.unit] * bool(about.unit))
         style = {"rotation": 0, "ha": "right", "va": "center", "fontsize": "small"}
         row[0].set_ylabel(label, parse_math=False, **style)

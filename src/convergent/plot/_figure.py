@@ -85,7 +85,7 @@ AGAINST_LABELS = {"same step": "at the same step", "final": "at its last step"}
 
 
 # letters stay letters: TrueType in PDF, text in SVG
-_FONTS = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
+_FONTS: Any = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "none"}
 
 
 class Picture(Figure):
@@ -109,7 +109,7 @@ class Picture(Figure):
             return  # it has a window, or a widget
         from IPython.display import Image, display
 
-        display(Image(self._repr_png_()))
+        display(Image(self._repr_png_()))  # type: ignore[no-untyped-call]
         if managed and "inline" in backend:
             pyplot.close(self)  # else it is displayed again when the cell ends
 
@@ -166,12 +166,11 @@ class Panels:
     def label_x(self, text: str) -> None:
         """Write what the horizontal axis of all panels is, below them."""
         style: dict[str, Any] = {"fontsize": self.text_size, "parse_math": False}
-        if self.given:
-            self.flat[0].set_xlabel(text, **style)
-            return
+        room = self.width if self.given else inches(self.figure)[0] - 0.3
         letters = text.replace(".", ". ")  # so that long names may break there
-        lines = wrapped(letters, inches(self.figure)[0] - 0.3, self.text_size)
-        self.figure.supxlabel(lines.replace(". ", "."), **style)
+        lines = wrapped(letters, room, self.text_size).replace(". ", ".")
+        write = self.flat[0].set_xlabel if self.given else self.figure.supxlabel
+        write(lines, **style)
 
     def label_y(self, text: str) -> None:
         """Write what the vertical axis of all panels is, at their left."""
@@ -188,9 +187,9 @@ class Panels:
         else:
             add_legend_beside(self.figure, *self.flat, title=title)
 
-    def add_bar(self, image: Any, label: str) -> None:
+    def add_bar(self, image: Any, label: str, **style: Any) -> None:
         """Add a bar of colours beside the panels."""
-        bar = self.figure.colorbar(image, ax=self.flat, shrink=0.8)
+        bar = self.figure.colorbar(image, ax=self.flat, shrink=0.8, **style)
         bar.set_label(label, fontsize=self.text_size)
         bar.ax.tick_params(labelsize=self.text_size)
 
@@ -237,7 +236,7 @@ def make_panels(
 
 def _keep_apart(figure: Figure | SubFigure) -> None:
     """Lay out a given figure so that its parts do not overlap, if it has no layout of its own."""
-    root: Any = figure.get_figure(root=True)
+    root: Any = figure.figure if isinstance(figure, SubFigure) else figure
     if root.get_layout_engine() is None and not root.axes:
         root.set_layout_engine("constrained")
 
@@ -249,6 +248,7 @@ def make_rows(
     figure: Figure | SubFigure | None = None,
     ax: Axes | None = None,
     beside: float = 1.8,
+    least: float = _NARROWEST,
     **options: Any,
 ) -> Panels:
     """Make n panels in rows of at most 4, of a size (width, height) in inches each.
@@ -263,6 +263,8 @@ def make_rows(
         As for `make_panels`.
     beside : float
         Inches for a legend or a colour bar beside the panels.
+    least : float
+        Inches that a panel needs; in narrow figures a row has fewer panels.
 
     Returns
     -------
@@ -271,7 +273,7 @@ def make_rows(
     """
     width = WIDEST if figure is None else inches(figure)[0]
     room = width - (beside if width >= _NARROW else 0)
-    rows = -(-n // max(1, min(4, int(room / _NARROWEST))))
+    rows = -(-n // max(1, min(4, int(room / least))))
     columns = -(-n // rows)
     whole = (size[0] * columns + beside, size[1] * rows + 0.8)
     panels = make_panels(rows, columns, whole, figure=figure, ax=ax, **options)
@@ -286,8 +288,7 @@ def make_rows(
 
 def inches(figure: Figure | SubFigure) -> tuple[float, float]:
     """Width and height of a figure, or of a part of one."""
-    dpi = figure.get_figure(root=True).dpi
-    return figure.bbox.width / dpi, figure.bbox.height / dpi
+    return figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
 
 
 def wrapped(text: str, width: float, size: str = "medium") -> str:
@@ -392,10 +393,10 @@ class Labels:
 
     def short(self, names: Iterable[object]) -> tuple[list[str], str]:
         """Texts for names that share an axis, and the pattern of what was left out of them."""
-        names = [str(name) for name in names]
-        if any(name in self.given for name in names):
-            return [self(name, _MOST_OF_TICK) for name in names], ""
-        return short_names(names)
+        texts = [str(name) for name in names]
+        if any(name in self.given for name in texts):
+            return [self(name, _MOST_OF_TICK) for name in texts], ""
+        return short_names(texts)
 
 
 def label_layers(

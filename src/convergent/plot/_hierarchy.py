@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,8 @@ def hierarchy(
         panel.set_title(texts(metric, 32), fontsize="medium", parse_math=False)
     names = _name_layers(panels, maps, results, texts)
     for panel, metric in zip(depths, metrics, strict=False):
-        _draw_depths(panel, results.sel(metric=metric))
+        title = _draw_depths(panel, results.sel(metric=metric))
+        panel.set_title(wrapped(title, width_of_panel(panels), "small"), fontsize="small")
         panel.set_xlabel(wrapped("depth of target layer", width_of_panel(panels)))
         if stacked or panel is depths[0]:
             panel.set_ylabel(wrapped("depth of best source layer", 1.6))
@@ -182,20 +184,20 @@ def _best(part: xr.Dataset) -> Integers:
     return np.array([sources.index(name) if name else -1 for name in partners])
 
 
-def _draw_depths(panel: Axes, part: xr.Dataset) -> None:
-    """Draw the depth of the best source layer over the depth of the target layer."""
+def _draw_depths(panel: Axes, part: xr.Dataset) -> str:
+    """Draw the depth of the best source layer over that of the target layer; return a title."""
     best = _best(part)
     add_diagonal(panel)
     depths = np.where(best < 0, np.nan, part["source_depth"].values[best])
     panel.plot(part["target_depth"], depths, "o-", color=COLOURS[0], markersize=4)
     found = float(part["depth_correlation"])
-    title = f"rank correlation {'not defined' if np.isnan(found) else f'{found:.2f}'}"
+    title = f"rank correlation of depths {'not defined' if np.isnan(found) else f'{found:.2f}'}"
     if "depth_correlation_low" in part and not np.isnan(found):
         ends = (float(part[f"depth_correlation_{end}"]) for end in ("low", "high"))
         title += "\n({}: {:.2f} to {:.2f})".format(level_of(part), *ends)
-    panel.set_title(title, fontsize="small")
     panel.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
     hide_spines(panel)
+    return title
 
 
 def matched_layers(
@@ -243,14 +245,14 @@ def matched_layers(
     (panel,) = panels.flat
     place = _nearest(results)
     notes, names = [], list(results.coords["chance"].values) if "chance" in results.coords else []
-    for metric, colour in zip(results["metric"].values, COLOURS, strict=False):
+    for metric, colour in zip(results["metric"].values, cycle(COLOURS), strict=False):
         part = results.sel(metric=metric)
         label = legend_label(texts(metric, 32))
         r = part["r"].isel(source=place)
         panel.plot(r["target_depth"], r, "o-", color=colour, markersize=4, label=label)
         if part["ceiling"].notnull().any():
             panel.plot(r["target_depth"], part["ceiling"], "--", color=colour, linewidth=1)
-        for name, style in zip(names, CONTROL_STYLES, strict=False):
+        for name, style in zip(names, cycle(CONTROL_STYLES), strict=False):
             chance = part["r_chance"].sel(chance=name)
             if not_noticed(part["r"], chance):
                 notes.append(f"{texts(name)}, {texts(metric, 32)}")
@@ -281,7 +283,7 @@ def _add_key(panels: Panels, results: xr.Dataset, labels: Labels) -> None:
     if results["ceiling"].notnull().any():
         handles.append(_line("--", ceiling_name(results)))
     names = results.coords["chance"].values if "chance" in results.coords else ()
-    for name, style in zip(names, CONTROL_STYLES, strict=False):
+    for name, style in zip(names, cycle(CONTROL_STYLES), strict=False):
         handles.append(_line(style, f"control: {labels(name)}"))
     place = {} if panels.given else {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
     add_legend(panel, handles=handles, **place)

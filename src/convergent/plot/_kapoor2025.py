@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..base.arguments import check_known
@@ -118,10 +119,19 @@ def _metrics(found: Findings, labels: Labels, figure: _Place) -> tuple[Panels, s
         soft = part.sel(metric="soft-matching")
         r, chance = matched(soft), matched(soft, "r_chance")
         _draw_controls(panel, r["depth"], r, chance, labels)
-        panel.set_ylim(*_SCORES)
         hide_spines(panel)
+    _show_all(grid.panels)
     add_key(grid.panels)
     return grid.panels, _bands(result, "median unit; bands")
+
+
+def _show_all(panels: Panels) -> None:
+    """Give panels an axis of scores in which all lines are seen."""
+    lines = [line for panel in panels.flat for line in panel.lines if line.get_label()[0] != "_"]
+    heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in lines])
+    low, high = np.nanmin(heights, initial=_SCORES[0]), np.nanmax(heights, initial=_SCORES[1])
+    for panel in panels.flat:
+        panel.set_ylim(low, high)
 
 
 def _correspondence(found: Findings, labels: Labels, figure: _Place) -> tuple[Panels, str]:
@@ -156,7 +166,7 @@ def _draw_layers(panel: Axes, values: NDArray[Any], scale: Normalize) -> Any:
     size = 6 * min(1.0, (8 / len(values)) ** 0.5)
     panel.plot(range(len(best)), best, "o", color="white", markeredgecolor="black", ms=size)
     for axis in (panel.xaxis, panel.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+        axis.set_major_locator(MaxNLocator(integer=True))
     return image
 
 
@@ -178,8 +188,8 @@ def _training(found: Findings, labels: Labels, figure: _Place) -> tuple[Panels, 
         _band(panel, steps, correct, "black", "accuracy")
         part = soft.sel(against=way)
         _draw_controls(panel, steps, part["r"], part["r_chance"], labels)
-        panel.set_ylim(*_SCORES)
         hide_spines(panel)
+    _show_all(grid.panels)
     scale = set_training_axis(grid.panels, steps, early, axes["x"])
     add_key(grid.panels)
     return grid.panels, _bands(result, f"{scale}; bands")

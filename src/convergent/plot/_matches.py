@@ -161,11 +161,12 @@ def matches(
     Parameters
     ----------
     found : xarray.Dataset
-        From `convergent.features.match_units`, with shuffles and a bootstrap.
+        From `convergent.features.match_units`.
     alpha : float
         A unit is unique if its p-value is above this, as for `convergent.features.unit_table`.
     shared : float
-        A unit is shared if the interval of its correlation lies above this.
+        A unit is shared if the interval of its correlation, divided by its ceiling, lies above
+        this.
     labels : dict of str, optional
         Texts for the names of the two populations.
     figure : Figure or SubFigure, optional
@@ -178,41 +179,63 @@ def matches(
         sorted by the correlation with their best partner (line, with its interval); dots are
         correlations with their one-to-one partner. The gap between the two is the cost of
         competition for partners. Dashed: the correlation above which a unit is shared; dotted: the
-        mean by chance. Below, the share of units of each class.
+        mean by chance. Below, the share of units of each class. Without shuffles and a bootstrap,
+        only the correlations.
 
     Raises
     ------
     InputError
-        If there are no shuffles or no bootstrap, or if a threshold is not between 0 and 1.
+        If the result is of another kind, or a threshold is not between 0 and 1.
     """
     check_kind(found, "match_units", "plot.matches")
-    table = unit_table(found, alpha=alpha, shared=shared)
-    names = Labels.of(labels)
+    names, classified = Labels.of(labels), {"p", "r_low"} <= set(found.variables)
+    table = unit_table(found, alpha=alpha, shared=shared) if classified else _partners(found)
     narrow = figure is not None and inches_of(figure) < 2 * LEAST_WIDTH
-    rows, columns = (4, 1) if narrow else (2, 2)
-    ratios = (8, 1) * (rows // 2)
-    panels = make_panels(rows, columns, (8, 4.2), figure=figure, height_ratios=ratios)
-    above, bars = panels.grid[::2].ravel(), panels.grid[1::2].ravel()
-    for panel, below, side in zip(above, bars, SIDES, strict=True):
-        part = table[table["side"] == side]
-        chance = float(found["r_shuffled"].isel(unit=found["side"].values == side).mean())
-        _draw_partners(panel, part, found.attrs["level"])
-        panel.axhline(
-            shared, linestyle="--", color="0.6", linewidth=0.8, label=f"shared: above {shared:.2f}"
-        )
-        panel.axhline(chance, linestyle=":", color="0.4", linewidth=1, label="chance")
-        title = f"{side_label(found, side, names)} ({len(part)} units)"
+    rows, columns = (2, 1) if narrow else (1, 2)
+    of_row = (8, 1) if classified else (8,)
+    options: dict[str, Any] = {"height_ratios": of_row * rows}
+    panels = make_panels(rows * len(of_row), columns, (8, 4.2), figure=figure, **options)
+    above = panels.grid[:: len(of_row)].ravel()
+    for panel, side in zip(above, SIDES, strict=True):
+        here = found["side"].values == side
+        _draw_partners(panel, table[here], found.attrs["level"])
+        if classified:
+            _draw_threshold(panel, table[here], shared)
+        if "r_shuffled" in found:
+            chance = float(found["r_shuffled"].isel(unit=here).mean())
+            panel.axhline(chance, linestyle=":", color="0.4", linewidth=1, label="chance")
+        title = f"{side_label(found, side, names)} ({here.sum()} units)"
         entitle(panel, title, 2 if side == SIDES[0] else 0)
         panel.set_xlabel("units, best first")
-        _draw_class_bar(below, part)
-    for panel in above if narrow else above[:1]:
-        panel.set_ylabel("r with the partner,\nheld-out stimuli")
+        if narrow or side == SIDES[0]:
+            panel.set_ylabel("r with the partner,\nheld-out stimuli")
     _share_limits(above)
     write_small(*above)
-    headline(
-        panels, f"Matched on training stimuli, scored on others; {found.attrs['n_stimuli']} stimuli"
-    )
+    if classified:
+        for panel, side in zip(panels.grid[1::2].ravel(), SIDES, strict=True):
+            _draw_class_bar(panel, table[table["side"] == side])
+    n_stimuli = found.attrs["n_stimuli"]
+    headline(panels, f"Matched on training stimuli, scored on others; {n_stimuli} stimuli")
     return panels.figure
+
+
+def _partners(found: xr.Dataset) -> pd.DataFrame:
+    """Correlation of each unit with its partners, where units are not classified."""
+    semi, bipartite = (found.sel(matching=name) for name in ("semi", "bipartite"))
+    table = pd.DataFrame({"r": semi["r"].mean("fold").values})
+    table["r_one_to_one"] = bipartite["r"].mean("fold").values
+    for name in {"r_low", "r_high"} & set(found.variables):
+        table[name] = semi[name].values
+    return table
+
+
+def _draw_threshold(panel: Axes, table: pd.DataFrame, shared: float) -> None:
+    """Draw the correlation above which units are shared, in the order in which they stand."""
+    ceiling = table.sort_values("r", ascending=False, kind="stable")["ceiling"].to_numpy()
+    of = "" if np.nanmin(ceiling, initial=1) == 1 else " x ceiling"
+    style: dict[str, Any] = {"linestyle": "--", "color": "0.6", "linewidth": 0.8}
+    rank = np.arange(1, len(table) + 1)
+    panel.plot(rank, shared * ceiling, label=f"shared: above {shared:.2f}{of}", **style)
 
 
 def _share_limits(panels: Iterable[Axes]) -> None:
@@ -226,10 +249,13 @@ def _draw_partners(panel: Axes, table: pd.DataFrame, level: float) -> None:
     """Draw the correlation of each unit with its best and with its one-to-one partner, sorted."""
     part = table.sort_values("r", ascending=False, kind="stable")
     rank = np.arange(1, len(part) + 1)
-    add_band(panel, rank, part["r_low"], part["r_high"], COLOURS[0])
+    label = "best"
+    if "r_low" in part:
+        add_band(panel, rank, part["r_low"], part["r_high"], COLOURS[0])
+        label = f"best, {level:.0%} interval"
     single = part["r_one_to_one"]
     panel.plot(rank, single, ".", color=COLOURS[1], markersize=4, label="one-to-one")
-    panel.plot(rank, part["r"], color=COLOURS[0], label=f"best, {level:.0%} interval")
+    panel.plot(rank, part["r"], color=COLOURS[0], label=label)
 
 
 def _draw_class_bar(panel: Axes, table: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from ..features._overview_tables import Overview
 from ..scoring.kinds import check_kind, check_type
 from ._clusters import PARTS, clusters
 from ._figure import CLASS_COLOURS, COLOURS, MODELS, Labels, Picture, add_band, closed
+from ._hover import add_hover
 from ._matches import activation_spectra, correlation_matrices, matches
 from ._panels import (
     arranged,
@@ -151,7 +152,9 @@ def _draw_classes(panel: Axes, numbers: xr.Dataset) -> None:
     base = np.zeros(len(layers))
     for name, colour in CLASS_COLOURS.items():
         share = numbers[name.replace(" ", "_")].values
-        panel.bar(layers, share, 0.75, bottom=base, color=colour, label=name)
+        bars = panel.bar(layers, share, 0.75, bottom=base, color=colour, label=name)
+        for k, (bar, value) in enumerate(zip(bars, share, strict=True)):
+            add_hover(bar, f"{name}, layer {k + 1}: {value:.0%}")
         base += share
     panel.set_ylabel("share of classified units")
     panel.set_ylim(0, 1)

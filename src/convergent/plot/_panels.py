@@ -27,6 +27,7 @@ from ._figure import (
     named,
     side_label,
 )
+from ._hover import add_hover
 
 __all__ = [
     "LEAST_WIDTH",
@@ -163,7 +164,9 @@ def draw_over_layers(panel: Axes, curves: dict[str, Any], colours: Iterable[str]
     for (name, values), colour in zip(curves.items(), colours, strict=False):
         n = len(values)
         size = 4 if n <= MOST_TICKS else 2.5
-        panel.plot(np.arange(n), values, "o-", color=colour, label=name, markersize=size)
+        style = {"color": colour, "label": name, "markersize": size}
+        (line,) = panel.plot(np.arange(n), values, "o-", **style)
+        add_hover(line, [f"{name}, layer {k + 1}: {value:.3g}" for k, value in enumerate(values)])
 
 
 def draw_numbers_needed(panel: Axes, numbers: xr.Dataset) -> None:

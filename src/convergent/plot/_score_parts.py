@@ -29,6 +29,7 @@ from ._figure import (
     make_rows,
     wrapped,
 )
+from ._hover import add_hover, texts_of_points
 
 __all__ = [
     "VALUES",
@@ -193,10 +194,12 @@ def draw_points(
     bars = np.clip([value - low, high - value], 0, None) if known and not (many and bands) else None
     size = {"markersize": 3 if many else 4}
     lines: dict[str, Any] = {"marker": "o", "linewidth": 1.2, "elinewidth": 0.8}
-    panel.errorbar(x, value, yerr=bars, **(lines | size | style))
+    texts = texts_of_points(rows)
+    add_hover(panel.errorbar(x, value, yerr=bars, **(lines | size | style)).lines[0], texts)
     if hollow is not None and hollow.any():
         dots = {"color": style["color"], "marker": lines["marker"], "linestyle": "", "zorder": 3}
-        panel.plot(x[hollow], value[hollow], markerfacecolor="white", **(dots | size))
+        (over,) = panel.plot(x[hollow], value[hollow], markerfacecolor="white", **(dots | size))
+        add_hover(over, [text for text, is_hollow in zip(texts, hollow, strict=True) if is_hollow])
 
 
 def draw_ceilings(panel: Axes, rows: pd.DataFrame, colours: Mapping[str, str], label: str) -> None:
@@ -216,6 +219,6 @@ def draw_ceilings(panel: Axes, rows: pd.DataFrame, colours: Mapping[str, str], l
         panel.plot([], [], color="0.4", label=f"{label},\nin the colour of each", **style)
     for name, *heights in rows[["of", "ceiling", "ceiling_low", "ceiling_high"]].to_numpy():
         middle, low, high = map(float, heights)
-        panel.axhline(middle, color=colours[name], **style)
+        add_hover(panel.axhline(middle, color=colours[name], **style), f"{label}: {middle:.3f}")
         if np.isfinite([low, high]).all():
             panel.axhspan(low, high, color=colours[name], alpha=0.1, linewidth=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, Literal
 
 import xarray as xr
@@ -24,7 +25,7 @@ from ._depth import (
     set_level_axis,
     write_headline,
 )
-from ._figure import MAP_LABELS, Labels, hide_spines
+from ._figure import MAP_LABELS, Labels, hide_spines, room_for
 
 __all__ = ["shift"]
 
@@ -83,7 +84,8 @@ def shift(
     texts, metrics = Labels.of(labels), results["metric"].values
     rows = {str(name): MAP_LABELS[str(name)] for name in results["map"].values}
     axes = {"x": unit, "y": _VALUES[value] + ("; accuracy" if "accuracy" in results else "")}
-    grid = make_grid(rows, metrics, (3.1, 2.6), {"figure": figure, "ax": ax}, axes, texts)
+    place, room = {"figure": figure, "ax": ax}, room_for(texts.short(results["layer"].values)[0])
+    grid = make_grid(rows, metrics, (3.1, 2.6), place, axes, texts, room)
     levels = [results.attrs["control"], *results["level"].values]
     x, scale = set_level_axis(grid, levels, unit, texts)
     left_out: dict[str, list[str]] = {}
@@ -139,7 +141,7 @@ def _draw_levels(
     whole = part["r_control"].mean() if value == "share" else xr.DataArray(1.0)
     whole = whole.where(whole > 0)
     left_out = []
-    for name, style in zip(part.coords.get("chance", ()), CONTROL_STYLES, strict=False):
+    for name, style in zip(part.coords.get("chance", ()), cycle(CONTROL_STYLES), strict=False):
         one, text = part.sel(chance=name), labels(name.item())
         chance = _joined(one["r_chance_control"], one["r_chance"])
         if not_noticed(_joined(part["r_control"], part["r"]), chance):

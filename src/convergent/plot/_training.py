@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from ._figure import (
     legend_label,
     make_panels,
     named,
+    room_for,
 )
 
 __all__ = ["depth_profiles", "emergence", "trajectory"]
@@ -113,7 +115,8 @@ def _grid(
         str(name): f"other network {AGAINST_LABELS[str(name)]}"
         for name in results["against"].values
     }
-    return make_grid(rows, results["metric"].values, (3.1, 2.8), place, text, labels)
+    room = room_for(labels.short(results["layer"].values)[0])
+    return make_grid(rows, results["metric"].values, (3.1, 2.8), place, text, labels, room)
 
 
 def _headline(results: xr.Dataset) -> str:
@@ -166,7 +169,7 @@ def _draw_training(panel: Axes, part: xr.Dataset, labels: Labels) -> list[str]:
         label = f"{ceiling_name(part)}, mean over layers"
         panel.plot(steps, ceiling, "--", color="0.4", linewidth=1, label=label)
     left_out = []
-    for name, style in zip(part.coords.get("chance", ()), CONTROL_STYLES, strict=False):
+    for name, style in zip(part.coords.get("chance", ()), cycle(CONTROL_STYLES), strict=False):
         chance, text = part["r_chance"].sel(chance=name), labels(name.item())
         if not_noticed(part["r"], chance):
             left_out.append(text)
@@ -355,7 +358,8 @@ def _draw_profiles(panel: Axes, part: xr.Dataset, steps: Sequence[float], unit: 
         r = part["r"].mean("pair").sel(step=step)
         panel.plot(depth, r, ".-", color=colour, label=f"{named(unit, 24)} {step:g}")
         if ends is not None:
-            add_band(panel, depth, *(end.sel(step=step) for end in ends), colour)
+            low, high = (end.sel(step=step) for end in ends)
+            add_band(panel, depth, low, high, colour)
     if "ceiling" in part:
         ceiling = part["ceiling"].sel(step=steps[-1]).mean("run")
         label = f"{ceiling_name(part)}, {named(unit, 24)} {steps[-1]:g}"

@@ -117,7 +117,8 @@ def units(
     label_sources(panels, sources, texts)
     panels.label_y(VALUES["r"] if value == "r" else "r of each unit / its ceiling")
     panels.add_legend()
-    panels.add_headline(_headline(scores, value, boxes <= _MOST_BOXES))
+    kind = "boxes" if boxes <= _MOST_BOXES else "bands"
+    panels.add_headline(_headline(scores, value, kind, int(table["n_units"].min())))
     return panels.result
 
 
@@ -131,7 +132,8 @@ def _counted(scores: xr.Dataset, target: str) -> str:
     """How many units are drawn, and how many are left out for each reason."""
     reasons = scores["excluded"].values[scores["target"].values == target]
     left_out = Counter(reasons[reasons != ""].tolist())
-    why = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
+    several = len(left_out) > 1
+    why = ", ".join(f"{n} {reason}" if several else reason for reason, n in left_out.items())
     return unit_count(len(reasons) - left_out.total(), left_out.total(), f" ({why})")
 
 
@@ -188,14 +190,11 @@ def _draw_bands(panel: Axes, values: Floats, style: dict[str, Any]) -> None:
     panel.plot(x, middle, linewidth=1.5, **style)
 
 
-def _headline(scores: xr.Dataset, value: str, boxes: bool) -> str:
+def _headline(scores: xr.Dataset, value: str, kind: str, fewest: int) -> str:
     """How many stimuli, and what boxes or bands are."""
-    if boxes:
-        what = (
-            "Boxes: middle half of the units, with their median; whiskers: 5th to 95th percentile; "
-            f"dots: single units (where at most {_MOST_DOTS})."
-        )
-    else:
-        what = "Lines: median unit; bands: middle half of the units, and 5th to 95th percentile."
+    what = "Lines: median unit; bands: middle half of the units, and 5th to 95th percentile."
+    if kind == "boxes":
+        what = "Boxes: middle half of the units, with their median; whiskers: 5th to 95th "
+        what += "percentile; dots: single units." if fewest <= _MOST_DOTS else "percentile."
     one = f" {ceiling_words(scores)[1]}" if value == "normalized" else ""
     return f"{stimuli_of(scores)} {what}{one}"

@@ -16,7 +16,7 @@ from ..base.arguments import as_whole
 from ..base.arrays import Floats, Integers
 from ..base.errors import InputError, examples
 from ..scoring.targets import VOXEL_AXES
-from ._figure import Labels, make_rows
+from ._figure import Labels, hide_ticks, make_rows
 from ._score_parts import VALUES, Value, ceiling_words, chosen, score_table, stimuli_of
 
 __all__ = ["voxels"]
@@ -96,12 +96,14 @@ def voxels(
         source = str(values["source"].values[np.nanargmax(values.median("unit"))])
     of_voxels = values.sel(source=source).values
     shown = _slices(at[:, 2], as_whole("slices", slices))
-    panels = make_rows(len(shown), _size(at), figure=figure, beside=1.0, sharex=True, sharey=True)
+    panels = make_rows(len(shown), _size(at), figure=figure, beside=1.0, least=0.8)
     for panel, k in zip(panels.flat, shown, strict=True):
         image = _draw_slice(panel, at, of_voxels, k)
-    panels.label_x("voxel_i")
-    panels.label_y("voxel_j")
-    panels.add_bar(image, VALUES["r"] if value == "r" else "r of each voxel / its ceiling")
+    first, last = at.min(axis=0), at.max(axis=0)
+    panels.label_x(f"voxel_i, {first[0]} to {last[0]}")
+    panels.label_y(f"voxel_j, {first[1]} to {last[1]}")
+    bar = VALUES["r"] if value == "r" else "r of each voxel / its ceiling"
+    panels.add_bar(image, bar, extend=_scale(of_voxels)[2])
     by = {"source": texts(source, 32), "metric": texts(metric, 24)}
     by["target"] = ", ".join(texts(name, 20) for name in targets[:4]) + ", ..." * (len(targets) > 4)
     panels.add_headline(_headline(scores, by, part, shown, value))
@@ -155,15 +157,20 @@ def _draw_slice(panel: Axes, at: Integers, values: Floats, k: int) -> AxesImage:
     edges = (first[0] - 0.5, last[0] + 0.5, first[1] - 0.5, last[1] + 0.5)
     style: dict[str, Any] = {"origin": "lower", "extent": edges, "interpolation": "nearest"}
     panel.imshow(grey.T, cmap=ListedColormap([_LEFT_OUT]), **style)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    most = max(abs(low), abs(high), 1e-6)
-    scale = Normalize(-most, most) if low < 0 else Normalize(0, most)
-    cmap = "RdBu_r" if low < 0 else "viridis"
+    cmap, scale, _ = _scale(values)
     image = panel.imshow(numbers.T, cmap=cmap, norm=scale, **style)
     panel.set_title(f"k = {k}", fontsize="small")
-    panel.tick_params(labelsize="x-small", length=2)
-    panel.locator_params(nbins=4, integer=True)
+    hide_ticks(panel)
     return image
+
+
+def _scale(values: Floats) -> tuple[str, Normalize, str]:
+    """Colours, their scale, and whether its bar has a pointed end: around 0 if many are below."""
+    some, most = float(np.nanquantile(values, 0.05)), max(float(np.nanmax(np.abs(values))), 1e-6)
+    if some < 0:
+        return "RdBu_r", Normalize(-most, most), "neither"
+    below = "min" if np.nanmin(values) < 0 else "neither"
+    return "viridis", Normalize(0, max(float(np.nanmax(values)), 1e-6)), below
 
 
 def _headline(

@@ -1,47 +1,63 @@
-"""HTML pages: their templates, the tables and figures in them, and how they are written."""
+"""HTML pages: their templates, and how they are written."""
 
 from __future__ import annotations
 
 import base64
-import io
+import hashlib
 import os
+import re
+from collections.abc import Iterable
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.figure import Figure
+from markupsafe import Markup, escape
 
 from ..base.errors import shortened, shown
 from ..base.files import as_path, remove_leftovers, write_whole
+from .parts import Section
+from .svg import as_svg
 
 __all__ = ["write_page"]
 
 
-def write_page(path: str | os.PathLike[str], template: str, **values: Any) -> Path:
-    """Fill in a template and write the page whole or not at all.
+def write_page(
+    path: str | os.PathLike[str], title: str, lead: str, sections: Iterable[Section]
+) -> Path:
+    """Fill in the template and write the page whole or not at all.
 
     Parameters
     ----------
     path : path
         Where to write; an existing file is replaced.
-    template : str
-        Name of a file in the folder ``templates``.
-    **values : object
-        What the template asks for. Texts are escaped; tables and figures pass through the filters
-        ``table``, ``png`` and ``svg``, so that the page needs no other file.
+    title : str
+        Title of the page.
+    lead : str
+        What the page is about, in a sentence or two below the title.
+    sections : iterable of Section
+        In order. Texts are escaped; sections without parts are left out.
 
     Returns
     -------
     Path
-        The page.
+        The page, which needs no other file, and asks for nothing over the network.
     """
-    text = _TEMPLATES.get_template(template).render(values)
+    text = _TEMPLATES.get_template("page.html.j2").render(
+        title=title,
+        lead=lead,
+        sections=[section for section in sections if section.parts],
+        script=Markup(_SCRIPT),
+        script_sha256=_sha256(_SCRIPT),
+    )
     path = as_path(path)
     remove_leftovers(path.parent)
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path
+
+
+def _sha256(text: str) -> str:
+    """Hash of a script, by which a page allows it and no other."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _name(name: object) -> str:
@@ -49,36 +65,30 @@ def _name(name: object) -> str:
     return shortened(shown(name), _MOST)
 
 
-def _table(frame: pd.DataFrame, **options: Any) -> Markup:
-    """The rows of a table; pandas escapes what is in them."""
-    texts = frame.select_dtypes(exclude=["number", "bool"])
-    visible = frame.assign(**texts.map(lambda each: _name(each) if isinstance(each, str) else each))
-    visible = visible.rename(columns=_name, index=lambda key: _name(key))
-    return Markup(visible.to_html(border=0, float_format="{:.3f}".format, **options))
+def _breakable(name: object) -> Markup:
+    """A name in a cell; a long one may go on in the next line after a point or a line below."""
+    text = _name(name)
+    if len(text) <= _LONG or " " in text:
+        return escape(text)
+    return Markup("<wbr>").join(_MAY_BREAK.split(text))
 
 
-def _png(figure: Figure) -> str:
-    """The pixels of a figure as the address of an image."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _svg(figure: Figure) -> Markup:
-    """The drawing of a figure; matplotlib escapes what is in it."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg")
-    text = buffer.getvalue()
-    return Markup(text[text.index("<svg") :])  # without the head of a file of its own
+def _visible(text: object) -> str:
+    """Text of any length whose every character is visible; lines stay lines."""
+    return "\n".join(shown(line) for line in str(text).split("\n"))
 
 
 _MOST = 200  # characters of a name, or of the words in a table
+_LONG = 24  # characters of a name that stays in one line
+_MAY_BREAK = re.compile(r"(?<=[._/])(?=\w)")
+_SCRIPT = files(__package__).joinpath("templates", "page.js").read_text(encoding="utf-8")
 
 _TEMPLATES = Environment(
     loader=PackageLoader(__package__),
     autoescape=True,
     undefined=StrictUndefined,  # a value that a template lacks is an error
     trim_blocks=True,
+    lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {"name": _name, "table": _table, "png": _png, "svg": _svg}
+_TEMPLATES.filters |= {"name": _name, "breakable": _breakable, "visible": _visible, "svg": as_svg}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
 
 from .. import plot
-from ..base.arguments import check_type
+from ..base.arguments import as_list, check_type
 from ..base.errors import InputError
 from ..base.files import as_path
 from ..features._overview_tables import Overview
@@ -18,6 +18,8 @@ from .score_page import score_page
 
 __all__ = ["report"]
 
+_CONTROLS = "a list of results of score"
+
 
 def report(
     result: xr.Dataset | Overview,
@@ -25,6 +27,7 @@ def report(
     *,
     title: str | None = None,
     figures: Mapping[str, Mapping[str, plot.Picture]] | None = None,
+    controls: Sequence[xr.Dataset] = (),
 ) -> Path:
     """Write a result as a self-contained HTML page.
 
@@ -39,6 +42,8 @@ def report(
     figures : dict of dict of Picture, optional
         For an overview, its figures by layer and name (`plot.layer_figures`), where they are drawn
         already.
+    controls : sequence of xarray.Dataset
+        For scores, those of controls such as untrained networks, as `against` takes them.
 
     Returns
     -------
@@ -69,4 +74,4 @@ def report(
             f"a report is made of scores or of an overview of features, and this is a "
             f"{type(result).__name__}: give what convergent.score or features.overview returned."
         )
-    return score_page(result, path, title)
+    return score_page(result, path, title, as_list("controls", controls, _CONTROLS))

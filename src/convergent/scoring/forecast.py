@@ -1,13 +1,13 @@
-"""Forecast of the cost of a score before it starts: pairs, time on this machine, memory."""
+"""Forecast of the cost of a score before it starts: fits, time on this machine, memory."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from ..metrics.column_generation import GROUPS, HELD_BYTES
 from ..metrics.linear import Linear
 from ..metrics.procrustes import Procrustes
 from ..metrics.soft_matching import HELD_BYTES as RESPONSES_HELD
-from ..metrics.soft_matching import SoftMatching
-from ..metrics.table import METRICS, named_metrics
-from ..protocol.folds import Folds, check_folds
+from ..metrics.soft_matching import REFITTED_PAIRS, SoftMatching
+from ..protocol.resampling import Bootstrap, Shuffle
+from ..protocol.settings import Protocol, Settings, settle
+from ..statistics.ceilings import SIMULATIONS
 from .engine import TILE_TARGETS
 from .inputs import as_populations
 from .tasks import TILE_BYTES
@@ -36,14 +37,21 @@ _FEW_AXES = 8  # matrix products that linear regression needs for all penalties 
 _ROUNDS = 7  # rounds in which soft matching computes the price of all pairs of units
 _PASSES = 1  # passes over all pairs of units in a round
 _SIMPLEX = 1.0e-6  # seconds per candidate pair and round of the transport solver
+# what was measured beside the rates: work that is not matrix products, for each fit
+_PENALTIES = 8 * 21  # passes over the responses, to choose among penalties
+_STARTING = {Linear: 0.004, Procrustes: 0.008, SoftMatching: 0.002}  # seconds of a fit of any size
+_REFITTING = {Linear: 0.001, Procrustes: 0.003, SoftMatching: 0.001}  # the same of a refit
+_DRAWING = 2e-5  # seconds for one pair, fold and resample of held-out stimuli
+_DRAWING_PASSES = 60  # passes over the scores of all units in a resample
+_SPLITS = 100  # random halves for a reliability
 _READING_PASSES = 6  # passes over all responses: checked, hashed, made float64, centred
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Expected cost of a score, without ceilings, bootstrap and shuffles.
+    """Expected cost of a score: its ceiling, bootstrap, shuffles and controls are counted.
 
-    Times are right within a factor of about two.
+    Times are right within a factor of about three.
 
     Parameters
     ----------
@@ -52,13 +60,19 @@ class Forecast:
     folds : int
         Number of folds.
     seconds : dict of str to float
-        Time on this machine alone, in seconds, by name of the metric; ``geometry`` is the time of
-        the computations that all metrics share. NaN for metrics that are not part of `convergent`.
+        Time on this machine alone, in seconds. By name of the metric, the time of its fits to the
+        data; ``geometry`` is the time of the computations that all metrics share. Where they are
+        asked for, ``ceiling``, ``bootstrap`` (resamples of held-out stimuli), ``refits``,
+        ``shuffles`` and ``controls`` of all metrics together. NaN for metrics that are not part of
+        `convergent`.
     memory : float
         Most memory in use at any time, in bytes, besides arrays that are in memory already.
     reading : float
         Responses that are read from disk or memory, in bytes; those of targets are read once for
         each fold.
+    fits : dict of str to int
+        How many maps are fitted: to the data (``scores``), and in ceilings, refits, shuffles and
+        controls.
 
     Examples
     --------
@@ -73,6 +87,7 @@ class Forecast:
     seconds: Mapping[str, float]
     memory: float
     reading: float
+    fits: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name} {_duration(each)}" for name, each in self.seconds.items())
@@ -84,12 +99,19 @@ class Forecast:
         )
 
 
+class _Resampling(TypedDict, total=False):
+    ceiling: str | None
+    bootstrap: Bootstrap | None
+    shuffle: Shuffle | None
+
+
 def forecast(
     source: Assembly | Mapping[str, Assembly],
     target: Assembly | Mapping[str, Assembly],
-    metrics: Any = tuple(METRICS),
+    metrics: Any = None,
     *,
-    folds: Folds = Folds(),
+    controls: int = 0,
+    **settings: Unpack[Settings],
 ) -> Forecast:
     """Forecast the cost of `score`, from the sizes of populations and the speed of this machine.
 
@@ -99,40 +121,46 @@ def forecast(
     ----------
     source, target : Assembly, or dict of them
         Populations that are mapped, and populations that are predicted.
-    metrics : str, metric, or a list or dict of them
-        As for `score`.
-    folds : Folds
-        How the stimuli are split.
+    metrics : str, metric, or a list or dict of them, optional
+        As for `score`; all by default.
+    controls : int
+        Number of other sets of sources of the same sizes, such as the layers of untrained networks,
+        that are scored for `against`: without bootstrap and shuffles.
+    **settings
+        Settings of `score`: ``folds``, ``ceiling``, ``bootstrap`` and ``shuffle`` decide the cost.
 
     Returns
     -------
     Forecast
-        Time and memory, without ceilings, bootstrap and shuffles.
+        Number of fits, time and memory.
 
     Raises
     ------
     InputError
-        If a side is no population, or a metric is unknown.
+        If a side is no population, or a metric or setting is unknown.
     """
-    check_folds(folds)
+    protocol, _ = settle(settings, Protocol(), metrics=metrics)
     sources, targets = as_populations("source", source), as_populations("target", target)
     n = min(len(assembly.stimuli) for assembly in (*sources.values(), *targets.values()))
-    return forecast_sizes(
+    sizes = _checked(
         n,
         [len(assembly.units) for assembly in sources.values()],
         [len(assembly.units) for assembly in targets.values()],
-        metrics,
-        folds=folds.n,
+        max(assembly.repeats for assembly in targets.values()),
     )
+    return _forecast(sizes, protocol, as_whole("controls", controls, 0))
 
 
 def forecast_sizes(
     n_stimuli: int,
     source_units: Iterable[int],
     target_units: Iterable[int],
-    metrics: Any = tuple(METRICS),
+    metrics: Any = None,
     *,
     folds: int = 5,
+    repeats: int = 1,
+    controls: int = 0,
+    **settings: Unpack[_Resampling],
 ) -> Forecast:
     """Forecast the cost of a score from sizes alone, before there are data.
 
@@ -142,58 +170,194 @@ def forecast_sizes(
         Number of stimuli that all populations share.
     source_units, target_units : iterable of int
         Number of units of each source, and of each target.
-    metrics : str, metric, or a list or dict of them
-        As for `score`.
+    metrics : str, metric, or a list or dict of them, optional
+        As for `score`; all by default.
     folds : int
         Number of folds.
+    repeats : int
+        Number of repeats of each stimulus in the targets. Without repeats, ceilings that need them
+        cost nothing.
+    controls : int
+        As for `forecast`.
+    **settings
+        ``ceiling``, ``bootstrap`` and ``shuffle``, as for `score`.
 
     Returns
     -------
     Forecast
-        Time and memory, without ceilings, bootstrap and shuffles.
+        Number of fits, time and memory.
 
     Raises
     ------
     InputError
-        If a number is below 1, or a metric is unknown.
+        If a number is below 1, or a metric or setting is unknown.
 
     Examples
     --------
     >>> import convergent as cv
     >>> print(cv.forecast_sizes(1000, [25_088, 4096], [300, 200], "linear"))  # doctest: +SKIP
     4 pairs in 5 folds: about 9.5 s here (geometry 7 s, linear 2.5 s), 0.7 GB of memory
+    >>> cost = cv.forecast_sizes(640, [100] * 6, [90] * 4, "linear", shuffle=cv.Shuffle(20))
+    >>> dict(cost.fits)
+    {'scores': 120, 'shuffles': 2400}
     """
-    chosen = named_metrics(metrics)
-    p, q = _sizes("source_units", source_units), _sizes("target_units", target_units)
-    n_stimuli, folds = as_whole("n_stimuli", n_stimuli), as_whole("folds", folds)
-    n, rates = float(n_stimuli), _rates()
-    rotates = any(isinstance(metric, Procrustes) for metric in chosen.values())
-    factors = not all(isinstance(metric, SoftMatching) for metric in chosen.values())
+    given: Any = settings
+    protocol, _ = settle(given, Protocol(), ("folds",), metrics)
+    folds = as_whole("folds", folds)
+    sizes = _checked(n_stimuli, source_units, target_units, repeats)
+    return _forecast(sizes, protocol, as_whole("controls", controls, 0), folds)
+
+
+_Units = Any  # float arrays of numbers of units
+_Rates = Mapping[str, float]
+
+
+class _Sizes(NamedTuple):
+    """What decides the cost, of the populations."""
+
+    n: float  # stimuli
+    p: Floats  # units of each source
+    q: Floats  # units of each target
+    repeats: int
+
+
+class _Cost(NamedTuple):
+    """Parts of the cost of one metric, each for all pairs and folds once."""
+
+    fit: float
+    draw: float  # of a resample of held-out stimuli
+    refit: float
+    own: float  # a fit of each target to itself, as in ceilings
+
+
+def _checked(n: Any, p: Iterable[int], q: Iterable[int], repeats: Any) -> _Sizes:
+    return _Sizes(
+        float(as_whole("n_stimuli", n)),
+        _sizes("source_units", p),
+        _sizes("target_units", q),
+        as_whole("repeats", repeats),
+    )
+
+
+def _forecast(sizes: _Sizes, protocol: Protocol, controls: int, folds: int = 0) -> Forecast:
+    """Forecast from sizes, once all arguments are checked."""
+    n, p, q, _ = sizes
+    folds, rates, metrics = folds or protocol.folds.n, _rates(), protocol.metrics
+    rotates = any(isinstance(metric, Procrustes) for metric in metrics.values())
+    factors = not all(isinstance(metric, SoftMatching) for metric in metrics.values())
     held = float(_geometry_bytes(n, q, folds).sum())
     tiles = min(len(q), math.ceil(max(held / TILE_BYTES, len(q) / TILE_TARGETS)))
-    shared = 0.0
-    for units, times in ((p, tiles if factors else 0.0), (q, 1.0 if rotates else 0.0)):
-        gram = np.where(2 * units > n, n**2 * units, 0.0).sum() / rates["product"]
-        solve = (folds * np.minimum(n, units) ** 2 * n).sum() / rates["eigenvectors"]
-        shared += times * float(gram + solve)
-    shared += _READING_PASSES * n * float(p.sum() + q.sum()) / rates["pass"]
-    seconds = {"geometry": shared}
-    for name, metric in chosen.items():
-        cost: Callable[..., Any] = _COSTS.get(type(metric), _unknown)
-        seconds[name] = folds * float(cost(n, p[:, None], q[None], rates).sum())
+    of_sources = _geometry(n, p, folds, rates) * (tiles if factors else 0.0)
+    of_targets = _geometry(n, q, folds, rates) * (1.0 if rotates else 0.0)
+    reading = _READING_PASSES * n * float(p.sum() + q.sum()) / rates["pass"]
+    costs = {name: _cost(metric, sizes, folds, rates) for name, metric in metrics.items()}
+    seconds = {"geometry": of_sources + of_targets + reading}
+    seconds |= {name: cost.fit for name, cost in costs.items()}
+    seconds |= _further(sizes, protocol, controls, list(costs.values()), of_sources, of_targets)
+    few, many = sorted((p.max(), q.max()))  # the larger side is read in blocks if it is large
     working = 8 * n**2 * (1 + 5 * ((folds - 1) / folds) ** 2) if factors else 0.0
-    if any(isinstance(metric, SoftMatching) for metric in chosen.values()):
-        few, many = sorted((p.max(), q.max()))  # the larger side is read in blocks if it is large
+    if any(isinstance(metric, SoftMatching) for metric in metrics.values()):
         working += 12 * n * few + min(12 * n * many, 1.5 * RESPONSES_HELD)
         working += min(4 * few * many, HELD_BYTES)
     # a tile has at least one target, however large it is
     held = max(min(held, TILE_BYTES), _geometry_bytes(n, q.max(), folds)) if rotates else 0.0
-    reading = 4 * n * (float(p.sum()) * tiles + float(q.sum()) * len(p) * folds * len(chosen))
-    return Forecast(len(p) * len(q), folds, seconds, _BASE_BYTES + working + held, reading)
+    read = 4 * n * (float(p.sum()) * tiles + float(q.sum()) * len(p) * folds * len(metrics))
+    fits = _fits(sizes, protocol, controls, folds)
+    memory = _BASE_BYTES + working + held
+    return Forecast(len(p) * len(q), folds, seconds, memory, read, fits)
 
 
-_Sizes = Any  # float arrays of numbers of units
-_Rates = Mapping[str, float]
+def _fits(sizes: _Sizes, protocol: Protocol, controls: int, folds: int) -> dict[str, int]:
+    """How many maps are fitted, by what for."""
+    pairs, of_metrics = len(sizes.p) * len(sizes.q), folds * len(protocol.metrics)
+    scores = pairs * of_metrics
+    fits = {"scores": scores}
+    if of_ceiling := _fits_of_ceiling(protocol.ceiling, sizes.repeats):
+        fits["ceiling"] = of_ceiling * len(sizes.q) * of_metrics
+    if protocol.bootstrap:
+        fits["refits"] = _refits(protocol) * scores
+    if protocol.shuffle:
+        fits["shuffles"] = protocol.shuffle.samples * scores
+    if controls:
+        fits["controls"] = controls * scores
+    return fits
+
+
+def _refits(protocol: Protocol) -> int:
+    """Number of resamples in which maps are fitted again: none where only units are drawn."""
+    drawn = protocol.bootstrap
+    if drawn is None or "stimuli" not in drawn.over:
+        return 0
+    return min(drawn.refits, drawn.samples)
+
+
+def _fits_of_ceiling(ceiling: str | None, repeats: int) -> int:
+    """How often a ceiling fits a population to another, for each target, metric and fold."""
+    if ceiling == "attainable" and repeats > 1:
+        return 2 * SIMULATIONS + SIMULATIONS // 2
+    return {"self": 1, "inter-subject": 2}.get(ceiling or "", 0)
+
+
+def _further(
+    sizes: _Sizes,
+    protocol: Protocol,
+    controls: int,
+    costs: Sequence[_Cost],
+    of_sources: float,
+    of_targets: float,
+) -> dict[str, float]:
+    """Seconds of what is asked for besides the scores: ceiling, resamples, shuffles, controls."""
+    found: dict[str, float] = {}
+    drawn = protocol.bootstrap
+    samples = drawn.samples if drawn and "stimuli" in drawn.over else 0
+    times = _fits_of_ceiling(protocol.ceiling, sizes.repeats)
+    ceiling = times * (sum(cost.own for cost in costs) + of_targets)
+    if sizes.repeats > 1:
+        ceiling += _reliability(sizes, protocol.ceiling, samples)
+    if ceiling and protocol.ceiling:
+        found["ceiling"] = ceiling
+    if drawn:
+        found["bootstrap"] = samples * sum(cost.draw for cost in costs)
+        found["refits"] = _refits(protocol) * sum(cost.refit for cost in costs)
+    if protocol.shuffle:
+        again = of_targets if protocol.shuffle.kind == "circular" else 0.0
+        found["shuffles"] = protocol.shuffle.samples * (sum(cost.fit for cost in costs) + again)
+    if controls:
+        found["controls"] = controls * (sum(cost.fit for cost in costs) + of_sources + of_targets)
+    return found
+
+
+def _reliability(sizes: _Sizes, ceiling: str | None, samples: int) -> float:
+    """Seconds for the reliability of the units of all targets, and in resamples."""
+    rates, units = _rates(), float(sizes.q.sum())
+    splits = _SPLITS if ceiling == "split-half" else 1
+    once = 3 * splits * sizes.n * units * sizes.repeats / rates["pass"]
+    draw = splits * units * (25 * sizes.n / rates["product"] + _DRAWING_PASSES / rates["pass"])
+    return once + samples * draw
+
+
+def _geometry(n: float, units: Floats, folds: int, rates: _Rates) -> float:
+    """Seconds for the Gram matrix of each population, and its factors in all folds."""
+    gram = np.where(2 * units > n, n**2 * units, 0.0).sum() / rates["product"]
+    return float(gram + (folds * np.minimum(n, units) ** 2 * n).sum() / rates["eigenvectors"])
+
+
+def _cost(metric: Any, sizes: _Sizes, folds: int, rates: _Rates) -> _Cost:
+    """Seconds of a metric."""
+    n, p, q = sizes.n, sizes.p[:, None], sizes.q[None]
+    kind = type(metric)
+    if kind not in _COSTS:
+        return _Cost(*[float("nan")] * 4)
+    fit, refit = (partial(of[kind], n, rates=rates) for of in (_COSTS, _REFIT_COSTS))
+    starting = _STARTING[kind]
+    width = p + q if kind is SoftMatching else q
+    drawn = width * (10 * n / folds / rates["product"] + _DRAWING_PASSES / rates["pass"])
+    draw = (drawn + _DRAWING) * (1 if kind is Linear else 2)
+    again = refit(p, q) + _REFITTING[kind] + draw
+    if kind is SoftMatching:  # large plans are not made again
+        again = np.where(p * q > REFITTED_PAIRS, draw, again)
+    parts = (fit(p, q) + starting, draw, again, fit(sizes.q, sizes.q) + starting)
+    return _Cost(*(folds * float(np.sum(part)) for part in parts))
 
 
 def _sizes(name: str, given: Iterable[int]) -> Floats:
@@ -204,17 +368,29 @@ def _sizes(name: str, given: Iterable[int]) -> Floats:
     return np.array([as_whole(name, one) for one in several], dtype=np.float64)
 
 
-def _linear(n: float, p: _Sizes, q: _Sizes, rates: _Rates) -> Any:
-    return 2 * n * np.minimum(n, p) * q * (_FEW_AXES / rates["single"] + 2 / rates["product"])
+def _linear(n: float, p: _Units, q: _Units, rates: _Rates) -> Any:
+    products = np.minimum(n, p) * (_FEW_AXES / rates["single"] + 2 / rates["product"])
+    return 2 * n * q * products + _PENALTIES * n * q / rates["pass"]
 
 
-def _procrustes(n: float, p: _Sizes, q: _Sizes, rates: _Rates) -> Any:
+def _linear_again(n: float, p: _Units, q: _Units, rates: _Rates) -> Any:
+    """A refit keeps the penalties, and moves the weights."""
+    return 4 * n * np.minimum(n, p) * q / rates["product"] + 6 * n * q / rates["pass"]
+
+
+def _procrustes(n: float, p: _Units, q: _Units, rates: _Rates) -> Any:
     p, q_axes = np.minimum(n, p), np.minimum(n, q)
     small, large = np.minimum(p, q_axes), np.maximum(p, q_axes)
     return small**2 * large / rates["singular"] + 0.4 * n**2 * q / rates["product"]
 
 
-def _soft_matching(n: float, p: _Sizes, q: _Sizes, rates: _Rates) -> Any:
+def _procrustes_again(n: float, p: _Units, q: _Units, rates: _Rates) -> Any:
+    axes = np.minimum(n, p) + np.minimum(n, q)
+    inner = 2 * n * np.minimum(n, p) * np.minimum(n, q) / rates["product"]
+    return _procrustes(n, p, q, rates) + 6 * n * axes / rates["pass"] + inner
+
+
+def _soft_matching(n: float, p: _Units, q: _Units, rates: _Rates) -> Any:
     times = np.where(4 * p * q > HELD_BYTES, _ROUNDS, 1)  # large correlations are not kept
     return (
         2 * n * p * q * times / rates["single"]
@@ -223,18 +399,19 @@ def _soft_matching(n: float, p: _Sizes, q: _Sizes, rates: _Rates) -> Any:
     )
 
 
-def _unknown(_n: float, p: _Sizes, q: _Sizes, _rates: _Rates) -> Any:
-    return np.full(np.broadcast_shapes(p.shape, q.shape), np.nan)
-
-
 _COSTS: dict[type[Metric], Callable[..., Any]] = {
     Linear: _linear,
     Procrustes: _procrustes,
     SoftMatching: _soft_matching,
 }
+_REFIT_COSTS: dict[type[Metric], Callable[..., Any]] = {
+    Linear: _linear_again,
+    Procrustes: _procrustes_again,
+    SoftMatching: _soft_matching,
+}
 
 
-def _geometry_bytes(n: float, units: _Sizes, folds: int) -> Any:
+def _geometry_bytes(n: float, units: _Units, folds: int) -> Any:
     return 8 * n * np.minimum(n, units) * (1 + folds)
 
 

@@ -56,7 +56,7 @@ _KINDS: Mapping[str, _Kind] = {
     ),
     "trajectory": _Kind(
         _TABLE.format("trajectory", "r"),
-        ("r", "ceiling", "depth"),
+        ("r", "depth"),
         ("metric", "against", "pair", "step", "layer"),
     ),
     "compare": _Kind(

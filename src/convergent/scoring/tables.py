@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, Literal
@@ -27,7 +29,7 @@ from ..statistics.inference import (
 from .kinds import check_kind
 from .results import aggregate, included_units
 
-__all__ = ["against", "best", "differences", "summary"]
+__all__ = ["against", "best", "differences", "shared_resamples", "summary"]
 
 _LABELS = ("metric", "source", "target")
 _VALUES = ("r", "normalized")
@@ -36,6 +38,7 @@ _READ = (  # variables that decide aggregates in resamples
     *("r", "r_draws", "r_refits", "ceiling", "ceiling_draws", "expected_ceiling"),
     *("expected_ceiling_draws", "weight", "unit_draws", "n_drawn", "n_effective"),
 )
+_OF_CEILINGS = ("ceiling", "ceiling_draws", "unit_draws", "n_drawn")
 _COUNTS = ("n_units", "n_units_excluded", "n_units_normalized")
 
 
@@ -103,7 +106,7 @@ def summary(scores: xr.Dataset, level: float = 0.95) -> pd.DataFrame:
     """
     check_kind(scores, "score", "summary")
     level = as_share("level", level)
-    resampled = None if "n_drawn" not in scores else _Resampled(scores)
+    resampled = None if "n_drawn" not in scores else _resampled(scores)
     scores = aggregate(scores)
     rows, n_stimuli = [], scores.attrs["n_stimuli"]  # of each target, where they differ
     for labels in _all_labels(scores):
@@ -193,7 +196,7 @@ def differences(
     """
     check_kind(scores, "score", "differences")
     level = as_share("level", level)
-    resampled = _Resampled(scores)
+    resampled = _resampled(scores)
     check_known("label to compare between", between, _LABELS)
     check_known("value", value, _VALUES)
     labels = resampled.labels
@@ -278,7 +281,7 @@ def best(scores: xr.Dataset, *, value: _Value = "r", level: float = 0.95) -> pd.
     """
     check_kind(scores, "score", "best")
     level = as_share("level", level)
-    resampled = _Resampled(scores)
+    resampled = _resampled(scores)
     check_known("value", value, _VALUES)
     sources = resampled.labels["source"]
     rows: list[dict[str, Any]] = []
@@ -374,6 +377,33 @@ def _all_labels(scores: xr.Dataset) -> Iterator[dict[str, Any]]:
         yield {dim: str(label) for dim, label in zip(_LABELS, labels, strict=True)}
 
 
+_SHARED: ContextVar[dict[int, tuple[xr.Dataset, _Resampled]] | None] = ContextVar(
+    "shared", default=None
+)
+
+
+@contextmanager
+def shared_resamples() -> Iterator[None]:
+    """Aggregate the resamples of a result once for all tables that are made in a with.
+
+    Results must not be changed in it.
+    """
+    before = _SHARED.set({})
+    try:
+        yield
+    finally:
+        _SHARED.reset(before)
+
+
+def _resampled(scores: xr.Dataset) -> _Resampled:
+    shared = _SHARED.get()
+    if shared is None:
+        return _Resampled(scores)
+    if id(scores) not in shared:  # the result is kept too, so that no other gets its id
+        shared[id(scores)] = scores, _Resampled(scores)
+    return shared[id(scores)][1]
+
+
 class _Resampled:
     """Aggregate scores in resamples, and the spread of these and of differences between them."""
 
@@ -411,9 +441,7 @@ class _Resampled:
         return self._ceilings[key]
 
     def _spread_of_ceiling(self, metric: str, target: str) -> Spread:
-        names = [
-            name for name in ("ceiling", "ceiling_draws", "unit_draws") if name in self._scores
-        ]
+        names = [name for name in _OF_CEILINGS if name in self._scores]
         part = self._scores[names].sel(metric=metric).isel(unit=self._included[target])
         if "r_draws" in self._scores and "ceiling_draws" not in part:
             return Spread(np.asarray(np.nan), np.asarray(np.nan))
