@@ -168,7 +168,8 @@ def _same_number(old: str, new: str, more: float) -> bool:
     if max(abs(a), abs(b)) < _ZERO:
         return True
     unit = min(_last_place(old), _last_place(new))
-    return abs(a - b) <= 1.001 * unit + _RELATIVE * max(abs(a), abs(b)) + more
+    largest = max(abs(a), abs(b))
+    return abs(a - b) <= 1.001 * unit + _RELATIVE * largest + more * max(1, largest)
 
 
 def _last_place(number: str) -> float:
