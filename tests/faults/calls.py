@@ -748,6 +748,8 @@ class Calls:
         pictures = cv.Stimuli.from_arrays([np.zeros((8, 8))] * len(names), names)
         single = {"source": "assembly", "target": "assembly", "patch": "positive"}
         results = {"results": "result"}
+        hierarchy = cv.hierarchy(self.layers, self.layers, **settings)
+        trajectory = cv.trajectory(self.runs, **settings)
         calls = {
             "activation_spectra": _call(p.activation_spectra, correlations=correlations),
             "correlation_matrices": _call(p.correlation_matrices, correlations=correlations),
@@ -766,9 +768,12 @@ class Calls:
                 p.distortions, {"stimuli": "any"}, stimuli=self.images, name=None, seed=1
             ),
             "findings": _call(p.findings, {"found": "any"}, found=None),
-            "hierarchy": _call(
-                p.hierarchy, results, results=cv.hierarchy(self.layers, self.layers, **settings)
+            "depth_profiles": _call(
+                p.depth_profiles, results, results=trajectory, steps=None, unit="epoch", labels=None
             ),
+            "emergence": _call(p.emergence, results, results=trajectory, unit="epochs"),
+            "hierarchy": _call(p.hierarchy, results, results=hierarchy, labels=None),
+            "matched_layers": _call(p.matched_layers, results, results=hierarchy),
             "layer_figures": _call(
                 p.layer_figures, {"found": "any"}, found=self.overview, layer="layer"
             ),
@@ -782,11 +787,10 @@ class Calls:
                 results,
                 results=cv.shift(self.conditions, self.conditions, **settings),
                 unit="level",
+                value="r",
             ),
             "sparse_prediction": _call(p.sparse_prediction, prediction=self.steps["sparse"]),
-            "trajectory": _call(
-                p.trajectory, results, results=cv.trajectory(self.runs, **settings), unit="epochs"
-            ),
+            "trajectory": _call(p.trajectory, results, results=trajectory, unit="epochs"),
         }
         return {f"plot.{name}": call for name, call in calls.items()}
 

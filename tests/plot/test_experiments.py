@@ -116,16 +116,19 @@ def test_made_up_results_are_as_real_ones(name):
     getattr(cv.plot, name)(found)
 
 
-@pytest.mark.parametrize(("metrics", "layers"), [(1, 6), (3, 24)])
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize(
+    ("name", "metrics", "layers"),
+    [*((name, 3, 24) for name in RESULTS), ("hierarchy", 1, 6), ("trajectory", 1, 6)],
+)
 def test_panels_have_room_with_many_layers_and_long_names(name, metrics, layers):
     found = RESULTS[name](metrics, layers=layers, **(WHOLE if metrics == 3 else {}))
     drawn = getattr(cv.plot, name)(found)
     check_room(drawn if isinstance(drawn, Figure) else drawn.figure)
 
 
-@pytest.mark.parametrize("width", [7, 3.5])
-@pytest.mark.parametrize("name", [name for name in RESULTS if name != "matched_layers"])
+@pytest.mark.parametrize(
+    ("name", "width"), [("hierarchy", 3.5), ("shift", 3.5), ("trajectory", 7), ("emergence", 3.5)]
+)
 def test_a_figure_that_was_given_keeps_its_size(name, width):
     found = RESULTS[name](3, layers=24, **WHOLE)
     with pyplot.rc_context({"font.size": 7}):

@@ -56,6 +56,24 @@ def test_scores(scores, tmp_path):
     assert max(map(len, texts)) < 200
 
 
+@pytest.mark.parametrize("which", ["units", "networks", "differences", "pair", "layers", "both"])
+def test_other_figures_of_scores(layers, which, tmp_path):
+    few = {name: layers[name] for name in FEW}
+    if which in ("pair", "layers", "both"):
+        first, second = few if which != "pair" else FEW[:1], few if which == "both" else FEW[:1]
+        sides = ({name: layers[name] for name in side} for side in (first, second))
+        figure = cv.plot.compare(cv.compare(*sides, folds=cv.Folds(2), references="cka"))
+    else:
+        options = {"bootstrap": cv.Bootstrap(9, refits=2)} if which == "differences" else {}
+        target = {FEW[0]: layers[FEW[0]]}
+        result = cv.score(few, target, "linear", folds=cv.Folds(2), ceiling=None, **options)
+        result = dict.fromkeys(FEW, result) if which == "networks" else result
+        figure = getattr(cv.plot, which)(result)
+    texts = draws(figure, tmp_path)
+    assert any(r"$\frac{$" in text for text in texts)
+    assert max(map(len, texts)) < 300
+
+
 def test_the_page_of_scores(scores, tmp_path):
     page = cv.report(scores, tmp_path / "page.html", title="<b>\x1b").read_text(encoding="utf-8")
     assert page.count("<script") == 1  # that of the page

@@ -168,7 +168,9 @@ def _draw_measures(
     size = (min(9.0, 2.8 + 0.45 * matrix.shape[1]), 1.4 + 0.3 * len(matrix))
     panels = make_rows(1, size, figure=figure, ax=ax, beside=1.2)
     _draw_matrix(panels, panels.flat[0], matrix, _scale(values))
-    panels.flat[0].set_yticks(np.arange(len(matrix)), _called(values, texts, many=True))
+    panels.flat[0].set_yticks(
+        np.arange(len(matrix)), _called(values, texts, True), parse_math=False
+    )
     _finish(panels, values, {"x": side}, texts)
     return panels
 

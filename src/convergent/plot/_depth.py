@@ -74,7 +74,8 @@ _NARROW = 2.1  # inches of a column of panels, below which they stand in rows
 
 def width_of(figure: Figure | SubFigure) -> float:
     """Width of a figure in inches."""
-    return float(figure.bbox.width / figure.dpi)
+    inches: float = figure.bbox.width / figure.dpi
+    return inches
 
 
 def width_of_panel(panels: Panels) -> float:
@@ -83,7 +84,8 @@ def width_of_panel(panels: Panels) -> float:
         panel = panels.flat[0]
         inches: float = panel.get_window_extent().width / panels.figure.dpi
         return inches
-    return max(0.7, (width_of(panels.figure) - 1.6) / panels.grid.shape[1] - 0.1)
+    across = int(panels.grid.shape[1])
+    return max(0.7, (width_of(panels.figure) - 1.6) / across - 0.1)
 
 
 def name_x(panels: Panels, text: str, note: str = "") -> str:
@@ -129,8 +131,9 @@ class Grid:
         """Inches of a panel, about."""
         figure = self.panels.figure
         rows = self.panels.grid.shape[0]
-        inches = float(figure.bbox.height / figure.dpi)
-        return inches if self.panels.given else max(0.7, (inches - 1.6) / rows)
+        inches: float = figure.bbox.height / figure.dpi
+        around = 2.6 if width_of(figure) < 5 else 1.6  # headline, labels and legend
+        return inches if self.panels.given else max(0.7, (inches - around) / rows)
 
 
 def make_grid(
@@ -175,8 +178,9 @@ def make_grid(
     common = grid.height < _LOW
     for text, row in zip(beside, panels.grid, strict=True):
         parts = (text, texts["y"]) if stacked else (texts["y"], text)
-        lines = [text] if common else [wrapped(part, grid.height) for part in parts if part]
-        row[0].set_ylabel("\n".join(lines), parse_math=False)
+        lines = [wrapped(part, grid.height) for part in ((text,) if common else parts) if part]
+        letters = "small" if common else "medium"
+        row[0].set_ylabel("\n".join(lines), parse_math=False, fontsize=letters)
     if common:
         panels.figure.supylabel(texts["y"], fontsize="medium", parse_math=False)
     return grid

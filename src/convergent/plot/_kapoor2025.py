@@ -127,7 +127,9 @@ def _metrics(found: Findings, labels: Labels, figure: _Place) -> tuple[Panels, s
 
 def _show_all(panels: Panels) -> None:
     """Give panels an axis of scores in which all lines are seen."""
-    lines = [line for panel in panels.flat for line in panel.lines if line.get_label()[0] != "_"]
+    lines = [
+        line for panel in panels.flat for line in panel.lines if str(line.get_label())[:1] != "_"
+    ]
     heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in lines])
     low, high = np.nanmin(heights, initial=_SCORES[0]), np.nanmax(heights, initial=_SCORES[1])
     for panel in panels.flat:

@@ -33,7 +33,7 @@ from ._score_parts import (
 __all__ = ["networks"]
 
 _MARKERS = "os^Dv"
-_DEPTH = "depth of the layer: first (0) to last (1)"
+_DEPTH = "depth (first layer 0, last 1)"
 
 
 def networks(

@@ -164,8 +164,7 @@ def draw_over_layers(panel: Axes, curves: dict[str, Any], colours: Iterable[str]
     for (name, values), colour in zip(curves.items(), colours, strict=False):
         n = len(values)
         size = 4 if n <= MOST_TICKS else 2.5
-        style = {"color": colour, "label": name, "markersize": size}
-        (line,) = panel.plot(np.arange(n), values, "o-", **style)
+        (line,) = panel.plot(np.arange(n), values, "o-", color=colour, label=name, markersize=size)
         add_hover(line, [f"{name}, layer {k + 1}: {value:.3g}" for k, value in enumerate(values)])
 
 

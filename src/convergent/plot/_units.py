@@ -34,7 +34,7 @@ from ._score_parts import (
 
 __all__ = ["units"]
 
-_MOST_BOXES = 24  # of a panel: beyond, bands
+_MOST_BOXES = 20  # of a panel: beyond, bands
 _MOST_DOTS = 60  # units that are drawn as dots
 _ENDS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
