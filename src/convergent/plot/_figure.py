@@ -102,13 +102,16 @@ class Picture(Figure):
         return buffer.getvalue()
 
     def _ipython_display_(self) -> None:
-        """Display the figure, unless pyplot does so when the cell ends."""
+        """Display the figure once: as the value of a cell, or by pyplot when the cell ends."""
+        backend = pyplot.get_backend().lower()
         managed = getattr(self, "number", None) in pyplot.get_fignums()
-        if managed and pyplot.get_backend().lower() != "agg":
-            return
+        if managed and "inline" not in backend and backend != "agg":
+            return  # it has a window, or a widget
         from IPython.display import Image, display
 
         display(Image(self._repr_png_()))  # type: ignore[no-untyped-call]
+        if managed and "inline" in backend:
+            pyplot.close(self)  # else it is displayed again when the cell ends
 
 
 @dataclass(frozen=True)
