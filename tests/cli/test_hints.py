@@ -78,11 +78,14 @@ def test_a_ceiling_without_repeats(score, lab):
 
 
 def test_warnings_speak_of_options(run, monkeypatch):
-    def warned(*_given):
+    def warned(*_given, **_settings):
         warnings.warn("use images=5", stacklevel=1)
+        raise cv.InputError("stopped")
 
     monkeypatch.setattr(cv, "train", warned)
-    assert "warning: use --images 5\n" in run("train", "small-plain").err
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert "warning: use --images 5\n" in run("train", "small-plain").err
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ _OF_SMALL = tuple(f"blocks.{i}{part}" for i in range(4) for part in (".first", "
 NETWORKS: Mapping[str, tuple[str, ...]] = {
     **{
         f"efficientnet-lite{size}": ("_conv_stem", *(f"_blocks.{i}" for i in range(count)))
-        for size, count in enumerate((16, 23, 23))
+        for size, count in enumerate((16, 21, 21))
     },
     **dict.fromkeys(("small-plain", "small-residual"), ("stem", *_OF_SMALL, "classifier")),
 }

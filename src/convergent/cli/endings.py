@@ -98,7 +98,8 @@ def _until_terminated() -> Iterator[None]:
 
 def _options(app: Any, words: Sequence[str]) -> dict[str, str]:
     """Options of the command that was called, by the names of its parameters."""
-    commands = get_command(app).commands if isinstance(app, typer.Typer) else {}
+    group: Any = get_command(app) if isinstance(app, typer.Typer) else None
+    commands = group.commands if group else {}
     command = commands.get(next(iter(words), ""))
     several = commands.values() if command is commands.get("run") else [command]
     return {

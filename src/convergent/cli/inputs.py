@@ -86,11 +86,20 @@ _Side = OfNetwork | OfRecording
 
 def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None) -> Extract:
     """`convergent.extract`, with the settings of a command."""
-    settings = {"spatial": spatial, "batch_size": batch_size, "device": device, "study": study}
 
-    def extract(net: cv.Network, images: cv.Stimuli, names: Sequence[str]) -> Any:
+    def extract(
+        net: cv.Network, images: cv.Stimuli, names: Sequence[str]
+    ) -> dict[str, cv.Assembly]:
         with doing(f"activations of {net.name}", always=True):
-            return cv.extract(net, images, names, **settings)
+            return cv.extract(
+                net,
+                images,
+                names,
+                spatial=spatial,
+                batch_size=batch_size,
+                device=device,
+                study=study,
+            )
 
     return extract
 

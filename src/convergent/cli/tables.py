@@ -171,7 +171,7 @@ def _with_short_heads(columns: Sequence[_Column], names: Sequence[str]) -> list[
 
 
 def _width(columns: Sequence[_Column], which: str) -> int:
-    return sum(getattr(column, which) + _BORDER for column in columns) + 1
+    return sum(int(getattr(column, which)) + _BORDER for column in columns) + 1
 
 
 def _table(columns: Sequence[_Column], width: int) -> Table:
