@@ -33,10 +33,10 @@ NETWORKS: Mapping[str, tuple[str, ...]] = {
 }
 _SAVED = (".nc", ".zarr")
 
-Complete = Callable[[str], list[str]]
+_Complete = Callable[[str], list[str]]
 
 
-def one_of(names: Iterable[str]) -> Complete:
+def one_of(names: Iterable[str]) -> _Complete:
     """Completion of one of some names."""
     known = list(names)
 
@@ -46,7 +46,7 @@ def one_of(names: Iterable[str]) -> Complete:
     return complete
 
 
-def several_of(names: Iterable[str]) -> Complete:
+def several_of(names: Iterable[str]) -> _Complete:
     """Completion of the last of several names, separated by commas."""
     known = list(names)
 
