@@ -92,7 +92,7 @@ def test_no_two_seconds_of_a_command_are_silent(score, monkeypatch):
     real = cv.score
 
     def slow(*given, **settings):
-        time.sleep(4)
+        time.sleep(2.8)
         return real(*given, **settings)
 
     monkeypatch.setattr(cv, "score", slow)
