@@ -25,7 +25,7 @@ def test_layers_of_two_networks_are_compared(run, lab, tmp_path, all_files):
     assert "predicted by tinynetwork:make" in out
     assert "depth correlation" in out
     folder = tmp_path / "results"
-    names = {"hierarchy.nc", "hierarchy.csv", "hierarchy.png", "hierarchy.svg"}
+    names = {"hierarchy.nc", "hierarchy.csv", "hierarchy.png", "hierarchy.svg", "study.toml"}
     assert all_files(folder) == names
     found = xr.load_dataset(folder / "hierarchy.nc", engine="h5netcdf")
     assert found["partner_of_target"].values.tolist() == [["0", "2"]] * 2
@@ -80,7 +80,7 @@ def test_a_shift_of_two_networks(run, lab, tmp_path, all_files):
     names = {
         f"shift-{x}.{end}" for x in ("contrast", "colour") for end in ("nc", "csv", "png", "svg")
     }
-    assert all_files(tmp_path / "results") == names
+    assert all_files(tmp_path / "results") == names | {"study.toml"}
     stimuli = cv.Stimuli.from_folder(lab / "images")
     net = cv.network("tinynetwork:make")
     responses = {
@@ -137,7 +137,7 @@ def test_a_trajectory_of_two_trainings(run, lab, tmp_path, trained, all_files):
     assert code == 0, err
     assert "share of the final alignment at step 1" in out
     names = {f"trajectory.{end}" for end in ("nc", "csv", "png", "svg")}
-    assert all_files(tmp_path / "results") == names
+    assert all_files(tmp_path / "results") == names | {"study.toml"}
     found = xr.load_dataset(tmp_path / "results" / "trajectory.nc", engine="h5netcdf")
     assert found["step"].values.tolist() == [0, 0.5, 1, 2]
     assert found["accuracy"].sel(network="two").values.tolist() == [0.1, 0.2, 0.5, 0.9]

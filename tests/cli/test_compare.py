@@ -39,7 +39,7 @@ def test_table_and_files(run, words, all_files, tmp_path):
         assert measure in out
     assert "mutual-knn" not in out
     folder = tmp_path / "results"
-    assert all_files(folder) == {"comparison.nc", "comparison.csv"}
+    assert all_files(folder) == {"comparison.nc", "comparison.csv", "study.toml"}
     found = xr.load_dataset(folder / "comparison.nc", engine="h5netcdf")
     assert found["first"].values.tolist() == ["0", "2"]
     written = pd.read_csv(folder / "comparison.csv")

@@ -74,7 +74,7 @@ def test_home_is_known_where_the_shell_leaves_it(run, monkeypatch, lab):
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (KeyboardInterrupt(), 130, "interrupted: run the command again to continue.\n"),
+        (KeyboardInterrupt(), 130, "in the same folder: convergent fetch virtual-cortex\n"),
         (MemoryError("Unable to allocate 3 TiB"), 2, "not enough memory"),
         (OSError(28, "No space left on device"), 2, "error: [Errno 28] No space left"),
         (cv.InputError("V4\x1b[2J\n[/b]"), 2, "error: V4\\x1b[2J\\n[/b]\n"),
@@ -91,7 +91,9 @@ def test_what_stops_a_command_is_said_in_a_line(run, monkeypatch, error, code, t
 def test_a_command_that_is_terminated_ends_in_order(run, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(cv, "fetch", lambda *_given: os.kill(os.getpid(), signal.SIGTERM))
-    assert run("fetch", "x") == (143, "", "interrupted: run the command again to continue.\n")
+    done = run("fetch", "x")
+    assert (done.code, done.out) == (143, "")
+    assert done.err.endswith("To go on where it stopped, in the same folder: convergent fetch x\n")
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -2,15 +2,22 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
+from typing import Annotated
 
 import pytest
+import typer
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import convergent as cv
 from convergent import cli
+from convergent.cli.commands import Command, Commands
+from convergent.cli.examples import EXAMPLES
 
 COMMANDS = get_command(cli.app).commands
 HEAVY = {"matplotlib", "nibabel", "ot", "sklearn", "torch"}
@@ -57,6 +64,64 @@ def test_help_holds_every_text_as_it_is_written(run, name):
         if isinstance(getattr(parameter, "show_default", None), str):
             assert f"[default: ({parameter.show_default})]" in printed
     assert " ".join(COMMANDS[name].help.split()) in printed
+
+
+def test_help_loses_no_text_at_80_columns(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in COMMANDS:
+        out = run(name, "--help").out
+        assert "…" not in out
+        assert max(map(len, out.splitlines())) <= 80
+        for example in EXAMPLES[name]:
+            assert " ".join(example.split()) in " ".join(out.split())
+
+
+def test_brackets_in_a_help_text_are_printed():
+    app = typer.Typer(cls=Commands, help="All [of] them, [bold]too[/bold].")
+
+    @app.command(cls=Command, epilog="Examples:\n  pip install 'convergent[cluster]'")
+    def one(
+        where: Annotated[str, typer.Option(help="A [place], or [red]none[/red].")] = "[here]",
+    ) -> None:
+        """Do what is missing [and only that]."""
+
+    app.command()(lambda: None)
+    printed = " ".join(CliRunner().invoke(app, ["one", "--help"], color=False).output.split())
+    for text in ("[and only that]", "A [place], or [red]none[/red].", "[here]", "t[cluster]'"):
+        assert text in printed
+    both = CliRunner().invoke(app, ["--help"], color=False).output
+    assert "All [of] them, [bold]too[/bold]." in both
+    assert "[and only that]" in both
+    command = get_command(app).commands["one"]
+    assert command.help == "Do what is missing [and only that]."  # pages are made from it
+
+
+def test_options_are_grouped(run):
+    out = run("score", "--help").out
+    titles = ["What is compared", "Protocol", "Uncertainty", "Where work is done", "Output"]
+    places = [out.index(f"─ {title} ─") for title in titles]
+    assert places == sorted(places)
+    for name, command in COMMANDS.items():
+        for one in command.params:
+            if one.param_type_name == "option":
+                assert one.rich_help_panel in titles, (name, one.name)
+
+
+def words_of(example):
+    return shlex.split(example.replace("\\\n", " "))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_are_read_by_the_command_line(name):
+    for example in EXAMPLES[name]:
+        program, command, *words = words_of(example)
+        assert program == "convergent"
+        assert max(map(len, example.splitlines())) <= 76
+        COMMANDS[command].make_context(command, words).close()
+
+
+def test_version(run):
+    assert run("--version") == (0, f"convergent {version('convergent')}\n", "")
 
 
 def test_warnings_are_lines_and_their_settings_are_restored(run, monkeypatch):

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 import convergent as cv
 from convergent import cli
-from convergent.cli import options
+from convergent.cli import completion, options
 from convergent.networks import pooling, small, training
 from convergent.statistics.ceilings import CEILINGS
 
@@ -30,6 +30,13 @@ def test_names_are_those_of_the_tables():
     assert tuple(cv.DISTORTIONS) == options.DISTORTIONS
     assert tuple(pooling.SPATIAL) == options.SPATIAL
     assert tuple(small.SMALL) == options.SMALL
+
+
+def test_names_that_are_completed_are_those_of_the_package():
+    assert list(completion.NETWORKS) == list(cv.NETWORKS)
+    for name, layers in completion.NETWORKS.items():
+        net = cv.network(name, pretrained=False)
+        assert set(net.default_layers) <= set(layers) <= set(net.layers)
 
 
 def test_defaults_are_those_of_the_functions():

@@ -20,7 +20,7 @@ KEYS = {
     "n_units",
     "n_units_excluded",
 }
-WRITTEN = {"scores.nc", "summary.csv", "scores.png", "scores.svg", "report.html"}
+WRITTEN = {"scores.nc", "summary.csv", "scores.png", "scores.svg", "report.html", "study.toml"}
 
 
 def test_json_rows(score, tmp_path, all_files):

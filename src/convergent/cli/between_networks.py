@@ -12,7 +12,7 @@ import convergent as cv
 
 from ..base.errors import InputError
 from .completion import network, several_of
-from .console import Row, note, print_rows, print_table
+from .console import note, print_rows, print_table
 from .inputs import (
     OfNetwork,
     check_images,
@@ -58,6 +58,7 @@ from .options import (
 from .places import result_folder
 from .runs import Run
 from .steps import doing
+from .tables import Row
 from .trainings import Training, accuracies, check_classes, trainings_named
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from ..base.errors import InputError
+from .steps import doing
 
 __all__ = ["Command", "Commands", "given_to"]
 
@@ -49,6 +50,14 @@ class Command(TyperCommand):
             _check_once(order)
             ctx.meta[_GIVEN] = {name: value for name, value in given.items() if value is not None}
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a long one says that it goes on, between its steps too."""
+        names = {parameter.name for parameter in self.params}
+        if not names & {"config", "epochs"}:
+            return super().invoke(ctx)
+        with doing(f"convergent {ctx.info_name}"):
+            return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""

@@ -10,7 +10,7 @@ import typer
 import convergent as cv
 
 from .completion import several_of
-from .console import Row, print_rows, print_table
+from .console import print_rows, print_table
 from .inputs import OfRecording, check_images, extractor, images_for, two_sides
 from .options import (
     BATCH_SIZE,
@@ -40,6 +40,7 @@ from .options import (
 from .places import result_folder
 from .runs import Run
 from .steps import doing
+from .tables import Row
 
 if TYPE_CHECKING:
     import xarray as xr

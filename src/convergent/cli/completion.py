@@ -27,16 +27,16 @@ _OF_SMALL = tuple(f"blocks.{i}{part}" for i in range(4) for part in (".first", "
 NETWORKS: Mapping[str, tuple[str, ...]] = {
     **{
         f"efficientnet-lite{size}": ("_conv_stem", *(f"_blocks.{i}" for i in range(count)))
-        for size, count in enumerate((16, 23, 23))
+        for size, count in enumerate((16, 21, 21))
     },
     **dict.fromkeys(("small-plain", "small-residual"), ("stem", *_OF_SMALL, "classifier")),
 }
 _SAVED = (".nc", ".zarr")
 
-Complete = Callable[[str], list[str]]
+_Complete = Callable[[str], list[str]]
 
 
-def one_of(names: Iterable[str]) -> Complete:
+def one_of(names: Iterable[str]) -> _Complete:
     """Completion of one of some names."""
     known = list(names)
 
@@ -46,7 +46,7 @@ def one_of(names: Iterable[str]) -> Complete:
     return complete
 
 
-def several_of(names: Iterable[str]) -> Complete:
+def several_of(names: Iterable[str]) -> _Complete:
     """Completion of the last of several names, separated by commas."""
     known = list(names)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "Row",
     "add_dots",
     "command_line",
     "end_dots",

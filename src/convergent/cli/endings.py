@@ -8,15 +8,20 @@ import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import typer
+from typer.main import get_command
+
 from ..base.code import installed
 from ..base.errors import InputError, shortened
 from .console import note
+from .hints import spoken
 from .steps import begin, interrupted
 
 __all__ = ["end"]
@@ -45,7 +50,7 @@ def end(app: Callable[..., Any], words: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):  # a terminal may lack the letters of a name
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings(), _until_terminated():  # the first restores showwarning
-        warnings.showwarning = _show_warning
+        warnings.showwarning = partial(_show_warning, _options(app, words))
         try:
             begin()
             _check_given(words)
@@ -54,7 +59,7 @@ def end(app: Callable[..., Any], words: Sequence[str]) -> int:
             note(interrupted(words))
             return 128 + signal.SIGTERM
         except Exception as error:
-            return _explained(error)
+            return _explained(error, _options(app, words))
         if code == 128 + signal.SIGINT:
             note(interrupted(words))
         return code if isinstance(code, int) else 0
@@ -91,7 +96,22 @@ def _until_terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _explained(error: Exception) -> int:
+def _options(app: Any, words: Sequence[str]) -> dict[str, str]:
+    """Options of the command that was called, by the names of its parameters."""
+    group: Any = get_command(app) if isinstance(app, typer.Typer) else None
+    commands = group.commands if group else {}
+    command = commands.get(next(iter(words), ""))
+    several = commands.values() if command is commands.get("run") else [command]
+    return {
+        parameter.name: parameter.opts[0]
+        for one in several
+        if one is not None
+        for parameter in one.params
+        if parameter.param_type_name == "option"
+    }
+
+
+def _explained(error: Exception, options: Mapping[str, str]) -> int:
     """Print what went wrong; return the exit code."""
     own = _of_user(error) or (_of_user(error.__cause__) if error.__cause__ else None)
     if own:
@@ -99,7 +119,7 @@ def _explained(error: Exception) -> int:
             for part in line.splitlines():
                 note(part)
     if isinstance(error, InputError | OSError):
-        note(f"error: {error}")
+        note(f"error: {spoken(str(error), options)}")
         return 2
     if hasattr(error, "format_message"):  # what typer says of words that it does not know
         of = getattr(error, "ctx", None)
@@ -159,5 +179,7 @@ def _kept(error: Exception) -> str:
     return f"the file {file.name}"
 
 
-def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:
-    note(f"warning: {message}")
+def _show_warning(
+    options: Mapping[str, str], message: Warning | str, *_where: object, **_more: object
+) -> None:
+    note(f"warning: {spoken(str(message), options)}")

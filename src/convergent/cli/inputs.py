@@ -19,6 +19,7 @@ __all__ = [
     "Extract",
     "OfNetwork",
     "OfRecording",
+    "check_files",
     "check_images",
     "extractor",
     "images_for",
@@ -30,6 +31,14 @@ __all__ = [
     "two_sides",
 ]
 
+_SAVED = {".nc", ".zarr"}
+_WEIGHTS = {".pt", ".pth", ".ckpt", ".safetensors"}
+_FILES = {  # endings of what is a file, and no name of a network or data set
+    *(_SAVED | _WEIGHTS),
+    *(".npy", ".npz", ".mat", ".h5", ".hdf5", ".csv", ".tsv", ".txt", ".json", ".toml", ".pkl"),
+    *(".nii", ".gz", ".nwb", ".fif", ".zip", ".png", ".jpg", ".jpeg", ".tif", ".tiff"),
+}
+_IMAGES = "a data set, a folder or a zip of images"
 _FAMILIES = ("torchvision", "timm")  # not modules of the user
 Extract = Callable[..., "dict[str, cv.Assembly]"]  # of a network, images and names of layers
 
@@ -77,11 +86,20 @@ _Side = OfNetwork | OfRecording
 
 def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None) -> Extract:
     """`convergent.extract`, with the settings of a command."""
-    settings = {"spatial": spatial, "batch_size": batch_size, "device": device, "study": study}
 
-    def extract(net: cv.Network, images: cv.Stimuli, names: Sequence[str]) -> Any:
+    def extract(
+        net: cv.Network, images: cv.Stimuli, names: Sequence[str]
+    ) -> dict[str, cv.Assembly]:
         with doing(f"activations of {net.name}", always=True):
-            return cv.extract(net, images, names, **settings)
+            return cv.extract(
+                net,
+                images,
+                names,
+                spatial=spatial,
+                batch_size=batch_size,
+                device=device,
+                study=study,
+            )
 
     return extract
 
@@ -89,6 +107,7 @@ def extractor(spatial: str, batch_size: int, device: str, study: cv.Study | None
 def network_named(given: str, **settings: Any) -> cv.Network:
     """A network from NAME, or NAME=CHECKPOINT."""
     name, sign, checkpoint = given.partition("=")
+    _check_no_file(name, "a network")
     if sign and not checkpoint:
         raise InputError(f"{given} names no checkpoint: give NAME=CHECKPOINT, or NAME.")
     module, colon, _ = name.partition(":")
@@ -140,6 +159,18 @@ def two_sides(
     )
 
 
+def check_files(network: str, stimuli: str | None) -> None:
+    """Refuse, before data are loaded, files that do not exist or are of another kind."""
+    name, _, checkpoint = network.partition("=")
+    _check_no_file(name, "a network")
+    if checkpoint and not Path(checkpoint).exists():
+        raise InputError(f"there is no checkpoint {checkpoint}.")
+    if stimuli is not None and not stimuli.endswith(".zip"):
+        _check_no_file(stimuli, _IMAGES)
+    elif stimuli is not None and not Path(stimuli).exists():
+        raise InputError(f"there is no file {stimuli}.")
+
+
 def recording_named(given: str) -> OfRecording:
     """A data set with its images, or a saved assembly, whose images are not known."""
     if _is_saved(given):
@@ -152,6 +183,8 @@ def recording_named(given: str) -> OfRecording:
             )
         return OfRecording(given, saved, None)
     data_set, _, session = given.partition("/")
+    if data_set not in cv.cards():
+        _check_no_file(given, "a data set or saved assembly (.nc, .zarr)")
     if not data_set or Path(given).exists():
         raise InputError(
             f"there is no data set {given}, and this is no saved assembly (.nc, .zarr): read other "
@@ -172,6 +205,8 @@ def _images_named(name: str) -> cv.Stimuli:
     if name == "drawings":
         return cv.drawings(DRAWINGS, seed=HELD_OUT_SEED)
     path = Path(name)
+    if path.suffix != ".zip":
+        _check_no_file(name, _IMAGES)
     if path.is_dir():
         return cv.Stimuli.from_folder(path)
     if path.suffix == ".zip":
@@ -256,7 +291,22 @@ def _same_network(first: str, second: str) -> bool:
 
 
 def _is_saved(name: str) -> bool:
-    return name.rstrip("/").endswith((".nc", ".zarr"))
+    return name.rstrip("/").endswith(tuple(_SAVED))
+
+
+def _check_no_file(given: str, wanted: str) -> None:
+    """Refuse a file where something else is wanted, or a file that does not exist."""
+    path = Path(given)
+    if path.suffix.lower() not in _FILES or path.is_dir():
+        return
+    if not path.exists():
+        raise InputError(f"there is no file {given}.")
+    reads = "convergent.formats reads such files"
+    if path.suffix.lower() in _WEIGHTS:
+        reads = f"give weights after the name of their network, as in NAME={given}"
+    elif path.suffix in _SAVED:
+        reads = "convergent compare and score take saved assemblies"
+    raise InputError(f"{given} is a file, and {wanted} is needed here: {reads}.")
 
 
 def _side_named(given: str, layers: str | None, where: str | None, option: str) -> _Side:

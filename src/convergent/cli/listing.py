@@ -9,10 +9,11 @@ import typer
 import convergent as cv
 
 from .completion import data_set, network
-from .console import Row, print_line, print_rows, print_table
+from .console import print_line, print_rows, print_table
 from .inputs import network_named
 from .options import SMALL, AsJson
 from .steps import doing, keeps
+from .tables import Row
 
 __all__ = ["datasets", "fetch", "networks"]
 

@@ -19,6 +19,7 @@ from .completion import network as complete_network
 from .completion import one_of, several_of
 from .console import note, print_rows, print_scores
 from .inputs import (
+    check_files,
     check_images,
     extractor,
     images_for,
@@ -143,6 +144,7 @@ def score(
         over=over,
         shuffle=shuffle,
     )
+    check_files(network, stimuli)
     recorded = recording_named(data)
     images = images_for(stimuli, [recorded])
     targets = recorded.parts(by)

@@ -67,7 +67,7 @@ def keeps(what: str, where: Path) -> None:
     where : Path
         The folder.
     """
-    _kept.append(f"{what} in {where}")
+    _kept.append(f"{what} stays in {where}" if what.endswith("work") else f"{what} stay in {where}")
 
 
 def interrupted(words: Sequence[str]) -> str:
@@ -87,7 +87,7 @@ def interrupted(words: Sequence[str]) -> str:
     if not _kept:
         return f"interrupted: nothing is kept. To begin again: {again}"
     kept = ", and ".join(_kept)
-    return f"interrupted: {kept} stay. To go on where it stopped, in the same folder: {again}"
+    return f"interrupted: {kept}. To go on where it stopped, in the same folder: {again}"
 
 
 def _say(what: str, step: object, done: threading.Event, said: list[str]) -> None:

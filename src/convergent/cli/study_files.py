@@ -172,7 +172,7 @@ def study_text(context: typer.Context, provenance: Iterable[str], name: str) -> 
         else:
             options[key] = list(value) if isinstance(value, tuple) else value
     versions = {library: version(library) for library in _LIBRARIES}
-    tables = {
+    tables: dict[str, Mapping[str, Any]] = {
         "options": options,
         "versions": {"python": platform.python_version()} | versions,
         **{f"inputs.{side}": hashes for side, hashes in _hashes(provenance).items()},

@@ -18,7 +18,7 @@ from ..base.errors import shortened, shown
 __all__ = ["NAME", "Row", "fits", "short_names", "tables", "written"]
 
 Row = Mapping[Any, Any]
-LONGEST = 100  # characters of a name in a table; files and JSON rows hold all of them
+_LONGEST = 100  # characters of a name in a table; files and JSON rows hold all of them
 NAME = 18  # columns of the terminal that a name keeps, however many columns a table has
 _SENTENCE = 24  # the same of text in several words
 _BORDER = 3  # of each column; and one for the table
@@ -103,8 +103,10 @@ def written(value: object) -> str:
     """A cell: a number, a name, or sentences, which are whole."""
     if isinstance(value, float):
         return f"{value:.3f}"
-    brief = re.sub(rf"\S{{{LONGEST + 1},}}", lambda word: shortened(word[0], LONGEST), shown(value))
-    return shortened(brief, 10 * LONGEST)
+    brief = re.sub(
+        rf"\S{{{_LONGEST + 1},}}", lambda word: shortened(word[0], _LONGEST), shown(value)
+    )
+    return shortened(brief, 10 * _LONGEST)
 
 
 def short_names(names: Sequence[str], most: int) -> list[str]:
@@ -171,7 +173,7 @@ def _with_short_heads(columns: Sequence[_Column], names: Sequence[str]) -> list[
 
 
 def _width(columns: Sequence[_Column], which: str) -> int:
-    return sum(getattr(column, which) + _BORDER for column in columns) + 1
+    return sum(int(getattr(column, which)) + _BORDER for column in columns) + 1
 
 
 def _table(columns: Sequence[_Column], width: int) -> Table:

@@ -121,13 +121,13 @@ def _read(folder: Path) -> tuple[Stimuli, Assembly]:
     from .contents import COORDINATE, contents_of
     from .stimuli import Stimuli
 
-    assembly = Assembly(open_saved(folder / _RECORDING).data.load())  # type: ignore[operator]
+    assembly = Assembly(open_saved(folder / _RECORDING).data.load())
     with zipfile.ZipFile(folder / _IMAGES) as archive:
         names = archive.namelist()
         images = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
     stimuli = Stimuli.from_arrays(images, names)
     expected = assembly.data[COORDINATE].values.tolist()
-    if contents_of(stimuli, assembly.stimuli, opened=True) != expected:
+    if contents_of(stimuli, assembly.stimuli.tolist(), opened=True) != expected:
         raise ValueError(f"{folder} is damaged")
     return stimuli, assembly
 

@@ -213,7 +213,7 @@ def _check_ceiling(ceiling: str, name: str, target: Assembly) -> None:
         raise InputError(
             f"{what[0]} needs at least two repeats of a stimulus, and {what[1]} has one: load "
             "single trials instead of their mean; for a network use ceiling='self'; or use "
-            "ceiling=None (--ceiling none)."
+            "ceiling=None."
         )
     if ceiling == "inter-subject":
         labels = target.data.coords.get("subject")
