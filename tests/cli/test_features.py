@@ -73,7 +73,7 @@ def test_units_of_two_networks_at_positions(run, lab):
         (("recording.nc", "means.nc", "--layers=0"), "has no layers: leave out '0'"),
         (("recording.nc", "means.nc", "--where=V4"), "give LABEL=VALUE"),
         (("recording.nc", "means.nc", "--where=region=IT"), "no unit has region"),
-        (("recording.nc", "means.nc", "--clusters=9"), "k=9"),
+        (("recording.nc", "means.nc", "--clusters=9"), "--clusters 9:"),
         (("recording.nc", "other.nc"), "share 0"),
     ],
 )

@@ -33,7 +33,7 @@ def test_train(run, tmp_path):
         (("small-plane",), "did you mean 'small-plain'"),
         (("small-plain", "--seeds", "0,one"), "--seeds '0,one': give whole numbers"),
         (("small-plain", "--seeds", ""), "'' after --seeds is no value"),
-        (("small-plain", "--epochs", "0"), "epochs=0"),
+        (("small-plain", "--epochs", "0"), "--epochs 0:"),
     ],
 )
 def test_train_on_bad_input(run, tmp_path, wrong, message):

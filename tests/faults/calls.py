@@ -654,6 +654,7 @@ class Calls:
                 reference=None,
                 level=0.9,
             ),
+            "table": _call(cv.table, between, scores=scores, value="r"),
             "best": _call(cv.best, between, scores=scores, value="r", level=0.9),
             "against": _call(cv.against, {"controls": "any"}, scores=scores, controls=[scores]),
             "report": _call(
@@ -792,7 +793,38 @@ class Calls:
             "sparse_prediction": _call(p.sparse_prediction, prediction=self.steps["sparse"]),
             "trajectory": _call(p.trajectory, results, results=trajectory, unit="epochs"),
         }
+        calls |= self._figures_of_scores()
         return {f"plot.{name}": call for name, call in calls.items()}
+
+    def _figures_of_scores(self) -> dict[str, Call]:
+        p, texts = (
+            cv.plot,
+            dict.fromkeys(("value", "reference", "source", "target", "kind"), "text"),
+        )
+        places = {f"voxel_{axis}": ("unit", range(3)) for axis in "ijk"}
+        settings = {"metrics": "linear", "folds": FOLDS, "ceiling": None}
+        voxels = cv.score(
+            self.one, cv.Assembly(self.other.data[:, :3].assign_coords(places)), **settings
+        )
+        compared = cv.compare(self.one, self.other, references="cka", folds=FOLDS)
+        return {
+            "compare": _call(
+                p.compare, texts | {"result": "result"}, result=compared, kind="similarity"
+            ),
+            "differences": _call(
+                p.differences, texts, scores=self.scores, value="r", reference=None, level=0.9
+            ),
+            "networks": _call(
+                p.networks,
+                texts | {"scores_by_network": "any"},
+                scores_by_network={"one": self.scores},
+                value="r",
+            ),
+            "units": _call(p.units, texts, scores=self.scores, value="r"),
+            "voxels": _call(
+                p.voxels, texts | {"slices": "count"}, scores=voxels, value="r", slices=2
+            ),
+        }
 
 
 _CARD = ("name", "title", "version", "description", "licence", "citation", "regions", "subjects")
