@@ -112,8 +112,14 @@ def test_a_missing_file_is_a_missing_file(run, words, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("score", "--data=own.npy"), "convergent.formats reads such files"),
-        (("compare", "own.npy", "small-plain"), "convergent.formats reads such files"),
+        (
+            ("score", "--data=own.npy"),
+            "read it in Python (convergent.formats, or Assembly.from_array), and save",
+        ),
+        (
+            ("compare", "own.npy", "small-plain"),
+            "read it in Python (convergent.formats, or Assembly.from_array), and save",
+        ),
         (("score", "--network=own.pt"), "as in NAME=own.pt"),
         (("hierarchy", "own.nc", "small-plain"), "compare and score take saved assemblies"),
         (("score", "--stimuli=own.png"), "a data set, a folder or a zip of images is needed here"),

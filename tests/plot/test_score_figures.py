@@ -140,7 +140,7 @@ def test_a_part_of_a_figure(few):
 def test_a_panel_that_the_user_gave(few, name):
     mine, (left, right) = plt.subplots(1, 2)
     options = {"metric": "linear"} if name == "networks" else {}
-    assert OF_SCORES[name](few, ax=right, **options) is mine
+    assert OF_SCORES[name](few, ax=right, **options) is right
     assert not left.has_data()
     assert right.has_data()
     assert mine._suptitle is None

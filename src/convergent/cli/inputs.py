@@ -301,10 +301,14 @@ def _check_no_file(given: str, wanted: str) -> None:
         return
     if not path.exists():
         raise InputError(f"there is no file {given}.")
-    reads = "convergent.formats reads such files"
-    if path.suffix.lower() in _WEIGHTS:
+    suffix = path.suffix.lower()
+    reads = (
+        "read it in Python (convergent.formats, or Assembly.from_array), and save the assembly: "
+        "recording.save('recording.nc')"
+    )
+    if suffix in _WEIGHTS:
         reads = f"give weights after the name of their network, as in NAME={given}"
-    elif path.suffix in _SAVED:
+    elif suffix in _SAVED:
         reads = "convergent compare and score take saved assemblies"
     raise InputError(f"{given} is a file, and {wanted} is needed here: {reads}.")
 

@@ -68,7 +68,7 @@ def compare(
 
     Returns
     -------
-    Picture, or the figure that was given
+    Picture, or the figure or axes that were given
         For two populations, a dot for each measure; if one side has several, a matrix of measures
         and populations; if both have, a matrix of populations for each measure.
 

@@ -67,7 +67,7 @@ def differences(
 
     Returns
     -------
-    Picture, or the figure that was given
+    Picture, or the figure or axes that were given
         One panel per target. Dots are paired differences from `convergent.differences`, bars their
         confidence intervals. Full dots are significant after correction for the number of sources:
         by Holm's method for a given reference; by `convergent.best`, which takes into account that

@@ -142,8 +142,8 @@ class Panels:
 
     @property
     def result(self) -> Any:
-        """The figure as functions return it: a `Picture`, or the one that the user gave."""
-        return self.figure
+        """What functions return: the axes that the user gave, or the figure."""
+        return self.flat[0] if self.given else self.figure
 
     @property
     def text_size(self) -> str:

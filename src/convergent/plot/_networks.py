@@ -70,7 +70,7 @@ def networks(
 
     Returns
     -------
-    Picture, or the figure that was given
+    Picture, or the figure or axes that were given
         If scores were bootstrapped, bars are 95% confidence intervals. Dashed lines are ceilings.
 
     Raises

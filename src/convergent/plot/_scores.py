@@ -57,7 +57,7 @@ def scores(
 
     Returns
     -------
-    Picture, or the figure that was given
+    Picture, or the figure or axes that were given
         A `matplotlib.figure.Figure`; save it with ``.savefig``. Each dot is the median over units
         of the mean over folds (or the normalized score, see `convergent.summary`). If the scores
         were bootstrapped, bars are 95% confidence intervals, and open dots are sources that are

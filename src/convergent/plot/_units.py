@@ -69,7 +69,7 @@ def units(
 
     Returns
     -------
-    Picture, or the figure that was given
+    Picture, or the figure or axes that were given
         Few sources have boxes: the middle half of the units and their median, with whiskers from
         the 5th to the 95th percentile, and a dot for each unit if they are at most 60. Many sources
         have a line (median) and two bands (middle half, and 5th to 95th percentile). The titles
