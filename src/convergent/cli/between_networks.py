@@ -95,9 +95,9 @@ def hierarchy(
     settled = make_protocol(
         metrics, cv.Folds(folds, seed), bootstrap=bootstrap, refits=refits, shuffle=shuffle
     )
+    networks = two_networks(first, second, layers, layers_second)
     images = images_named(stimuli)
     check_images(spatial, settled.folds, images)
-    networks = two_networks(first, second, layers, layers_second)
     folder = result_folder(out, as_json, Run.of(context, overwrite), "hierarchy.nc")
     extract = extractor(spatial, batch_size, device, folder.study)
     one, other = (extract(each.network, images, each.layers) for each in networks)
