@@ -68,7 +68,8 @@ def run(code: str) -> tuple[str, Image.Image]:
 def with_output(text: str, output: str) -> str:
     """The README with the output of its example in the text block after it."""
     before, after = re.split(r"```text\n.*?```", text, maxsplit=1, flags=re.DOTALL)
-    return f"{before}```text\n{output.rstrip()}\n```{after}"
+    lines = "\n".join(line.rstrip() for line in output.rstrip().splitlines())
+    return f"{before}```text\n{lines}\n```{after}"
 
 
 def notebooks() -> dict[str, dict]:
@@ -96,9 +97,10 @@ def thumbnails() -> dict[str, Image.Image]:
 
 def with_gallery(text: str) -> str:
     """The README with a table of the tutorials, a picture and a link each."""
+    titles = {name: made_pages.title(notebook) for name, notebook in notebooks().items()}
     cells = [
-        f"[![](.docs/images/{name}.png)<br>{made_pages.title(notebook)}](tutorials/{name}.ipynb)"
-        for name, notebook in notebooks().items()
+        f"[![A figure of it](.docs/images/{name}.png)<br>{title}](tutorials/{name}.ipynb)"
+        for name, title in titles.items()
     ]
     rows = [cells[start : start + A_ROW] for start in range(0, len(cells), A_ROW)]
     head = ["|" + " |" * A_ROW, "|" + "---|" * A_ROW]
