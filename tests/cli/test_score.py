@@ -160,7 +160,13 @@ def test_all_is_written_to_the_folder(score, tmp_path, all_files):
 def test_table_is_printed_and_written_where_no_json_is_asked(score, tmp_path, all_files):
     code, out, err = score()
     assert code == 0
-    for text in ("tiny and", f"{N_STIMULI} stimuli", "V1: ceiling 0.9", "4 units", "linear"):
+    for text in (
+        "tiny and",
+        f"{N_STIMULI} stimuli",
+        "V1: split-half ceiling 0.9",
+        "4 units",
+        "linear",
+    ):
         assert text in " ".join(out.split())
     assert all_files(tmp_path / "results") == WRITTEN
     assert "written to results" in err

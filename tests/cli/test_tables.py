@@ -78,7 +78,7 @@ DRAWN = {"r_low": -0.2, "r_high": 0.1, "among_best": True}
 @pytest.mark.parametrize("names", [LONG, SHORT])
 @pytest.mark.parametrize("more", [{}, DRAWN, DRAWN | {"p_shuffle": 0.05, "p_untrained": 0.25}])
 def test_scores(printed, names, more):
-    lines = printed(print_scores, "title", scored(names, **more))
+    lines = printed(print_scores, "title", scored(names, **more), "split-half")
     text = " ".join(cells(lines))
     assert text.count("-0.123") == 3 * len(names)
     if more:
@@ -90,9 +90,9 @@ def test_scores(printed, names, more):
 def test_scores_of_which_some_have_no_ceiling(printed):
     table = scored(SHORT, **DRAWN)
     table.loc[0, "normalized"] = float("nan")
-    assert printed(print_scores, "title", table)
+    assert printed(print_scores, "title", table, "split-half")
     table["normalized"] = float("nan")
-    assert "normalized │" not in "".join(printed(print_scores, "title", table))
+    assert "normalized │" not in "".join(printed(print_scores, "title", table, "split-half"))
 
 
 @pytest.mark.parametrize(

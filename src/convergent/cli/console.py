@@ -116,23 +116,26 @@ def print_table(title: str, rows: Sequence[Row], names: Collection[str] = ()) ->
             console.print(table)
 
 
-def print_scores(title: str, table: pd.DataFrame) -> None:
+def print_scores(title: str, table: pd.DataFrame, ceiling: str | None) -> None:
     """Print a table for each target, with one row per layer and one column per metric.
 
     Where this is too wide for the terminal, there is a table for each metric.
     """
     notes = "r on held-out stimuli"
     notes += ", [95% interval]" if "r_low" in table else ""
-    notes += ", (normalized)"
+    notes += ", (normalized)" if ceiling else ""
     notes += ", * not significantly worse than the best layer" if "among_best" in table else ""
     least, most = table["n_stimuli"].min(), table["n_stimuli"].max()
     n_stimuli = f"{least}" if least == most else f"{least} to {most}"
     print_line("")
-    print_line(f"{title}, {n_stimuli} stimuli: {notes}")
+    print_line(f"{title}, {n_stimuli} stimuli")
+    print_line(notes)
     for target, part in table.groupby("target", sort=False):
         included, excluded = (part[c].iloc[0] for c in ("n_units", "n_units_excluded"))
         ceilings = [f"{ceiling:.3f}" for ceiling in part["ceiling"].dropna()]
-        known = f"ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
+        known = (
+            f"{ceiling} ceiling {', '.join(dict.fromkeys(ceilings))}" if ceilings else "no ceiling"
+        )
         head = f"{written(target)}: {known}, {included} units"
         head += f", {excluded} excluded" if excluded else ""
         _print_target(head, part.to_dict("records"))

@@ -174,7 +174,7 @@ def score(
         print_rows(table.to_dict("records"))
     else:
         simulated = " (simulated)" if results.attrs["simulated"] else ""
-        print_scores(f"{net.name} and {data}{simulated}", table)
+        print_scores(f"{net.name} and {data}{simulated}", table, protocol.ceiling)
     folder.write(lambda: _files(results.assign_attrs(folder.run.attrs), table, of_controls))
     folder.write_study(results)
 

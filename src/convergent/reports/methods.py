@@ -71,7 +71,7 @@ def _populations(scores: xr.Dataset, origin: Origin) -> list[str]:
         f"{scores.attrs['n_stimuli']} stimuli."
     ]
     if scores.attrs.get("simulated"):
-        said.append("Some of these data are simulated.")
+        said.append("These results rest on simulated data.")
     if any(one.get("repeats", 1) > 1 for one in [*sources.values(), *targets.values()]):
         said.append("Responses were averaged over the repeats of a stimulus.")
     spatial = origin.known("sources", "spatial")

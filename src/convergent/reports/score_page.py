@@ -169,7 +169,7 @@ class _Scored:
         said += f"predicts the responses of {listed(self._names('target'), 5)} to stimuli that "
         said += "were not used to fit it."
         if self.scores.attrs.get("simulated"):
-            said += " Some of these data are simulated."
+            said += " These results rest on simulated data."
         return said
 
     def _names(self, side: str) -> list[str]:
@@ -193,7 +193,8 @@ def _best(found: _Scored) -> list[Part]:
         if "r_low" not in found.table:
             said.append(
                 f"These scores have no confidence intervals, so that another {word} may be as good "
-                "as the best. A bootstrap gives them: cv.score(..., bootstrap=cv.Bootstrap(1000))."
+                "as the best. A bootstrap gives them: --bootstrap 1000, or "
+                "cv.score(..., bootstrap=cv.Bootstrap(1000))."
             )
     return [best_table(found.table, found.word), *([Text((" ".join(said),))] if said else [])]
 
