@@ -123,8 +123,11 @@ def _explained(error: Exception, options: Mapping[str, str]) -> int:
         return 2
     if hasattr(error, "format_message"):  # what typer says of words that it does not know
         of = getattr(error, "ctx", None)
-        text = error.format_message().rstrip(".")
-        note(f"error: {text}." + (f" See {of.command_path} --help." if of else ""))
+        text = error.format_message().rstrip(".").replace("?.", "?")
+        note(
+            f"error: {text}{'' if text.endswith('?') else '.'}"
+            + (f" See {of.command_path} --help." if of else "")
+        )
         return 2
     what = f"{type(error).__name__}: {shortened(str(error), _MOST)}"
     if own:

@@ -371,7 +371,10 @@ def labels_along(key: str, values: Any, dim: str, sizes: Mapping[str, int]) -> t
         If the array has no such dim, or another number of labels along it.
     """
     if dim not in sizes:
-        raise InputError(f"{key!r} lies along {dim!r}, but the array's dims are {tuple(sizes)}.")
+        raise InputError(
+            f"{key!r} lies along {dim!r}, but the array's dims are {tuple(sizes)}: name its axes "
+            "'stimulus', 'unit', 'repeat' and 'time', and give labels along one of them."
+        )
     if len(values) != sizes[dim]:
         raise InputError(
             f"{len(values)} values of {key!r} for {sizes[dim]} along {dim!r} (the array has "

@@ -118,7 +118,11 @@ def extract(
     >>> cv.extract(network, cv.drawings(4), ["stem"], spatial="flatten")["stem"].units[:2].tolist()
     ['stem/00.00.00', 'stem/00.00.01']
     """
-    check_type(Network, "a Network, such as network('small-plain')", network=network)
+    check_type(
+        Network,
+        "a Network, as network(NAME) or Network(NAME, module, preprocess) make",
+        network=network,
+    )
     check_type(Stimuli, "Stimuli, such as Stimuli.from_folder('images')", stimuli=stimuli)
     wanted = network.default_layers if layers is None else layers
     several = [wanted] if isinstance(wanted, str) else as_list("layers", wanted, "a list of names")
