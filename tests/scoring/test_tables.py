@@ -460,6 +460,14 @@ def test_one_control_has_no_spread(sides):
     np.testing.assert_array_equal(table["p"], 1)
 
 
+def test_copies_among_controls_are_reported(sides):
+    scores = cv.score(*sides, "linear", units=False)
+    with pytest.warns(UserWarning, match=r"of 3 controls only 1 differ"):
+        table = cv.against(scores, [scores] * 3)
+    assert (table["control_sd"] == 0).all()
+    assert table["z"].isna().all()
+
+
 def test_controls_must_be_there_for_every_score(sides):
     sources, targets = sides
     scores = cv.score(sources, targets, "linear")

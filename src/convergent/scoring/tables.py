@@ -15,7 +15,7 @@ import xarray as xr
 
 from ..base.arguments import as_list, as_share, check_known
 from ..base.arrays import Floats
-from ..base.errors import InputError
+from ..base.errors import InputError, warn
 from ..statistics.aggregation import FoldMean, over_units, ratio_of_sums, weighted_sum
 from ..statistics.inference import (
     Factors,
@@ -39,6 +39,7 @@ _READ = (  # variables that decide aggregates in resamples
     *("expected_ceiling_draws", "weight", "unit_draws", "n_drawn", "n_effective"),
 )
 _OF_CEILINGS = ("ceiling", "ceiling_draws", "unit_draws", "n_drawn")
+_SAME = 1e-12  # between scores that differ by rounding alone
 _COUNTS = ("n_units", "n_units_excluded", "n_units_normalized")
 
 
@@ -328,6 +329,11 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
     InputError
         If there is no control, a control lacks a score, or a result is of another question.
 
+    Warns
+    -----
+    UserWarning
+        If controls have the same scores.
+
     Examples
     --------
     >>> import numpy as np
@@ -351,6 +357,7 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
     if not controls:
         raise InputError("there is no control: give the scores of one or more, in a list.")
     tables = [summary(control).set_index(list(_LABELS))["r"] for control in controls]
+    _warn_of_copies(tables)
     rows = []
     for row in summary(scores)[[*_LABELS, "r"]].to_dict("records"):
         key = tuple(row[dim] for dim in _LABELS)
@@ -362,6 +369,7 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
             )
         null = np.array([float(table.loc[key]) for table in tables])
         sd = float(null.std(ddof=1)) if len(null) > 1 else float("nan")
+        sd = 0.0 if np.ptp(null) < _SAME and len(null) > 1 else sd
         rows.append(
             {str(k): v for k, v in row.items()}
             | {"control_mean": float(null.mean()), "control_sd": sd}
@@ -369,6 +377,23 @@ def against(scores: xr.Dataset, controls: Sequence[xr.Dataset]) -> pd.DataFrame:
             | {"p": p_permutation(row["r"], null), "n_controls": len(null)}
         )
     return pd.DataFrame(rows)
+
+
+def _warn_of_copies(tables: Sequence[pd.Series[float]]) -> None:
+    """Warn where controls have the same scores: they are one control, and p counts several."""
+    different: list[pd.Series[float]] = []
+    for table in tables:
+        if not any(
+            table.index.equals(one.index) and np.allclose(table, one, rtol=0, atol=_SAME)
+            for one in different
+        ):
+            different.append(table)
+    if len(different) < len(tables):
+        warn(
+            f"of {len(tables)} controls only {len(different)} differ in their scores, and the "
+            "others are copies: p counts each as an independent one. Give each control other "
+            "random weights (another seed)."
+        )
 
 
 def _all_labels(scores: xr.Dataset) -> Iterator[dict[str, Any]]:
