@@ -12,7 +12,7 @@ import convergent as cv
 
 from ..base.errors import InputError
 from .completion import network, several_of
-from .console import note, print_rows, print_table
+from .console import note, print_line, print_rows, print_table
 from .inputs import (
     OfNetwork,
     check_images,
@@ -113,7 +113,10 @@ def hierarchy(
     if as_json:
         print_rows(table.to_dict("records"))
     else:
-        print_table(f"{second}, predicted by {first}", _correspondence(found))
+        print_table(
+            f"layers of {second}, and their counterparts in {first}", _correspondence(found)
+        )
+        print_line(f"rank correlation of depths: {_depth_correlations(found)}")
     folder.write_result("hierarchy", found, table, cv.plot.hierarchy)
     folder.write_study(found)
 
@@ -300,7 +303,7 @@ def _unit(name: str) -> str:
 
 
 def _correspondence(found: xr.Dataset) -> Sequence[Row]:
-    """Counterpart of each layer, and the correlation of depths."""
+    """Counterpart of each layer: the layer of the other network that predicts it best."""
     rows = []
     for metric in found["metric"].values:
         part = found.sel(metric=metric)
@@ -315,9 +318,14 @@ def _correspondence(found: xr.Dataset) -> Sequence[Row]:
             row |= {name: float(of_pair[name]) for name in ("r", "normalized")}
             if "sure_of_target" in part:
                 row["share of resamples"] = float(of_pair["sure_of_target"])
-            row["depth correlation"] = float(part["depth_correlation"])
             rows.append(row)
     return rows
+
+
+def _depth_correlations(found: xr.Dataset) -> str:
+    """Rank correlation of the depths of layers and counterparts, by each metric."""
+    values = zip(found["metric"].values, found["depth_correlation"].values, strict=True)
+    return ", ".join(f"{metric} {value:.3f}" for metric, value in values)
 
 
 def _slopes(found: xr.Dataset) -> Sequence[Row]:
