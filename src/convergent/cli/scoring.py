@@ -190,8 +190,8 @@ def _networks(name: str, untrained: bool, controls: int) -> list[cv.Network]:
     if controls and ":" in name and family not in ("torchvision", "timm"):
         raise InputError(
             f"--controls makes untrained copies of networks by name, and {name} is a function of "
-            "yours, which decides on its weights: make untrained networks in Python, and compare "
-            "their scores with convergent.against."
+            "yours, which decides on its weights itself: make untrained networks in Python, and "
+            "compare their scores with convergent.against."
         )
     net = network_named(name, pretrained=not untrained)
     return [net, *(cv.network(name, pretrained=False, seed=copy) for copy in range(controls))]
