@@ -156,7 +156,9 @@ def test_bad_input_has_no_traceback_as_a_module(tmp_path):
     command = [sys.executable, "-m", "convergent", "score", "--data", "cowly2023"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: there is no data set 'cowly2023': did you mean 'cowley2023'?\n"
+    *steps, error = done.stderr.splitlines()
+    assert error == "error: there is no data set 'cowly2023': did you mean 'cowley2023'?"
+    assert all(step.startswith("convergent score") for step in steps)  # on a slow machine
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib import pyplot
 
 sys.path.append(str(Path(__file__).parents[1]))  # cases.py
 
@@ -271,6 +272,8 @@ def attempt(call: Call, trial: Trial) -> Outcome:
         kind, said = "refused", text
     else:
         kind, said = ("returned", "") if valid else ("silently wrong", "a result")
+    finally:
+        pyplot.close("all")
     after = _state({k: v for k, v in arguments.items() if not hasattr(v, "__next__")})
     return Outcome("changed its input", said) if str(after) != str(before) else Outcome(kind, said)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases import image_names, labelled
+from matplotlib import pyplot
 
 import convergent as cv
 
@@ -39,6 +40,7 @@ def test_the_calls_are_valid(every, quick):
     long = [name for name in every if name in TOO_LONG or name.startswith(("features.", "plot."))]
     for name in set(every) - set(long) if quick else set(long) - arguments.TOO_LONG:
         every[name].function(**every[name].arguments)
+        pyplot.close("all")  # more than twenty open figures are a warning
 
 
 def test_bad_arguments_are_refused(every):

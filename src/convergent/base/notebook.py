@@ -14,7 +14,7 @@ __all__ = ["brief", "in_short", "numbers", "page_of"]
 
 _MOST = 60  # characters of a name
 _FEW = 6  # different values that are listed
-_CELL = "text-align:left; vertical-align:top; overflow-wrap:anywhere"
+_CELL = "text-align:left; vertical-align:top; overflow-wrap:break-word"
 
 
 def brief(name: object) -> str:
