@@ -37,8 +37,10 @@ def load(card, session, file):
 
 @pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch):
-    monkeypatch.setenv("CONVERGENT_DATA", str(tmp_path / "data"))
-    return tmp_path / "data" / "small" / "simulated"
+    monkeypatch.setenv("CONVERGENT_DATA", str(tmp_path / "data"))  # stays as it is
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    yield tmp_path / "cache" / "convergent" / "small" / "simulated"
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def test_few_copies_stay(small, root):
 
 
 def test_where_nothing_can_be_kept_it_is_simulated(small, root):
-    root.parent.parent.mkdir()
+    root.parent.parent.mkdir(parents=True)
     root.parent.write_text("a file where the folder should be")
     first = load(small)
     assert times(small) == 1

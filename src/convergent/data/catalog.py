@@ -93,7 +93,12 @@ def data_root() -> Path:
         ``CONVERGENT_DATA`` if this environment variable is set, else the user's cache folder.
     """
     chosen = os.environ.get(_ROOT_VARIABLE)
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convergent")
+    return Path(chosen).expanduser() if chosen else _cache()
+
+
+def _cache() -> Path:
+    """The user's cache folder."""
+    return platformdirs.user_cache_path("convergent")
 
 
 def present(card: Card, session: str | None = None) -> bool:
@@ -184,9 +189,9 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
 
     Notes
     -----
-    The virtual cortex is simulated when it is first loaded, and kept below `data_root`. It is
-    simulated again where the code, or a library that it uses, is another one, or the copy is
-    damaged.
+    The virtual cortex is simulated when it is first loaded, and kept in the user's cache folder,
+    as ``CONVERGENT_DATA`` may be shared by many. It is simulated again where the code, or a library
+    that it uses, is another one, or the copy is damaged.
 
     Examples
     --------
@@ -211,7 +216,7 @@ def load(name: str | Card, session: str | None = None) -> tuple[Stimuli, Assembl
     if data_set.simulated and packages is not None:
         from .kept import kept
 
-        stimuli, assembly = kept(data_set, packages, data_root() / data_set.name, make)
+        stimuli, assembly = kept(data_set, packages, _cache() / data_set.name, make)
     else:
         stimuli, assembly = make()
     source = {
